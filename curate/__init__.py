@@ -1,0 +1,1 @@
+"""Turn questions with known answers into a small, well-chosen dataset of rationales."""

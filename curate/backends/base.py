@@ -1,0 +1,104 @@
+"""Interfaces between the engine and the libraries that run models. Imports nothing heavy."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Message = dict[str, str]
+"""``{"role": "system" | "user" | "assistant", "content": ...}``."""
+
+
+class Sampling(BaseModel):
+    """How a teacher is sampled; only what is set is sent and keyed.
+
+    Attributes:
+        max_tokens: most tokens of a completion. Not part of the log key: a larger value continues
+            samples that were cut, a smaller one uses what was paid for.
+        stop: strings that end a completion.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(default=0.7, ge=0)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=1)
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = Field(default=None, gt=0)
+    stop: tuple[str, ...] = ()
+    max_tokens: int = Field(default=1024, ge=1)
+
+    def identity(self) -> dict[str, Any]:
+        """Give the parameters that were set, without `max_tokens`, for the log key."""
+        return self.model_dump(mode="json", exclude={"max_tokens"}, exclude_none=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One sample to draw.
+
+    Attributes:
+        key: log key, given back with the completion.
+        messages: chat turns, rendered by the model's own template; exclusive with `prompt`.
+        prompt: plain text for base models.
+        seed: per-sample seed, None unless the recipe asks for seeds.
+        prefix: text of this completion drawn earlier, to be continued, not repeated.
+        prefix_tokens: how many tokens of the budget the prefix has used.
+    """
+
+    key: str
+    messages: tuple[Message, ...] | None = None
+    prompt: str | None = None
+    seed: int | None = None
+    prefix: str = ""
+    prefix_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back for one request.
+
+    Attributes:
+        text: the whole completion, prefix included, as the model wrote it.
+        reasoning: a server's separate reasoning field.
+        finish_reason: ``stop``, ``length`` or ``error`` (failed for good).
+        completion_tokens: in the teacher's tokens, prefix included; None where not reported.
+        error: message where `finish_reason` is ``error``.
+    """
+
+    key: str
+    text: str
+    finish_reason: Literal["stop", "length", "error"]
+    completion_tokens: int | None = None
+    reasoning: str | None = None
+    error: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Generator(Protocol):
+    """Draws samples from one teacher under one `Sampling`."""
+
+    def identity(self) -> Mapping[str, Any]:
+        """Identify the teacher for the log key: model, revision, adapter, dtype, template args.
+
+        Loads nothing: it is asked on every run, also where all samples are recorded.
+        """
+        ...
+
+    def generate(self, requests: Iterable[Request], sink: Callable[[Completion], None]) -> None:
+        """Draw every request, calling `sink` from this thread as each completes, in any order.
+
+        `requests` is read lazily, at most twice the engine's batch ahead. Siblings of a question
+        come one after another, so that they share a cached prompt.
+
+        Raises:
+            BackendError: the engine or server refused or died. What reached `sink` is safe.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the model or the connections; no process of ours stays behind."""
+        ...

@@ -1,0 +1,43 @@
+"""The errors a user can meet.
+
+::
+
+    CurateError            something a message explains; the command line prints it without a trace
+    |-- InputError         the recipe, a file or a flag is wrong; exit status 2
+    |-- ModelError         a model cannot be found, fetched or loaded
+    |-- BackendError       a server or engine refused or died; what was recorded is safe
+    `-- RecordError        the store is damaged in a way that cannot be worked around
+"""
+
+
+class CurateError(Exception):
+    """Base of all errors whose message is meant for the user."""
+
+    exit_code = 1
+
+
+class InputError(CurateError):
+    """The recipe, an input file or a flag is wrong.
+
+    Args:
+        message: what was got, what was wanted, what to do next.
+        where: path of the key in the recipe (``filters[2].max``), or a file and line.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, where: str | None = None) -> None:
+        super().__init__(f"{where}: {message}" if where else message)
+        self.where = where
+
+
+class ModelError(CurateError):
+    """A model cannot be found, fetched or loaded."""
+
+
+class BackendError(CurateError):
+    """A server or engine refused, or died; what it had delivered is in the record."""
+
+
+class RecordError(CurateError):
+    """The store is damaged in a way that cannot be worked around."""

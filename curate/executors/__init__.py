@@ -1,0 +1,1 @@
+"""Where work on shards runs: the same shards, the same results everywhere."""

@@ -1,0 +1,1 @@
+"""Measures write columns about rows; they judge nothing."""

@@ -1,0 +1,1 @@
+"""The only makers of rows: `generate` samples a teacher, `import_` reads what teachers wrote."""

@@ -1,0 +1,15 @@
+"""One file a filter; ``contract.py`` is the required reading.
+
+To add a filter: write its file, list its class in `FILTERS`, write its golden file. The contract
+suite runs on it from then on.
+"""
+
+from typing import Final
+
+from filters.completeness import Completeness
+from filters.contract import DatasetFilter, Filter
+
+FILTERS: Final[tuple[type[Filter], ...]] = (Completeness,)
+"""Every filter the recipe knows by its `use`, in the order of a typical chain."""
+
+__all__ = ["FILTERS", "DatasetFilter", "Filter"]

@@ -1,0 +1,233 @@
+"""The contract every filter keeps: a pure function from columns to verdicts.
+
+A filter is a frozen pydantic model whose fields are its thresholds. It sees a table and returns one
+verdict a row: kept, dropped (with a snake_case reason) or abstained (the *gold* or the *judging*
+failed, so nothing is known about the row). It never removes a row, never ranks, never counts how
+many are wanted, and has no effect: no disk, network, clock, model or randomness.
+
+Three scopes:
+
+* ``sample``: a verdict depends on its own row. `judge` may be given any rows in any order.
+* ``question``: a verdict depends on the siblings of the same question. `judge` is given whole
+  questions, as many at a time as the engine likes.
+* ``dataset``: a verdict depends on the whole table. `DatasetFilter` splits the work into three
+  pure functions, so that memory stays bounded and any cutting into shards gives the same verdicts.
+
+The laws, checked for every registered filter by ``tests/filters/test_contract.py``: same input,
+same verdicts; row order does not matter; cutting the table (between questions, for scope
+``question``) does not matter; every drop and abstention has a declared reason.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self, cast
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from filters.columns import COLUMNS, VERDICT_PREFIX
+
+Scope = Literal["sample", "question", "dataset"]
+Sees = Literal["live", "all"]
+OnAbstain = Literal["keep", "drop"]
+
+
+class Filter(BaseModel, ABC):
+    """One gate of the chain; the config is the object.
+
+    Attributes:
+        name: what the verdict column is called (``verdict_<name>``); by default `use`, the
+            literal field by which every subclass says what it is.
+        on_abstain: whether a row stays live where this filter could not tell.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: ClassVar[int] = 1
+    """Raised whenever a verdict changes for some input; part of the derived key."""
+    scope: ClassVar[Scope] = "sample"
+    sees: ClassVar[Sees] = "live"
+    reasons: ClassVar[Mapping[str, str]] = {}
+    """Every reason this filter can give, with one sentence that explains it to a curator."""
+    evidence: ClassVar[Mapping[str, pl.DataType]] = {}
+    """Name and type of each evidence field, the facts the verdict rests on."""
+    writes: ClassVar[Mapping[str, pl.DataType]] = {}
+    """Public columns written beside the verdict."""
+    libraries: ClassVar[Sequence[str]] = ()
+    """Distributions whose version can change a verdict (``scikit-learn``); part of the key."""
+
+    name: str = ""
+    on_abstain: OnAbstain = "drop"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_name(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        given = cast("dict[str, object]", data)
+        return given if given.get("name") else {**given, "name": cls.model_fields["use"].default}
+
+    @abstractmethod
+    def reads(self) -> Sequence[str]:
+        """Name the columns this filter needs; the plan inserts the measures that write them."""
+
+    @abstractmethod
+    def judge(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Give a verdict for every row.
+
+        Args:
+            frame: the columns named by `reads`, plus `sample_id` and `question_id`. Rows of a
+                question stand together for scope ``question``.
+
+        Returns:
+            A table made by `verdicts`: same height and row order as `frame`.
+        """
+
+    def verdicts(
+        self,
+        keep: pl.Series,
+        reason: pl.Series,
+        *,
+        score: pl.Series | None = None,
+        evidence: Mapping[str, pl.Series] | None = None,
+        writes: Mapping[str, pl.Series] | None = None,
+    ) -> pl.DataFrame:
+        """Build the table `judge` returns, typed as declared.
+
+        Args:
+            keep: true = kept, false = dropped, null = abstained; one entry a row.
+            reason: a declared reason wherever `keep` is not true, null elsewhere.
+            score: the number the threshold was compared with, higher or lower as the filter says.
+            evidence: one series for each declared evidence field; missing fields become null.
+            writes: one series for each column in `writes`; missing ones become null.
+
+        Returns:
+            Columns ``keep``, ``reason``, ``score``, ``evidence`` (only where fields are declared)
+            and the columns of `writes`.
+        """
+        height = keep.len()
+        given = evidence or {}
+        columns = [
+            keep.cast(pl.Boolean).alias("keep"),
+            reason.cast(pl.String).alias("reason"),
+            (pl.Series([None] * height) if score is None else score)
+            .cast(pl.Float64)
+            .alias("score"),
+        ]
+        if self.evidence:
+            fields = [
+                (given[name] if name in given else pl.Series([None] * height))
+                .cast(dtype)
+                .alias(name)
+                for name, dtype in self.evidence.items()
+            ]
+            columns.append(pl.DataFrame(fields).to_struct("evidence"))
+        extra = writes or {}
+        columns += [
+            (extra[name] if name in extra else pl.Series([None] * height)).cast(dtype).alias(name)
+            for name, dtype in self.writes.items()
+        ]
+        return pl.DataFrame(columns)
+
+    @classmethod
+    def verdict_type(cls) -> pl.Struct:
+        """Give the type of this filter's verdict column; a null struct means skipped."""
+        fields: dict[str, pl.DataType] = {
+            "keep": pl.Boolean(),
+            "reason": pl.String(),
+            "score": pl.Float64(),
+        }
+        if cls.evidence:
+            fields["evidence"] = pl.Struct(dict(cls.evidence))
+        return pl.Struct(fields)
+
+
+class DatasetFilter(Filter):
+    """A filter whose verdicts depend on the whole table.
+
+    The engine calls `sketch` for every batch of rows, gathers the sketches of one part at a time
+    (spilled to disk, at most 64 bytes a row a part), calls `resolve` for each part, and hands the
+    rows back to `assess` with what every part found about them.
+    """
+
+    scope: ClassVar[Scope] = "dataset"
+
+    @abstractmethod
+    def sketch(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Reduce rows to what must be compared across the table.
+
+        Returns:
+            Columns ``part`` (UInt8), ``sample_id`` (String) and ``key`` (UInt64); a row may appear
+            in many parts and any number of times.
+        """
+
+    @abstractmethod
+    def resolve(self, part: pl.DataFrame) -> pl.DataFrame:
+        """Find, within one part, what the rows are to each other.
+
+        Args:
+            part: all sketches of one part, in any order.
+
+        Returns:
+            Columns ``sample_id`` and ``leader`` (String): the representative the row belongs to,
+            only for rows that are not their own leader.
+        """
+
+    @abstractmethod
+    def assess(self, frame: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+        """Give the verdicts for a batch, knowing the groups of its rows.
+
+        Args:
+            frame: a batch of rows, as `judge` gets it.
+            groups: columns ``part``, ``sample_id``, ``leader`` for the rows of this batch.
+
+        Returns:
+            A table made by `verdicts`.
+        """
+
+    def judge(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Judge a table that fits in memory: sketch, resolve every part, assess."""
+        sketches = self.sketch(frame)
+        found = [
+            self.resolve(part).with_columns(part=pl.lit(key, pl.UInt8))
+            for (key,), part in sketches.partition_by("part", as_dict=True).items()
+        ]
+        empty = pl.DataFrame(schema={"sample_id": pl.String, "leader": pl.String, "part": pl.UInt8})
+        groups = pl.concat([empty, *(g.select(empty.columns) for g in found)])
+        return self.assess(frame, groups)
+
+
+class Contract(BaseModel):
+    """What a filter asks of the plan, in a form that prints and compares."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: int
+    scope: Scope
+    sees: Sees
+    reads: tuple[str, ...] = Field(default=())
+    parameters: dict[str, Any]
+
+    @classmethod
+    def of(cls, gate: Filter) -> Self:
+        """Describe one configured filter.
+
+        Raises:
+            ValueError: a column in `reads` is neither in the glossary nor a verdict.
+        """
+        reads = tuple(dict.fromkeys(("sample_id", "question_id", *gate.reads())))
+        for column in reads:
+            if column not in COLUMNS and not column.startswith(VERDICT_PREFIX):
+                raise ValueError(
+                    f"filter {gate.name!r} reads column {column!r}, which is not in "
+                    "filters/columns.py; add it there with its type and meaning"
+                )
+        return cls(
+            name=gate.name,
+            version=gate.version,
+            scope=gate.scope,
+            sees=gate.sees,
+            reads=reads,
+            parameters=gate.model_dump(mode="json", exclude={"name"}),
+        )
