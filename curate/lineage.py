@@ -56,7 +56,7 @@ def _feed(hasher: "hashlib.blake2b", series: pl.Series) -> None:
     kind = series.dtype
     hasher.update(f"\x00{series.name}\x00{kind}\x00".encode())
     hasher.update(np.packbits(series.is_not_null().to_numpy()).tobytes())
-    if kind in (pl.String, pl.Binary):
+    if kind == pl.String or kind == pl.Binary:  # noqa: PLR1714 - dtype classes compare by ==
         values = series.cast(pl.Binary).fill_null(b"")
         hasher.update(values.bin.size().to_numpy().astype("<u4").tobytes())
         hasher.update(b"".join(values))
