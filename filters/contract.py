@@ -229,5 +229,5 @@ class Contract(BaseModel):
             scope=gate.scope,
             sees=gate.sees,
             reads=reads,
-            parameters=gate.model_dump(mode="json", exclude={"name"}),
+            parameters=gate.model_dump(mode="json", exclude={"name", "on_abstain"}),
         )

@@ -1,0 +1,43 @@
+"""Run shards in this process, or in worker processes on this machine."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+
+from curate.executors.base import Executor, Result, Task
+
+
+class InProcess:
+    """One shard after the other, here: the default, and what tests read best."""
+
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+        """Call the function on each task in turn."""
+        return map(function, tasks)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class WorkerProcesses:
+    """Several shards at a time in spawned processes.
+
+    Args:
+        workers: number of processes. They start with the first call.
+    """
+
+    def __init__(self, workers: int) -> None:
+        # spawn, not fork: polars' threads do not survive a fork
+        self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+        """Hand the tasks to the workers; results come in the tasks' order."""
+        return self._pool.map(function, tasks)
+
+    def close(self) -> None:
+        """End the workers."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def local(workers: int) -> Executor:
+    """Give the executor for so many workers."""
+    return InProcess() if workers <= 1 else WorkerProcesses(workers)

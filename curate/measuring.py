@@ -1,0 +1,167 @@
+"""Measure the rows that are live, asking a model only for what the record does not hold."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from curate.errors import RecordError
+from curate.lineage import digest, key, rank
+from curate.measures.base import DerivedMeasure, Item, Measure, MemoMeasure, PoolRequest
+from curate.progress import Progress
+from curate.record import Book
+from curate.store import Store
+from curate.table import Part, Shard, Table, write_part
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a measure did in a run.
+
+    Attributes:
+        name: the measure's.
+        instrument: what measured, for the manifest.
+        facts: what it found out about the run as a whole (calibration).
+        fresh: items measured now.
+        reused: items taken from the record.
+        damaged: record lines that failed their checksum.
+    """
+
+    name: str
+    instrument: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    fresh: int
+    reused: int
+    damaged: int = 0
+
+
+def measure(
+    gauge: Measure, table: Table, store: Store, work: Path, progress: Progress, *, replay: bool
+) -> Measured:
+    """Write a measure's columns for every live row, adding a part to each shard.
+
+    Args:
+        gauge: the configured measure.
+        table: shards are changed in place.
+        store: where the record lies.
+        work: scratch of this run; assembled columns live there.
+        progress: told of every item measured.
+        replay: refuse to call a model.
+
+    Raises:
+        RecordError: `replay` is set and an item is not in the record.
+    """
+    if isinstance(gauge, DerivedMeasure):
+        for shard in table.shards:
+            shard.add(_derive(gauge, shard, store))
+        return Measured(gauge.name, gauge.instrument(), {}, 0, 0)
+    assert isinstance(gauge, MemoMeasure)
+    try:
+        return _memoise(gauge, table, store, work, progress, replay=replay)
+    finally:
+        gauge.close()
+
+
+def _derive(gauge: DerivedMeasure, shard: Shard, store: Store) -> Part:
+    """Find or make a pure measure's columns for one shard."""
+    frame = shard.read(gauge.reads, shard.live)
+    step = f"measure-{gauge.name}"
+    address = key(gauge.name, gauge.version, gauge.instrument(), digest(frame))
+    if store.derived(step, address) is None:
+        made = _typed(gauge, gauge.derive(frame))
+        store.put_derived(step, address, made.with_columns(frame["sample_id"]))
+    return Part(store.derived_path(step, address), tuple(gauge.writes))
+
+
+def _memoise(
+    gauge: MemoMeasure, table: Table, store: Store, work: Path, progress: Progress, *, replay: bool
+) -> Measured:
+    instrument = gauge.instrument()
+    address = key(gauge.name, gauge.version, instrument)
+    with store.book(gauge.name, address, about=instrument) as book:
+        ledger = _Ledger(gauge, book, progress, replay=replay)
+        facts: Mapping[str, Any] = {}
+        request = gauge.pool()
+        if request is not None:
+            pool = gather_pool(table, request)
+            items = gauge.pool_items(pool)
+            ledger.settle(items)
+            facts = gauge.conclude(pool, ledger.values(items))
+        ledger.settle(item for shard in table.shards for item in gauge.items(_live(gauge, shard)))
+        for shard in table.shards:
+            frame = _live(gauge, shard)
+            values = ledger.values(gauge.items(frame))
+            columns = _typed(gauge, gauge.assemble(frame, values, facts))
+            path = work / f"measure-{gauge.name}-{shard.number:05d}.parquet"
+            shard.add(write_part(path, frame["sample_id"], columns))
+        return Measured(
+            gauge.name, instrument, facts, ledger.fresh, ledger.reused, len(book.damaged)
+        )
+
+
+def _typed(gauge: Measure, columns: pl.DataFrame) -> pl.DataFrame:
+    """Hold a measure to the columns and types it declared."""
+    return columns.select(pl.col(name).cast(dtype) for name, dtype in gauge.writes.items())
+
+
+def _live(gauge: Measure, shard: Shard) -> pl.DataFrame:
+    return shard.read(gauge.reads, shard.live)
+
+
+class _Ledger:
+    """Counts items, each once, and has the missing ones measured."""
+
+    def __init__(self, gauge: MemoMeasure, book: Book, progress: Progress, *, replay: bool) -> None:
+        self._gauge = gauge
+        self._book = book
+        self._progress = progress
+        self._replay = replay
+        self._known: set[str] = set()
+        self.fresh = 0
+        self.reused = 0
+
+    def settle(self, items: Iterator[Item] | Sequence[Item]) -> None:
+        """Have every item not in the record measured, and recorded as it is done."""
+        missing: dict[str, Item] = {}
+        for item in items:
+            if item.key in self._known:
+                continue
+            self._known.add(item.key)
+            if item.key in self._book:
+                self.reused += 1
+            else:
+                missing[item.key] = item
+        if not missing:
+            return
+        if self._replay:
+            raise RecordError(
+                f"--replay: {len(missing)} items of measure {self._gauge.name!r} are not in the "
+                "record; run without --replay to have them measured"
+            )
+        with self._progress.stage(f"measure {self._gauge.name}", len(missing), "items") as stage:
+            for address, value in self._gauge.compute(missing.values()):
+                self._book.append(address, value)
+                self.fresh += 1
+                stage.advance()
+        self._book.flush()
+
+    def values(self, items: Sequence[Item]) -> dict[str, Mapping[str, Any]]:
+        """Look up recorded values by key; an item that could not be measured is left out."""
+        found = {item.key: self._book.get(item.key) for item in items}
+        return {address: value for address, value in found.items() if value is not None}
+
+
+def gather_pool(table: Table, request: PoolRequest) -> pl.DataFrame:
+    """Read all samples, live or not, of a seeded choice of questions."""
+    asked = sorted(
+        table.questions.filter(pl.col("status") == "ok")["question_id"],
+        key=lambda question: rank(request.seed, "pool", question),
+    )[: request.questions]
+    chosen = pl.DataFrame({"question_id": asked}, schema={"question_id": pl.String})
+    frames = [
+        shard.read(request.columns).join(chosen, on="question_id", how="semi")
+        for shard in table.shards
+    ]
+    return pl.concat(frames).sort("question_id", "sample_id")
