@@ -1,0 +1,149 @@
+"""What a teacher is and how it is reached, without importing what reaches it.
+
+A recipe is read and its keys are computed on every run; the libraries behind the two backends
+(vllm: 20 s to import, aiohttp: 0.4 s) are imported only by `open_generator`, when there is a
+sample to draw.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from curate.backends.base import Generator, Sampling
+
+DType = Literal["float32", "bfloat16", "float16"]
+
+
+class VllmOptions(BaseModel):
+    """How the in-process engine is run; none of it is in a key.
+
+    Attributes:
+        max_num_seqs: most samples decoded together; default 256, on a CPU 64.
+        max_model_len: context in tokens; default the model's own, on a CPU no more than 4096.
+        gpu_memory_utilization: share of a GPU's memory the engine may take.
+        kv_cache_gib: memory for the key-value cache in GiB; on a CPU by default half of what is
+            free, at most 8; on a GPU what `gpu_memory_utilization` leaves.
+        tensor_parallel_size: GPUs that share the model.
+        compile: compile the model before sampling; default on a GPU only, since on a CPU the
+            compilation costs more time than it saves in runs under an hour.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: Literal["vllm"] = "vllm"
+    max_num_seqs: int | None = Field(default=None, ge=1)
+    max_model_len: int | None = Field(default=None, ge=16)
+    gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
+    kv_cache_gib: float | None = Field(default=None, gt=0)
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    compile: bool | None = None
+
+
+class OpenAIOptions(BaseModel):
+    """How an OpenAI-compatible server is reached; none of it is in a key.
+
+    Attributes:
+        url: base of the API, ending where ``/chat/completions`` follows (usually ``/v1``).
+        api_key_env: name of the environment variable that holds the key; the key itself is never
+            written anywhere.
+        in_flight: most requests open at a time.
+        timeout: seconds a single request may take.
+        patience: seconds for which one request is tried again after 429, 5xx or a lost connection
+            before the run stops.
+        continue_cut: the server understands vLLM's ``continue_final_message``, so samples that
+            were cut at a smaller `max_tokens` are continued; otherwise they are drawn again.
+        limit_field: name under which the server takes the token limit; OpenAI's reasoning models
+            want ``max_completion_tokens``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: Literal["openai"]
+    url: str = Field(pattern=r"^https?://")
+    api_key_env: str | None = None
+    in_flight: int = Field(default=64, ge=1)
+    timeout: float = Field(default=600.0, gt=0)
+    patience: float = Field(default=600.0, ge=0)
+    continue_cut: bool = False
+    limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+
+
+BackendOptions = Annotated[VllmOptions | OpenAIOptions, Field(discriminator="backend")]
+"""One entry of the recipe's ``runtime.sources``; without one, `VllmOptions` as they stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A model at a revision, as far as it decides what is sampled.
+
+    Attributes:
+        model: as the recipe names it: a Hub id, a folder or the name a server gives.
+        revision: commit or content digest it is pinned to; pins the chat template too.
+        dtype: of the weights under vLLM, None where a server decides.
+        template_args: arguments of the model's chat template (``enable_thinking: false``).
+    """
+
+    model: str
+    revision: str | None = None
+    dtype: DType | None = None
+    template_args: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def identity(self, backend: Literal["vllm", "openai"]) -> dict[str, Any]:
+        """Give the teacher's part of the log key, JSON-able.
+
+        A server's url is no part of it: the same model elsewhere draws from the same
+        distribution. Its own precision is unknown, hence the backend's name in its place.
+        """
+        return {
+            "model": self.model,
+            "revision": self.revision,
+            "adapter": None,
+            "dtype": self.dtype if backend == "vllm" else backend,
+            "template_args": dict(self.template_args),
+        }
+
+
+def default_dtype() -> DType:
+    """Choose the precision that this machine samples fastest in, without importing torch.
+
+    A GPU gets bfloat16. So does a CPU with matrix units for it (AMX); one without computes
+    bfloat16 about ten times slower than float32.
+    """
+    if Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists():
+        return "bfloat16"
+    flags = Path("/proc/cpuinfo")
+    if flags.exists() and "amx_bf16" in flags.read_text(encoding="utf-8"):
+        return "bfloat16"
+    return "float32"
+
+
+def open_generator(
+    teacher: Teacher,
+    sampling: Sampling,
+    options: VllmOptions | OpenAIOptions,
+    *,
+    path: str | Path | None = None,
+    folder: Path,
+) -> Generator:
+    """Make the generator of a teacher; cheap, since models and connections open on first use.
+
+    Args:
+        teacher: what is sampled.
+        sampling: how, the template's stop strings included.
+        options: how it is reached.
+        path: folder of the model's weights, where it was resolved to one (vLLM only).
+        folder: where the engine may keep its lock and its log, alive as long as the store.
+
+    Raises:
+        InputError: the options cannot work, as an `api_key_env` that is not set.
+    """
+    if isinstance(options, OpenAIOptions):
+        from curate.backends.openai_server import ServerGenerator  # noqa: PLC0415 - heavy
+
+        return ServerGenerator(teacher, sampling, options)
+    from curate.backends.vllm_engine import EngineGenerator  # noqa: PLC0415 - heavy
+
+    return EngineGenerator(teacher, sampling, options, path=path or teacher.model, folder=folder)

@@ -1,0 +1,219 @@
+r"""Prompt templates: how a question becomes what a teacher reads.
+
+A template is a Jinja file whose named blocks are the turns of a chat, ``system`` (optional) and
+``user``, or the one block ``prompt`` of a base model. ``{% set stop = ["\nQuestion:"] %}`` names
+strings that end a completion. It may read `VARIABLES` and nothing else; whether it reads the gold
+is found in its syntax tree, not declared. Blocks were chosen over a list of turns in YAML because
+a template then stays readable text, and over one text with separators because a question may hold
+any separator.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final, cast
+
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import BaseModel, ConfigDict
+
+from curate.backends.base import Message
+from curate.errors import InputError
+from curate.lineage import key
+
+VARIABLES: Final = ("question", "gold", "gold_type", "choices", "domain")
+"""Columns of a question that a template may read."""
+
+CHAT_BLOCKS: Final = {"system", "user"}
+PLAIN_BLOCKS: Final = {"prompt"}
+
+_ENVIRONMENT: Final = ImmutableSandboxedEnvironment(
+    undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+)
+
+
+class TemplateFile(BaseModel):
+    """A template of the user's own.
+
+    Attributes:
+        file: path of the Jinja file, relative to the recipe.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+
+
+@dataclass(frozen=True)
+class PromptTemplate:
+    """A template that was read and checked.
+
+    Attributes:
+        name: written into ``prompt_id``: a shipped template's name, or the file's stem and the
+            first digits of its digest, since a file may change under the same name.
+        digest: of the text, for the lock file.
+        stop: strings that end a completion, added to those of the recipe.
+        gold_shown: whether the teacher gets to see the known answer.
+    """
+
+    name: str
+    text: str
+    digest: str
+    stop: tuple[str, ...]
+    gold_shown: bool
+
+    @cached_property
+    def _compiled(self) -> Template:
+        return _ENVIRONMENT.from_string(self.text)
+
+    @property
+    def chat(self) -> bool:
+        """Whether it makes chat turns, not the plain prompt of a base model."""
+        return "user" in self._compiled.blocks
+
+    def render(self, row: Mapping[str, Any]) -> "Rendered":
+        """Render one question.
+
+        Args:
+            row: a row of the questions' table; columns beyond `VARIABLES` are not seen.
+
+        Raises:
+            InputError: the template fails on this question.
+        """
+        values = {name: row.get(name) for name in VARIABLES}
+        if not self.chat:
+            return Rendered(prompt=self._block("prompt", values))
+        roles = [role for role in ("system", "user") if role in self._compiled.blocks]
+        turns = [{"role": role, "content": self._block(role, values).strip()} for role in roles]
+        return Rendered(messages=tuple(turn for turn in turns if turn["content"]))
+
+    def _block(self, name: str, values: Mapping[str, Any]) -> str:
+        context = self._compiled.new_context(dict(values))
+        try:
+            return "".join(self._compiled.blocks[name](context))
+        except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
+            raise InputError(
+                f"template {self.name!r}, block {name!r}, fails on the question "
+                f"{str(values['question'])[:80]!r}: {error}; guard optional columns with "
+                "{% if choices %}, since they are null where a question has none"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a teacher is asked: chat turns or a plain prompt, one of the two."""
+
+    messages: tuple[Message, ...] | None = None
+    prompt: str | None = None
+
+
+def load_template(prompt: str | TemplateFile, folder: Path | None = None) -> PromptTemplate:
+    """Read a shipped template by name, or a file.
+
+    Args:
+        prompt: what the recipe says under ``prompt``.
+        folder: of the recipe, for a relative file; by default the working folder.
+
+    Raises:
+        InputError: there is no such template, it is no valid Jinja, has other blocks than those
+            above, or reads something that is no variable of a question.
+    """
+    if isinstance(prompt, TemplateFile):
+        path = (folder or Path()) / prompt.file
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{prompt.file!r} cannot be read as a template: {error}; give the path of a "
+                "UTF-8 Jinja file relative to the recipe",
+                where="prompt.file",
+            ) from error
+        return parse_template(f"{path.stem}-{key(text)[:8]}", text)
+    known = shipped_templates()
+    if prompt not in known:
+        close = difflib.get_close_matches(prompt, known, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise InputError(
+            f"{prompt!r} is no shipped template; {hint}there are {', '.join(known)}, or name "
+            "your own with prompt: {file: mine.jinja}",
+            where="prompt",
+        )
+    return parse_template(prompt, _folder().joinpath(f"{prompt}.jinja").read_text("utf-8"))
+
+
+def shipped_templates() -> list[str]:
+    """Name the templates that come with the package."""
+    return sorted(
+        entry.name.removesuffix(".jinja")
+        for entry in _folder().iterdir()
+        if entry.name.endswith(".jinja") and not entry.name.endswith(".md.jinja")
+    )
+
+
+def parse_template(name: str, text: str) -> PromptTemplate:
+    """Check a template's text: its blocks, what it reads, its stop strings.
+
+    Raises:
+        InputError: as `load_template`.
+    """
+    try:
+        tree = _ENVIRONMENT.parse(text)
+    except TemplateSyntaxError as error:
+        raise InputError(
+            f"template {name!r}, line {error.lineno}: {error.message}; it must be valid Jinja",
+            where="prompt",
+        ) from error
+    blocks = {block.name for block in tree.find_all(nodes.Block)}
+    if not (blocks == PLAIN_BLOCKS or ("user" in blocks and blocks <= CHAT_BLOCKS)):
+        raise InputError(
+            f"template {name!r} has the blocks {sorted(blocks)}; wanted is {{% block user %}} "
+            "with or without {% block system %} for a chat model, or {% block prompt %} alone "
+            "for a base model",
+            where="prompt",
+        )
+    reads = meta.find_undeclared_variables(tree) - {"stop"}
+    for variable in sorted(reads - set(VARIABLES)):
+        close = difflib.get_close_matches(variable, VARIABLES, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise InputError(
+            f"template {name!r} reads {variable!r}; {hint}a question has {', '.join(VARIABLES)}",
+            where="prompt",
+        )
+    return PromptTemplate(
+        name=name,
+        text=text,
+        digest=key(text),
+        stop=_stop_strings(name, tree),
+        gold_shown="gold" in reads,
+    )
+
+
+def _folder() -> Any:
+    return resources.files("curate") / "templates"
+
+
+def _stop_strings(name: str, tree: nodes.Template) -> tuple[str, ...]:
+    """Read ``{% set stop = [...] %}`` without running the template."""
+    for assign in tree.find_all(nodes.Assign):
+        if isinstance(assign.target, nodes.Name) and assign.target.name == "stop":
+            value = _constant(assign.node)
+            if isinstance(value, list):
+                texts = [s for s in cast("list[object]", value) if isinstance(s, str) and s]
+                if len(texts) == len(cast("list[object]", value)):
+                    return tuple(texts)
+            raise InputError(
+                f"template {name!r} sets stop to something that is not a list of strings; write "
+                r'{% set stop = ["\nQuestion:"] %}',
+                where="prompt",
+            )
+    return ()
+
+
+def _constant(node: nodes.Node) -> object:
+    try:
+        return node.as_const() if isinstance(node, nodes.Expr) else None
+    except nodes.Impossible:
+        return None
