@@ -83,6 +83,21 @@ class Filter(BaseModel, ABC):
             A table made by `verdicts`: same height and row order as `frame`.
         """
 
+    def pool_columns(self) -> Sequence[str]:
+        """Name the columns `settle` looks at; empty where nothing is left to settle."""
+        return ()
+
+    def settle(self, pool: pl.DataFrame) -> Self:  # noqa: ARG002 - the hook's shape
+        """Turn what depends on the whole pool into a number, once a run and before judging.
+
+        Args:
+            pool: `pool_columns`, `sample_id` and `question_id` of all live rows, in any order.
+
+        Returns:
+            A filter whose verdicts depend on nothing but the rows it is given.
+        """
+        return self
+
     def verdicts(
         self,
         keep: pl.Series,
