@@ -1,0 +1,125 @@
+"""What a gold is stored as, and when an answer equals it."""
+
+import re
+from collections.abc import Sequence
+from typing import Final, Literal, get_args
+
+from filters.answers.numbers import clean, number_text, numbers_equal, parse_number, read_expression
+from filters.answers.options import options_equal, read_option
+from filters.answers.plain import DATE, as_date, fold, latex_form, parse_boolean, parse_date
+
+GoldType = Literal["number", "latex", "choice", "boolean", "date", "string"]
+GOLD_TYPES: Final[tuple[GoldType, ...]] = get_args(GoldType)
+
+_NUMBER = re.compile(r"(?<![\w.,])-?\d[\d,]*(?:\.\d+)?(?:\s*/\s*\d[\d,]*)?|(?<![\w.])-?\.\d+")
+_TAIL = 600
+_OPERAND = re.compile(r"[\d)%]\s*$")
+
+
+def canonical(text: str, gold_type: GoldType, choices: Sequence[str] | None = None) -> str | None:
+    """Give the one form in which a gold or answer is stored.
+
+    Args:
+        text: as a data set or a teacher wrote it.
+        gold_type: decides what may be read.
+        choices: texts of the options in order, for ``choice``.
+
+    Returns:
+        ``number``: ``18``, ``-0.5`` or ``7/3``; ``choice``: the letter, or the text's key where
+        options are unknown; ``boolean``: ``true`` or ``false``; ``date``: ``2021-04-21``;
+        ``string``: folded; ``latex``: levelled, not evaluated. None where the text can't be read.
+    """
+    if gold_type == "number":
+        number = parse_number(text.strip())
+        return None if number is None else number_text(number.value)
+    if gold_type == "choice":
+        return read_option(text, tuple(choices or ()))
+    if gold_type == "boolean":
+        truth = parse_boolean(text)
+        return None if truth is None else str(truth).lower()
+    if gold_type == "date":
+        day = parse_date(text)
+        return None if day is None else day.isoformat()
+    return (latex_form(text) if gold_type == "latex" else fold(text)) or None
+
+
+def equal(
+    answer: str, gold: str, gold_type: GoldType, choices: Sequence[str] | None = None
+) -> bool | None:
+    """Tell whether an answer is the gold.
+
+    Args:
+        answer: as extracted; how finely a decimal was written matters.
+        gold: as written or canonical.
+        gold_type: decides what "the same" means.
+        choices: texts of the options in order, for ``choice``.
+
+    Returns:
+        None where it can't be told: one side unreadable, a letter against a text without options,
+        or LaTeX that differs in writing (it may still be the same value; `verify` measures that).
+    """
+    if gold_type == "number":
+        mine, theirs = parse_number(answer.strip()), parse_number(gold.strip())
+        return None if mine is None or theirs is None else numbers_equal(mine, theirs)
+    a, b = canonical(answer, gold_type, choices), canonical(gold, gold_type, choices)
+    if a is None or b is None:
+        return None
+    if gold_type == "choice":
+        return options_equal(a, b, tuple(choices or ()))
+    return True if a == b else (None if gold_type == "latex" else False)
+
+
+def last_value(text: str, gold_type: GoldType, choices: Sequence[str] | None = None) -> str | None:
+    """Read the last value of a rationale, which a stated answer should follow from.
+
+    Only numbers and dates can be told from the words around them, so other types give None, and
+    ``choice`` gives the option whose number or date it is, or the bare value where it is none.
+
+    Args:
+        text: the rationale, final answer clause cut; its last 600 characters are read.
+        gold_type: of the question.
+        choices: texts of the options.
+    """
+    tail = text[-_TAIL:]
+    if gold_type == "number":
+        return _last_number(tail)
+    if gold_type == "date":
+        return _last_date(tail)
+    if gold_type != "choice" or not choices:
+        return None
+    kind = _kind(tuple(choices))
+    value = _last_number(tail) if kind == "number" else _last_date(tail) if kind else None
+    if kind is None or value is None:
+        return None
+    for index, choice in enumerate(choices):
+        if canonical(choice, kind) == value:
+            return chr(65 + index)
+    return value
+
+
+def _kind(choices: tuple[str, ...]) -> Literal["number", "date"] | None:
+    """Tell whether all options are numbers or all are dates."""
+    kinds: tuple[Literal["number", "date"], ...] = ("date", "number")
+    return next((k for k in kinds if all(canonical(c, k) is not None for c in choices)), None)
+
+
+def _last_number(tail: str) -> str | None:
+    """Read the last number; a minus sign between two operands belongs to neither."""
+    tail = clean(tail)
+    for found in reversed(list(_NUMBER.finditer(tail))):
+        start = found.start()
+        if tail[start] == "-" and _OPERAND.search(tail, max(0, start - 4), start):
+            start += 1
+        read = read_expression(found[0], start - found.start())
+        if read:
+            return number_text(read[0].value)
+    return None
+
+
+def _last_date(tail: str) -> str | None:
+    """Read the last date."""
+    for found in reversed(list(DATE.finditer(tail))):
+        day = as_date(found)
+        if day:
+            return day.isoformat()
+    return None

@@ -1,0 +1,168 @@
+"""Multiple choice: an option is named by its letter, by its text, or by both."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+
+from filters.answers.plain import tidy
+
+_MARKER = re.compile(r"(?<![A-Za-z0-9])(?:(\()([A-Za-z])\)|([A-Za-z])([):.]))\s*")
+_LABEL = re.compile(r"\s*(?:\([A-Za-z]\)|[A-Za-z][).:](?=\s|\d))\s*")
+_ARTICLE = re.compile(r"(?:an?|the)\s+(?=\S)")
+_NOT_TEXT = re.compile(r"[^\w%$/.+-]+")
+_WORD_END = re.compile(r"\W+$|^\W+")
+_WHY = re.compile(
+    r"\b(?:because|since|as|while|whereas|rather|instead|not|but|for|due|given|although)\b",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(
+    r"[\s\"'*_:\[{<]*(?:(?:option|choice|answer|letter)\s+)?[\"'*_]*"
+    r"(?:\((?P<round>[A-Za-z])\)|\[(?P<square>[A-Za-z])\]"
+    r"|(?P<marked>[A-Za-z])[):.](?![A-Za-z])(?=\W|$|\d)|(?P<bare>[B-HJ-Z])(?![\w'\u2019])"
+    r"|(?P<article>[AI])(?=\W*$|[\"'*_,;]|\s*\(|\s+(?:because|since|as|which|for|due|or|and)\b))"
+)
+_BRACKETED = re.compile(r"\(([A-Za-z])\)")
+_ANOTHER = re.compile(r"(?:,|/|&|\bor\b|\band\b)\s*(?:\(([A-Za-z])\)|([A-Z])(?!\w))")
+_LOWER_ALONE = re.compile(r"[\s\"'*_(\[]*([A-Za-z])[\s\"'*_)\].:]*")
+
+
+@lru_cache(maxsize=4096)
+def choices_in(question: str) -> tuple[str, ...]:
+    """Read the options a question lists itself: ``(A) .. (B) ..``, ``A: .. B: ..`` or ``A) ..``.
+
+    Returns:
+        The options' texts in order; empty where no run of at least two letters from A is found.
+    """
+    runs: list[list[re.Match[str]]] = []
+    for found in _MARKER.finditer(question):
+        letter, style = _letter(found)
+        if letter == "A":
+            runs.append([found])
+        elif runs and letter == chr(65 + len(runs[-1])) and style == _letter(runs[-1][0])[1]:
+            runs[-1].append(found)
+    none: list[re.Match[str]] = []
+    run = next((run for run in reversed(runs) if len(run) > 1), none)
+    ends = [*(following.start() for following in run[1:]), len(question)]
+    return tuple(
+        question[found.end() : end].strip().rstrip(".,;").strip()
+        for found, end in zip(run, ends, strict=False)
+    )
+
+
+def _letter(marker: re.Match[str]) -> tuple[str, str]:
+    """Give a marker's letter in upper case and its style, case included."""
+    letter = marker[2] or marker[3]
+    return letter.upper(), f"{marker[1] or ''}{marker[4] or ''}{letter.isupper()}"
+
+
+def options_of(choices: Sequence[str] | None, question: str | None) -> tuple[str, ...]:
+    """Give the options of a question: its own list, else those in its text, else none."""
+    if choices:
+        return tuple(choices)
+    return choices_in(question) if question else ()
+
+
+@lru_cache(maxsize=8192)
+def option_key(text: str) -> str:
+    """Reduce an option's text to what a teacher repeats of it: no label, article or punctuation."""
+    text = unicodedata.normalize("NFKC", text).casefold()
+    label = _LABEL.match(text)
+    if label and label.end() < len(text):
+        text = text[label.end() :]
+    text = _WORD_END.sub("", _NOT_TEXT.sub(" ", tidy(text)))
+    return _ARTICLE.sub("", text, count=1) if _ARTICLE.match(text) else text
+
+
+@lru_cache(maxsize=8192)
+def option_keys(options: tuple[str, ...]) -> tuple[str, ...]:
+    """Reduce every option."""
+    return tuple(option_key(option) for option in options)
+
+
+def read_option(text: str, options: tuple[str, ...]) -> str | None:
+    """Read which option a short text names.
+
+    Args:
+        text: a gold or the clause in which an answer is stated.
+        options: the options' texts in order; empty where they are not known.
+
+    Returns:
+        The letter in upper case. Without options, where no letter is named, the text's key. None
+        where nothing is named, where several options are, or where letter and text disagree.
+    """
+    if not text.strip():
+        return None
+    keys = option_keys(options)
+    head = _WHY.split(text, maxsplit=1)[0] if not _equals(text, keys) else text
+    named = _letters(head, len(options))
+    if len(named) > 1:
+        return None
+    by_text = _by_text(head, keys)
+    if not named:
+        return by_text or (None if options else option_key(text))
+    letter = named.pop()
+    rest = _equals(_strip_letter(head), keys)
+    return letter if rest is None or _same(letter, rest, keys) else None
+
+
+def options_equal(a: str, b: str, options: tuple[str, ...]) -> bool | None:
+    """Compare two options as `read_option` gives them; options with one text are one option."""
+    if a == b:
+        return True
+    if (len(a) == 1 and a.isupper()) != (len(b) == 1 and b.isupper()):
+        return None
+    return _same(a, b, option_keys(options))
+
+
+def last_option(text: str, options: tuple[str, ...]) -> str | None:
+    """Read the one option a closing line names, in brackets, as "option B", or by its text."""
+    bracketed = {found.upper() for found in _BRACKETED.findall(text)}
+    valid = {letter for letter in bracketed if not options or ord(letter) - 65 < len(options)}
+    if len(valid) == 1:
+        return valid.pop()
+    return None if valid else _by_text(text, option_keys(options))
+
+
+def _letters(head: str, count: int) -> set[str]:
+    """Collect the letters a clause names as its answer."""
+    whole = _LOWER_ALONE.fullmatch(head)
+    first = whole or _NAMED.match(head)
+    if first is None:
+        found = {letter.upper() for letter in _BRACKETED.findall(head)}
+    else:
+        found = {next(group for group in first.groups() if group).upper()}
+        for another in _ANOTHER.finditer(head, first.end()):
+            found.add((another[1] or another[2]).upper())
+    return {letter for letter in found if not count or ord(letter) - 65 < count}
+
+
+def _strip_letter(head: str) -> str:
+    """Give what follows the letter a clause begins with."""
+    first = _NAMED.match(head)
+    return head[first.end() :] if first else ""
+
+
+def _equals(text: str, keys: tuple[str, ...]) -> str | None:
+    """Give the letter of the first option whose text this is."""
+    mine = option_key(text)
+    return chr(65 + keys.index(mine)) if mine and mine in keys else None
+
+
+def _by_text(text: str, keys: tuple[str, ...]) -> str | None:
+    """Give the letter of the only option whose text stands in this one, longest options first."""
+    exact = _equals(text, keys)
+    if exact:
+        return exact
+    mine = f" {option_key(text)} "
+    inside = {key for key in keys if key and f" {key} " in mine}
+    longest = {key for key in inside if not any(key != other and key in other for other in inside)}
+    return chr(65 + keys.index(longest.pop())) if len(longest) == 1 else None
+
+
+def _same(a: str, b: str, keys: tuple[str, ...]) -> bool:
+    """Tell whether two letters name the same text."""
+    if a == b:
+        return True
+    i, j = ord(a[0]) - 65, ord(b[0]) - 65
+    return 0 <= i < len(keys) and 0 <= j < len(keys) and keys[i] == keys[j]
