@@ -14,6 +14,7 @@ import polars as pl
 
 from curate.executors.base import Executor
 from curate.lineage import digest, key
+from curate.report import GateCount, count
 from curate.store import Store, read_parquet, write_parquet
 from curate.table import Part, Shard
 from filters.columns import VERDICT_PREFIX
@@ -34,6 +35,7 @@ class Judged:
 
     part: Part
     live: pl.Series
+    count: GateCount
     fresh: int
 
 
@@ -106,7 +108,16 @@ def _judge_shard(task: _Task) -> Judged:
         (verdict, *gate.writes),
         renamed=((VERDICT_PREFIX, verdict),),
     )
-    return Judged(part, task.shard.live & _passes(gate, found, task), fresh)
+    live = task.shard.live & _passes(gate, found, task)
+    return Judged(part, live, _count(gate, task.shard, part, live), fresh)
+
+
+def _count(gate: Filter, shard: Shard, part: Part, live: pl.Series) -> GateCount:
+    judged = shard.fork()
+    judged.add(part)
+    frame = judged.read([f"{VERDICT_PREFIX}{gate.name}"])
+    frame = frame.with_columns(live_before=shard.live, live_after=live)
+    return count(frame, gate.name)
 
 
 def _verdicts(task: _Task, frame: pl.DataFrame) -> pl.DataFrame:

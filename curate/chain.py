@@ -1,0 +1,140 @@
+"""Take the table through the steps of a plan: measure, judge, measure, judge.
+
+Each step runs over all shards before the next begins, so that one model is resident at a time.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
+from pathlib import Path
+
+import polars as pl
+
+from curate.executors.base import Executor
+from curate.judging import judge
+from curate.measures.base import Measure
+from curate.measuring import Measured, measure
+from curate.plan import WRITTEN_BY, FilterStep, MeasureStep, Step
+from curate.progress import Progress
+from curate.report import GateCount
+from curate.store import Store
+from curate.table import Part, Shard, Table, write_part
+from filters.contract import Filter
+
+OpenMeasure = Callable[[MeasureStep], Measure]
+
+
+@dataclass(slots=True)
+class Ran:
+    """What the steps did.
+
+    Attributes:
+        measured: one entry a measure, in order.
+        counts: one funnel line a filter, in order.
+        gates: the filters as they judged, settled.
+        judged: rows judged anew, by filter.
+        live_after: liveness of every shard after each filter, by the filter's name.
+        forks: the steps after a filter and the table as it was before it, by the filter's name.
+    """
+
+    measured: list[Measured] = field(default_factory=list[Measured])
+    counts: list[GateCount] = field(default_factory=list[GateCount])
+    gates: list[Filter] = field(default_factory=list[Filter])
+    judged: dict[str, int] = field(default_factory=dict[str, int])
+    live_after: dict[str, list[pl.Series]] = field(default_factory=dict[str, list[pl.Series]])
+    forks: dict[str, tuple[tuple[Step, ...], Table]] = field(
+        default_factory=dict[str, tuple[tuple[Step, ...], Table]]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What steps need beside the table.
+
+    Attributes:
+        store: where verdicts and the record lie.
+        work: scratch of this run.
+        executor: where shards are judged.
+        progress: told of what is measured.
+        open_measure: makes a step's instrument.
+        replay: refuse to call a model.
+    """
+
+    store: Store
+    work: Path
+    executor: Executor
+    progress: Progress
+    open_measure: OpenMeasure
+    replay: bool
+
+    def run(self, steps: Sequence[Step], table: Table, fork_before: Collection[str] = ()) -> Ran:
+        """Take the table through the steps; shards are changed in place.
+
+        Args:
+            steps: measures and filters, in order.
+            table: the table.
+            fork_before: filters before which the state is copied into `Ran.forks`.
+        """
+        ran = Ran()
+        for index, step in enumerate(steps):
+            match step:
+                case MeasureStep():
+                    ran.measured.append(self._measure(step, table))
+                case FilterStep(gate):
+                    if gate.name in fork_before:
+                        forked = Table(table.questions, [shard.fork() for shard in table.shards])
+                        ran.forks[gate.name] = (tuple(steps[index + 1 :]), forked)
+                    self._judge(gate, table, ran)
+        return ran
+
+    def without(self, name: str, ran: Ran, table: Table) -> tuple[list[pl.Series], Ran]:
+        """Judge the chain again without one filter.
+
+        Rows that live only there are measured too; what is measured is added to `table`, so that
+        the arm's rows can be ordered and released like any other.
+
+        Args:
+            name: the filter left out.
+            ran: of the whole chain, run with this filter among `fork_before`.
+            table: as the whole chain left it.
+
+        Returns:
+            Who is live at the end, by shard, and what was done for it.
+        """
+        steps, forked = ran.forks[name]
+        work = self.work / f"without-{name}"
+        work.mkdir()
+        again = replace(self, work=work).run(steps, forked)
+        columns = [c for s in steps if isinstance(s, MeasureStep) for c in WRITTEN_BY[s.measure]]
+        for shard, other in zip(table.shards, forked.shards, strict=True):
+            shard.add(_filled(shard, other, columns, work))
+        return [shard.live for shard in forked.shards], again
+
+    def _measure(self, step: MeasureStep, table: Table) -> Measured:
+        gauge = self.open_measure(step)
+        return measure(gauge, table, self.store, self.work, self.progress, replay=self.replay)
+
+    def _judge(self, gate: Filter, table: Table, ran: Ran) -> None:
+        settled = _settle(gate, table.shards)
+        judged = judge(settled, table.shards, self.store, self.work, self.executor)
+        ran.gates.append(settled)
+        ran.judged[gate.name] = sum(result.fresh for result in judged)
+        ran.live_after[gate.name] = [shard.live for shard in table.shards]
+        if judged:
+            ran.counts.append(reduce(add, (result.count for result in judged)))
+
+
+def _filled(shard: Shard, other: Shard, columns: Sequence[str], work: Path) -> Part:
+    """Fill gaps of measured columns with what a fork measured."""
+    mine, theirs = shard.read(columns), other.read(columns)
+    filled = mine.select(pl.coalesce(pl.col(c), theirs[c]).alias(c) for c in columns)
+    return write_part(work / f"filled-{shard.number:05d}.parquet", mine["sample_id"], filled)
+
+
+def _settle(gate: Filter, shards: Sequence[Shard]) -> Filter:
+    """Let a filter turn what depends on the pool into a number."""
+    columns = gate.pool_columns()
+    if not columns or not shards:
+        return gate
+    return gate.settle(pl.concat([shard.read(columns, shard.live) for shard in shards]))

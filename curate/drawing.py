@@ -1,0 +1,181 @@
+"""Draw the samples of every source: ask for what the record lacks, then make the rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import polars as pl
+
+from curate.backends.base import Completion
+from curate.backends.teachers import OpenAIOptions, Teacher, default_dtype, open_generator
+from curate.errors import RecordError
+from curate.lineage import key
+from curate.lock import Lock
+from curate.progress import Progress
+from curate.questions import QuestionsTable
+from curate.recipe import Generate, Gold, Import, RecipeFile
+from curate.record import Book
+from curate.sources.generate import Draw, missing, record_value, rows, wanted
+from curate.sources.import_ import Tally
+from curate.sources.templates import PromptTemplate, load_template
+from curate.store import Store
+
+QUESTIONS_A_BATCH = 4096
+
+
+@dataclass(slots=True)
+class Drawn:
+    """What one source gave.
+
+    Attributes:
+        name: of the source.
+        use: ``generate``, ``import`` or ``gold``.
+        rows: samples.
+        fresh: samples drawn from a model in this run.
+        reused: samples found in the record.
+        errors: draws that failed for good.
+        damaged: record lines that failed their checksum.
+        teacher: identity of the model sampled, for the manifest.
+        tally: what became of an import's rows.
+    """
+
+    name: str
+    use: str
+    rows: int = 0
+    fresh: int = 0
+    reused: int = 0
+    errors: int = 0
+    damaged: int = 0
+    teacher: dict[str, object] = field(default_factory=dict[str, object])
+    tally: Tally | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """A generating source made ready: its teacher pinned, its template read.
+
+    Attributes:
+        source: as in the recipe, its model named as it is wherever it lies.
+        teacher: the model at a revision.
+        template: of its prompt.
+        path: folder of the weights; None where a server has them.
+    """
+
+    source: Generate
+    teacher: Teacher
+    template: PromptTemplate
+    path: Path | None
+
+
+class Drawing:
+    """Draws all sources of a recipe.
+
+    Args:
+        file: the recipe.
+        lock: pins models, templates and precisions.
+        store: where samples are recorded.
+        progress: told of every sample.
+        replay: refuse to call a model.
+    """
+
+    def __init__(
+        self, file: RecipeFile, lock: Lock, store: Store, progress: Progress, *, replay: bool
+    ) -> None:
+        self._file = file
+        self._store = store
+        self._progress = progress
+        self._replay = replay
+        self.drawn: list[Drawn] = []
+        self._teachings = {
+            source.name: self._prepare(source, lock)
+            for source in file.recipe.sources
+            if isinstance(source, Generate)
+        }
+
+    def _prepare(self, source: Generate, lock: Lock) -> Teaching:
+        template = load_template(source.prompt, self._file.folder)
+        lock.template(template.name, template.digest)
+        if isinstance(self._file.recipe.backend(source.name), OpenAIOptions):
+            return Teaching(source, source.teacher(), template, None)
+        model = lock.model(source.model, source.revision)
+        dtype = source.dtype or lock.dtype(source.name, default_dtype)
+        teacher = replace(source.teacher(), model=model.name, revision=model.revision, dtype=dtype)
+        named = source.model_copy(update={"model": model.name})
+        return Teaching(named, teacher, template, model.path)
+
+    def batches(self, questions: QuestionsTable) -> Iterator[pl.DataFrame]:
+        """Yield the rows of every source in turn; `drawn` is complete after the last."""
+        for source in self._file.recipe.sources:
+            drawn = Drawn(source.name, source.use)
+            self.drawn.append(drawn)
+            for batch in self._rows(source, questions, drawn):
+                drawn.rows += batch.height
+                drawn.errors += batch.filter(pl.col("finish_reason") == "error").height
+                yield batch
+
+    def _rows(
+        self, source: Generate | Import | Gold, questions: QuestionsTable, drawn: Drawn
+    ) -> Iterator[pl.DataFrame]:
+        match source:
+            case Import():
+                drawn.tally = Tally()
+                return source.rows(questions, self._file.folder, drawn.tally)
+            case Gold():
+                return source.rows(questions)
+            case Generate():
+                return self._generated(self._teachings[source.name], questions, drawn)
+
+    def _generated(
+        self, teaching: Teaching, questions: QuestionsTable, drawn: Drawn
+    ) -> Iterator[pl.DataFrame]:
+        source, template = teaching.source, teaching.template
+        options = self._file.recipe.backend(source.name)
+        identity = teaching.teacher.identity(options.backend)
+        sampling = source.sampling_for(template)
+        usable = questions.frame.filter(pl.col("status") == "ok")
+        drawn.teacher = {**identity, "sampling": sampling.identity()}
+        with self._store.book("samples", key(drawn.teacher), about=drawn.teacher) as book:
+            self._ask(teaching, usable, book, drawn)
+            drawn.damaged = len(book.damaged)
+            for batch in usable.iter_slices(QUESTIONS_A_BATCH):
+                yield rows(batch, source, template, identity, book.get)
+
+    def _ask(self, teaching: Teaching, usable: pl.DataFrame, book: Book, drawn: Drawn) -> None:
+        """Have the teacher sampled for whatever the record lacks."""
+        source, template = teaching.source, teaching.template
+        options = self._file.recipe.backend(source.name)
+        identity = teaching.teacher.identity(options.backend)
+        limit = source.sampling.max_tokens
+
+        def draws() -> Iterator[Draw]:
+            return wanted(usable, source, template, identity)
+
+        lacking = sum(1 for _ in missing(draws(), book.get, limit))
+        drawn.reused = usable.height * source.samples - lacking
+        drawn.fresh = lacking
+        if not lacking:
+            return
+        if self._replay:
+            raise RecordError(
+                f"--replay: {lacking} samples of source {source.name!r} are not in the record; "
+                "run without --replay to draw them"
+            )
+        generator = open_generator(
+            teaching.teacher,
+            source.sampling_for(template),
+            options,
+            path=teaching.path,
+            folder=self._store.root / "locks",
+        )
+        title = f"sample {source.name}"
+        try:
+            with self._progress.stage(title, lacking, "samples") as stage:
+
+                def sink(completion: Completion) -> None:
+                    book.append(completion.key, record_value(completion, limit))
+                    stage.advance(1, completion.completion_tokens or 0)
+
+                generator.generate(missing(draws(), book.get, limit), sink)
+        finally:
+            generator.close()
+            book.flush()
