@@ -1,0 +1,396 @@
+"""The funnel: where samples and questions went, counted gate by gate.
+
+Both tables are counted, so that questions never leave silently: after every gate stands how many
+still have a live sample ("covered"), and in what share of the questions the gate had a choice, that
+is kept one sample and dropped another. A gate without a choice selects questions, not rationales.
+Counts of shards add up, whatever the grouping.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from typing import Any, Final, Self, TypeVar
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from filters.columns import VERDICT_PREFIX
+
+TOP_REASONS: Final = 5
+"""Reasons shown in a line; the rest are added up."""
+
+
+class ConservationError(RuntimeError):
+    """Rows were lost or made between two counts: a defect of this program, never of the input."""
+
+
+class _Counts(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class QuestionCount(_Counts):
+    """What became of the input rows of the questions table.
+
+    Attributes:
+        read: input rows.
+        merged: rows that repeated a question with the same gold.
+        quarantined: questions by reason; they stay in the table.
+        in_use: questions that samples are drawn for.
+    """
+
+    read: int
+    merged: int = 0
+    quarantined: dict[str, int] = {}
+    in_use: int
+
+
+class SourceCount(_Counts):
+    """What one source gave.
+
+    Attributes:
+        rows: samples made, failed ones included.
+        unmatched: input rows that joined no question.
+        errors: samples whose draw failed for good.
+    """
+
+    name: str
+    rows: int
+    unmatched: int = 0
+    errors: int = 0
+
+    def __add__(self, other: Self) -> Self:
+        """Add another shard's count of the same source."""
+        return self.model_copy(
+            update={
+                "rows": self.rows + other.rows,
+                "unmatched": self.unmatched + other.unmatched,
+                "errors": self.errors + other.errors,
+            }
+        )
+
+
+class GateCount(_Counts):
+    """What one filter did.
+
+    Attributes:
+        rows: all samples, live or not.
+        kept: live samples kept.
+        dropped: live samples dropped, by reason.
+        abstained: live samples about which nothing could be said, by reason.
+        skipped: samples that an earlier filter had dropped.
+        live: samples live afterwards: kept, and abstained where the filter keeps those.
+        covered_before: questions with a live sample before.
+        covered: questions with a live sample afterwards.
+        choice: questions of which a sample was kept and another dropped.
+    """
+
+    name: str
+    rows: int
+    kept: int
+    dropped: dict[str, int]
+    abstained: dict[str, int]
+    skipped: int
+    live: int
+    covered_before: int
+    covered: int
+    choice: int
+
+    @property
+    def choice_share(self) -> float:
+        """Share of the questions covered before in which the gate had a choice."""
+        return self.choice / self.covered_before if self.covered_before else 0.0
+
+    def __add__(self, other: Self) -> Self:
+        """Add another shard's count of the same gate."""
+        if self.name != other.name:
+            raise ConservationError(f"counts of {self.name!r} and {other.name!r} do not add up")
+        numbers = ("rows", "kept", "skipped", "live", "covered_before", "covered", "choice")
+        total: dict[str, Any] = {n: getattr(self, n) + getattr(other, n) for n in numbers}
+        return self.model_copy(
+            update={
+                **total,
+                "dropped": _reasons_added(self.dropped, other.dropped),
+                "abstained": _reasons_added(self.abstained, other.abstained),
+            }
+        )
+
+    def check(self) -> None:
+        """Hold that no row was lost or made.
+
+        Raises:
+            ConservationError: kept + dropped + abstained + skipped is not the number of rows.
+        """
+        dropped, abstained = sum(self.dropped.values()), sum(self.abstained.values())
+        if self.kept + dropped + abstained + self.skipped != self.rows:
+            raise ConservationError(
+                f"filter {self.name!r}: {self.kept} kept + {dropped} dropped + {abstained} "
+                f"abstained + {self.skipped} skipped is not {self.rows} rows; please report this"
+            )
+        if self.live not in {self.kept, self.kept + abstained}:
+            raise ConservationError(
+                f"filter {self.name!r}: {self.live} rows are live, but {self.kept} were kept and "
+                f"{abstained} abstained; please report this"
+            )
+
+
+class PickCount(_Counts):
+    """How much the selection or an arm took.
+
+    Attributes:
+        tokens: sum of the samples' tokens, unknown ones as 0.
+        choice: share of its questions with more live samples than were taken; None for arms.
+    """
+
+    name: str
+    rows: int
+    questions: int
+    tokens: int
+    choice: float | None = None
+
+
+class Funnel(_Counts):
+    """Both tables counted from the first row read to the last one taken.
+
+    Attributes:
+        questions: the questions table's line.
+        sources: one line a source.
+        samples: rows of the samples table.
+        covered: questions with a sample.
+        gates: the filters in the order of the chain.
+        picks: the selection, then the control arms.
+        notes: sentences the reader of the funnel must not miss.
+    """
+
+    questions: QuestionCount | None = None
+    sources: tuple[SourceCount, ...] = ()
+    samples: int = 0
+    covered: int = 0
+    gates: tuple[GateCount, ...] = ()
+    picks: tuple[PickCount, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __add__(self, other: Self) -> Self:
+        """Add another shard's funnel; lines of the same name are added, others stand in order."""
+        return self.model_copy(
+            update={
+                "questions": self.questions or other.questions,
+                "sources": _added(self.sources, other.sources),
+                "samples": self.samples + other.samples,
+                "covered": self.covered + other.covered,
+                "gates": _added(self.gates, other.gates),
+                "picks": (*self.picks, *other.picks),
+                "notes": tuple(dict.fromkeys((*self.notes, *other.notes))),
+            }
+        )
+
+    def check(self) -> None:
+        """Hold that every gate got what the one before left.
+
+        Raises:
+            ConservationError: rows were lost or made in a gate or between two.
+        """
+        live, before = self.samples, "the sources"
+        for gate in self.gates:
+            gate.check()
+            if gate.rows != self.samples or gate.rows - gate.skipped != live:
+                raise ConservationError(
+                    f"filter {gate.name!r} saw {gate.rows - gate.skipped} live of {gate.rows} "
+                    f"rows, but {before} left {live} of {self.samples}; please report this"
+                )
+            live, before = gate.live, f"filter {gate.name!r}"
+
+
+def merge(funnels: Iterable[Funnel]) -> Funnel:
+    """Add up the funnels of all shards; lines stand in the order in which they first appear."""
+    return reduce(lambda total, part: total + part, funnels, Funnel())
+
+
+def count(
+    frame: pl.DataFrame,
+    name: str,
+    *,
+    before: str = "live_before",
+    after: str = "live_after",
+) -> GateCount:
+    """Count what one filter did to one shard.
+
+    Args:
+        frame: whole questions: ``question_id``, the struct ``verdict_<name>`` and the two Booleans.
+            Verdicts of rows that were not live before (a filter may see all) are not counted.
+        name: the filter's.
+        before: column that tells which rows were live when the filter came.
+        after: column that tells which still are.
+
+    Raises:
+        ConservationError: a live row has no verdict, or one other than kept without a reason.
+    """
+    verdict = pl.col(f"{VERDICT_PREFIX}{name}")
+    keep, reason = verdict.struct.field("keep"), verdict.struct.field("reason")
+    judged = frame.filter(before).select(
+        "question_id",
+        outcome=pl.when(verdict.is_null()).then(pl.lit("none")).when(keep.is_null())
+        .then(pl.lit("abstained")).when(keep).then(pl.lit("kept")).otherwise(pl.lit("dropped")),
+        reason=reason,
+        live=after,
+    )  # fmt: skip
+    tally = judged.drop_nulls("reason").group_by("outcome", "reason").len().sort("reason")
+    by_reason: dict[str, dict[str, int]] = {"dropped": {}, "abstained": {}}
+    for outcome, why, number in tally.iter_rows():
+        if outcome in by_reason:
+            by_reason[outcome][why] = number
+    questions = judged.group_by("question_id").agg(
+        live=pl.col("live").any(),
+        choice=(pl.col("outcome") == "kept").any() & (pl.col("outcome") == "dropped").any(),
+    )
+    gate = GateCount(
+        name=name,
+        rows=frame.height,
+        kept=int((judged["outcome"] == "kept").sum()),
+        dropped=by_reason["dropped"],
+        abstained=by_reason["abstained"],
+        skipped=frame.height - judged.height,
+        live=int(frame[after].sum()),
+        covered_before=questions.height,
+        covered=int(questions["live"].sum()),
+        choice=int(questions["choice"].sum()),
+    )
+    gate.check()
+    return gate
+
+
+def count_picks(
+    table: pl.DataFrame, chosen: pl.DataFrame, choice: float | None = None
+) -> tuple[PickCount, ...]:
+    """Count what the selection and the arms took.
+
+    Args:
+        table: ``sample_id`` and ``tokens`` of all samples.
+        chosen: what `select` returned.
+        choice: the selection's share of questions with a choice.
+    """
+    columns = [name for name in chosen.columns if name == "selected" or name.startswith("arm_")]
+    rows = chosen.select("sample_id", "question_id", *columns).join(
+        table.select("sample_id", "tokens"), on="sample_id"
+    )
+    picks: list[PickCount] = []
+    for name in columns:
+        taken = rows.filter(name)
+        picks.append(
+            PickCount(
+                name=name.removeprefix("arm_"),
+                rows=taken.height,
+                questions=taken["question_id"].n_unique(),
+                tokens=int(taken["tokens"].cast(pl.Int64).sum()),
+                choice=choice if name == "selected" else None,
+            )
+        )
+    return tuple(picks)
+
+
+def _reasons_added(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
+    return {
+        reason: left.get(reason, 0) + right.get(reason, 0) for reason in sorted({*left, *right})
+    }
+
+
+_Line = TypeVar("_Line", SourceCount, GateCount)
+
+
+def _added(left: Sequence[_Line], right: Sequence[_Line]) -> tuple[_Line, ...]:
+    total = {line.name: line for line in left}
+    for line in right:
+        total[line.name] = total[line.name] + line if line.name in total else line
+    return tuple(total.values())
+
+
+def percent(part: float, whole: float) -> str:
+    """Say a share in at most four characters; what is not all never reads as 100%."""
+    share = part / whole if whole else 0.0
+    if 0 < share < 0.01:
+        return "<1%"
+    if 0.99 < share < 1:
+        return ">99%"
+    return f"{share:.0%}"
+
+
+def reasons(counts: Mapping[str, int]) -> str:
+    """List reasons, the most frequent first; a single one goes without its number."""
+    if len(counts) == 1:
+        return next(iter(counts))
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    parts = [f"{reason} {number:,}" for reason, number in ordered[:TOP_REASONS]]
+    rest = ordered[TOP_REASONS:]
+    if rest:
+        parts.append(f"{len(rest)} more reasons {sum(number for _, number in rest):,}")
+    return ", ".join(parts)
+
+
+def losses(gate: GateCount) -> tuple[str, ...]:
+    """Say what a gate dropped and where it abstained, a line each."""
+    said = [
+        f"{sum(counts.values()):,} {verb}: {reasons(counts)}"
+        for verb, counts in (("dropped", gate.dropped), ("abstained", gate.abstained))
+        if counts
+    ]
+    return tuple(said)
+
+
+def preamble(funnel: Funnel) -> tuple[tuple[str, str], ...]:
+    """Say what came in: pairs of a name (``questions``, a source) and what is known about it."""
+    said: list[tuple[str, str]] = []
+    if (asked := funnel.questions) is not None:
+        parts = [f"{asked.in_use:,} in use of {asked.read:,} rows"]
+        if asked.merged:
+            parts.append(f"{asked.merged:,} merged")
+        if asked.quarantined:
+            total = sum(asked.quarantined.values())
+            parts.append(f"{total:,} quarantined: {reasons(asked.quarantined)}")
+        said.append(("questions", "; ".join(parts)))
+    for source in funnel.sources:
+        parts = [f"{source.rows:,} samples"]
+        if source.errors:
+            parts.append(f"{source.errors:,} failed for good")
+        if source.unmatched:
+            parts.append(f"{source.unmatched:,} more rows matched no question")
+        said.append((source.name, "; ".join(parts)))
+    return tuple(said)
+
+
+def lines(funnel: Funnel) -> list[str]:
+    """Say the funnel in plain lines, one a gate, for pipes and logs."""
+    said = [f"{name}: {text}" for name, text in preamble(funnel)]
+    said.append(f"all samples: {funnel.samples:,} samples, {funnel.covered:,} questions")
+    for gate in funnel.gates:
+        head = (
+            f"{gate.name}: {gate.live:,} live ({percent(gate.live, funnel.samples)}), "
+            f"{gate.covered:,} questions, choice in {percent(gate.choice, gate.covered_before)}"
+        )
+        said.append("; ".join((head, *losses(gate))))
+    for pick in funnel.picks:
+        choice = "" if pick.choice is None else f", choice in {percent(pick.choice, 1)}"
+        said.append(
+            f"{pick.name}: {pick.rows:,} samples ({percent(pick.rows, funnel.samples)}), "
+            f"{pick.questions:,} questions, {pick.tokens:,} tokens{choice}"
+        )
+    return [*said, *(f"note: {note}" for note in funnel.notes)]
+
+
+def markdown(funnel: Funnel) -> str:
+    """Write the funnel as a table for the card."""
+    rows = [
+        "| gate | live | of all | questions | choice | dropped or abstained |",
+        "| :--- | ---: | ---: | ---: | ---: | :--- |",
+        f"| all samples | {funnel.samples:,} | {percent(1, 1)} | {funnel.covered:,} | | |",
+    ]
+    rows += [
+        f"| `{gate.name}` | {gate.live:,} | {percent(gate.live, funnel.samples)} "
+        f"| {gate.covered:,} | {percent(gate.choice, gate.covered_before)} "
+        f"| {'; '.join(losses(gate))} |"
+        for gate in funnel.gates
+    ]
+    rows += [
+        f"| **{pick.name}** | {pick.rows:,} | {percent(pick.rows, funnel.samples)} "
+        f"| {pick.questions:,} | {'' if pick.choice is None else percent(pick.choice, 1)} "
+        f"| {pick.tokens:,} tokens |"
+        for pick in funnel.picks
+    ]
+    return "\n".join(rows)
