@@ -1,9 +1,33 @@
-"""Fixtures every test may use."""
+"""Fixtures and options every test may use."""
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-skips", action="store_true", help="fail when a test was skipped that need not be"
+    )
+    parser.addoption("--tenth", metavar="SEED", help="run a tenth of the tests, chosen by SEED")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    seed = config.getoption("--tenth")
+    if seed is None or not items:
+        return
+    ranked = sorted(items, key=lambda i: hashlib.sha256(f"{seed} {i.nodeid}".encode()).digest())
+    chosen = set(ranked[: -(-len(items) // 10)])
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = [item for item in items if item in chosen]
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if exitstatus == 0 and session.config.getoption("--no-skips") and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

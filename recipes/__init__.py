@@ -1,0 +1,1 @@
+"""Shipped recipes; ``curate run NAME`` finds them here."""
