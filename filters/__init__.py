@@ -7,9 +7,17 @@ suite runs on it from then on.
 from typing import Final
 
 from filters.completeness import Completeness
+from filters.consistency import Consistency
 from filters.contract import DatasetFilter, Filter
+from filters.correctness import Correctness
+from filters.overrides import Overrides
 
-FILTERS: Final[tuple[type[Filter], ...]] = (Completeness,)
+FILTERS: Final[tuple[type[Filter], ...]] = (
+    Completeness,
+    Correctness,
+    Consistency,
+    Overrides,
+)
 """Every filter the recipe knows by its `use`, in the order of a typical chain."""
 
 __all__ = ["FILTERS", "DatasetFilter", "Filter"]

@@ -11,8 +11,9 @@ from filters.answers.plain import DATE, as_date, fold, latex_form, parse_boolean
 GoldType = Literal["number", "latex", "choice", "boolean", "date", "string"]
 GOLD_TYPES: Final[tuple[GoldType, ...]] = get_args(GoldType)
 
-_NUMBER = re.compile(r"(?<![\w.,])-?\d[\d,]*(?:\.\d+)?(?:\s*/\s*\d[\d,]*)?|(?<![\w.])-?\.\d+")
+_NUMBER = re.compile(r"(?<![\w.,:])-?\d[\d,]*(?:\.\d+)?(?:\s*/\s*\d[\d,]*)?|(?<![\w.])-?\.\d+")
 _TAIL = 600
+_BREAK = re.compile(r"[.!?](?=\s)\s*|\n\s*")
 _OPERAND = re.compile(r"[\d)%]\s*$")
 
 
@@ -104,16 +105,30 @@ def _kind(choices: tuple[str, ...]) -> Literal["number", "date"] | None:
 
 
 def _last_number(tail: str) -> str | None:
-    """Read the last number; a minus sign between two operands belongs to neither."""
-    tail = clean(tail)
-    for found in reversed(list(_NUMBER.finditer(tail))):
-        start = found.start()
-        if tail[start] == "-" and _OPERAND.search(tail, max(0, start - 4), start):
-            start += 1
-        read = read_expression(found[0], start - found.start())
-        if read:
-            return number_text(read[0].value)
+    """Read the result of the last equation in the last sentence with a number, else its last.
+
+    A sentence often goes on after its result ("= 50 miles in 7 hours").
+    """
+    end = len(tail)
+    while end:
+        breaks = [found.end() for found in _BREAK.finditer(tail, 0, end)]
+        start = breaks[-1] if breaks and breaks[-1] < end else (breaks[-2] if breaks[1:] else 0)
+        sentence = clean(tail[start:end])
+        result = sentence.rfind("=") + 1
+        numbers = list(_NUMBER.finditer(sentence, result))
+        if numbers:
+            return _read(sentence, numbers[0] if result else numbers[-1])
+        end = start
     return None
+
+
+def _read(text: str, found: re.Match[str]) -> str | None:
+    """Read a number; a minus sign between two operands belongs to neither."""
+    start = found.start()
+    if text[start] == "-" and _OPERAND.search(text, max(0, start - 4), start):
+        start += 1
+    read = read_expression(found[0], start - found.start())
+    return number_text(read[0].value) if read else None
 
 
 def _last_date(tail: str) -> str | None:

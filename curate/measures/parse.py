@@ -1,0 +1,172 @@
+"""Parse: cut a completion into reasoning, rationale and answer."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, cast
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from curate.measures.base import DerivedMeasure
+from filters.answers import GoldType, extract_answer, options_of
+from filters.columns import MEASURE_COLUMNS
+
+_OPENING, _CLOSING = "<think>", "</think>"
+_DANGLING = " \t\r\n,;:*_#>(<[\"'"
+_WRITES = ("reasoning", "rationale", "answer", "answer_form", "rationale_words")
+
+
+class AnswerOptions(BaseModel):
+    r"""How to find the answer in a source's text.
+
+    Attributes:
+        after: strings after which the answer stands ("The answer is", "\nA:"); the last one in
+            the text counts and no other form is tried. Empty: all known forms.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    after: tuple[str, ...] = ()
+
+
+class ParseOptions(BaseModel):
+    """How a source's text is read.
+
+    Attributes:
+        answer: how to find the answer.
+        stop: strings at which run-on text is cut before anything else, at the first of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    answer: AnswerOptions = Field(default_factory=AnswerOptions)
+    stop: tuple[str, ...] = ()
+
+
+class Parsed(NamedTuple):
+    """What one completion says; the fields are the columns written."""
+
+    reasoning: str | None = None
+    rationale: str | None = None
+    answer: str | None = None
+    answer_form: str | None = None
+    rationale_words: int | None = None
+
+
+class Parse(DerivedMeasure):
+    """Writes ``reasoning``, ``rationale``, ``answer``, ``answer_form`` and ``rationale_words``.
+
+    The rationale is the reasoning before the answer with the clause that states the answer cut.
+    Where a model reasons apart (a ``<think>`` block, a server's reasoning field), that text is the
+    rationale, cut likewise, and the answer is read from what the model said afterwards; thinking
+    that was never closed holds no answer. A closing line from which an answer was only implied
+    stays, because it is a step of the reasoning, unless it is nothing but the answer.
+
+    Args:
+        options: by name of the source; a source not named here is read with the defaults.
+    """
+
+    name: ClassVar[str] = "parse"
+    version: ClassVar[int] = 1
+    reads = (
+        "raw_output",
+        "reasoning_field",
+        "finish_reason",
+        "source",
+        "gold_type",
+        "choices",
+        "question",
+    )
+    writes: Mapping[str, pl.DataType] = {name: MEASURE_COLUMNS[name] for name in _WRITES}
+
+    def __init__(self, options: Mapping[str, ParseOptions] | None = None) -> None:
+        self._options = dict(options or {})
+
+    def instrument(self) -> Mapping[str, Any]:
+        """Identify the options of every source."""
+        return {
+            name: options.model_dump(mode="json") for name, options in sorted(self._options.items())
+        }
+
+    def derive(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Parse every row; failed and empty rows give nulls."""
+        plain = ParseOptions()
+        parsed = [
+            Parsed()
+            if finish == "error"
+            else parse(
+                raw or "",
+                reasoning,
+                cast("GoldType", gold_type),
+                options_of(choices, question) if gold_type == "choice" else (),
+                self._options.get(source, plain),
+            )
+            for raw, reasoning, finish, source, gold_type, choices, question in zip(
+                *(frame[name].to_list() for name in self.reads), strict=True
+            )
+        ]
+        columns = zip(*parsed, strict=True) if parsed else ((),) * len(_WRITES)
+        return pl.DataFrame(
+            [
+                pl.Series(name, values, dtype=dtype)
+                for (name, dtype), values in zip(self.writes.items(), columns, strict=True)
+            ]
+        )
+
+
+def parse(
+    raw: str,
+    reasoning_field: str | None,
+    gold_type: GoldType,
+    choices: Sequence[str],
+    options: ParseOptions,
+) -> Parsed:
+    """Parse one completion.
+
+    Args:
+        raw: the completion as the teacher wrote it.
+        reasoning_field: a server's separate reasoning text.
+        gold_type: what kind of answer to look for.
+        choices: texts of the options, for ``choice``.
+        options: of the completion's source.
+    """
+    text = _cut_at(raw, options.stop)
+    reasoning, spoken = _split_thinking(text, reasoning_field)
+    if not (reasoning or spoken.strip()):
+        return Parsed()
+    found = extract_answer(spoken, gold_type, choices, options.answer.after)
+    if reasoning is None:
+        rationale = spoken[: found.start] if found else spoken
+    else:
+        closing = extract_answer(reasoning, gold_type, choices)
+        rationale = reasoning[: closing.start] if closing else reasoning
+    rationale = rationale.strip()
+    if len(rationale) < len((reasoning or spoken).strip()):
+        rationale = rationale.rstrip(_DANGLING)
+    return Parsed(
+        reasoning,
+        rationale,
+        found.answer if found else None,
+        found.form if found else None,
+        len(rationale.split()),
+    )
+
+
+def _cut_at(text: str, stops: Sequence[str]) -> str:
+    """Cut run-on text at the first stop string."""
+    ends = [at for at in (text.find(stop) for stop in stops) if at >= 0]
+    return text[: min(ends)] if ends else text
+
+
+def _split_thinking(text: str, reasoning_field: str | None) -> tuple[str | None, str]:
+    """Part what a model thought from what it said.
+
+    A block may lack its opening (chat templates that put it into the prompt) or, where the output
+    was cut, its closing; then all that follows the opening is thought.
+    """
+    if reasoning_field and reasoning_field.strip():
+        return reasoning_field.strip(), text
+    thought, closed, said = text.rpartition(_CLOSING)
+    if closed:
+        return thought.replace(_CLOSING, "").replace(_OPENING, "").strip(), said
+    before, opened, thought = text.partition(_OPENING)
+    return (thought.strip(), before) if opened else (None, text)
