@@ -1,0 +1,67 @@
+"""Making sample rows: ids from content, running numbers, declared columns."""
+
+from collections import Counter
+from typing import Final
+
+import polars as pl
+
+from curate import lineage
+from filters.columns import SOURCE_COLUMNS
+
+_WRITTEN: Final = ("sample_id", "question_id", "sample_index", "teacher", "prompt_id", "raw_output")
+
+
+class Drafts:
+    """Collects texts that exist already and hands them out as `SOURCE_COLUMNS`.
+
+    A sample's id hashes source, teacher, prompt, question, text and, for a text that was seen
+    before, its number, so that it depends on no other row. For that, eight bytes of every id are
+    remembered as long as the source is read: about 90 MB for a million samples.
+
+    Args:
+        source: name of the source.
+        gold_shown: whether the writer saw the known answer.
+    """
+
+    def __init__(self, source: str, *, gold_shown: bool) -> None:
+        self._source = source
+        self._gold_shown = gold_shown
+        self._seen: set[int] = set()
+        self._repeats: Counter[int] = Counter()
+        self._per_question: Counter[str] = Counter()
+        self._columns: dict[str, list[str | int | None]] = {name: [] for name in _WRITTEN}
+
+    @property
+    def height(self) -> int:
+        """Samples collected and not yet taken."""
+        return len(self._columns["sample_id"])
+
+    def add(self, question_id: str, teacher: str | None, prompt_id: str | None, raw: str) -> None:
+        """Add one sample."""
+        index = self._per_question[question_id]
+        self._per_question[question_id] = index + 1
+        content = (self._source, teacher, prompt_id, question_id, raw)
+        row = (self._id(content), question_id, index, teacher, prompt_id, raw)
+        for name, value in zip(_WRITTEN, row, strict=True):
+            self._columns[name].append(value)
+
+    def take(self) -> pl.DataFrame:
+        """Hand out what was collected and begin anew."""
+        taken, self._columns = self._columns, {name: [] for name in _WRITTEN}
+        frame = pl.DataFrame(taken, schema={name: SOURCE_COLUMNS[name] for name in _WRITTEN})
+        constants = {"source": self._source, "gold_shown": self._gold_shown}
+        return frame.select(
+            pl.col(name)
+            if name in _WRITTEN
+            else pl.lit(constants.get(name), dtype=kind).alias(name)
+            for name, kind in SOURCE_COLUMNS.items()
+        )
+
+    def _id(self, content: tuple[str | None, ...]) -> str:
+        first = lineage.short_id(*content, 0)
+        number = int(first, 16)
+        if number not in self._seen:
+            self._seen.add(number)
+            return first
+        self._repeats[number] += 1
+        return lineage.short_id(*content, self._repeats[number])

@@ -1,0 +1,265 @@
+"""Import: rationales that other teachers wrote, joined to the questions of this run.
+
+Every row of the files is accounted for: it becomes samples, belongs to a question behind the run's
+limit, or is counted in the `Tally` under the reason why it made no sample.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, Self, cast
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from curate.errors import InputError
+from curate.questions import QuestionsTable
+from curate.questions.options import Columns, OneGroup
+from curate.reading import Chunk, TableOptions, Unreadable, read
+from curate.reading.cells import WHOLE_ROW, cell, require, text
+from curate.sources.drafts import Drafts
+from curate.sources.joining import CAUSES, Join, JoinByOrder, by_id, by_question
+
+BATCH_ROWS: Final = 50_000
+"""Samples a batch; a batch of kilobyte texts takes some 100 MB."""
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FromColumn(_Options):
+    """Take a value from a column of the row."""
+
+    column: str
+
+
+class FromFile(_Options):
+    """Take a value from the file's name or, where the name does not match, from its path."""
+
+    file: OneGroup
+
+
+class FromCompletion(_Options):
+    """Take a value from the path of the completion's column (``6b_finetuning.solution``)."""
+
+    completion: OneGroup
+
+
+Origin = str | FromColumn | FromFile | FromCompletion
+"""A fixed value, or where in the input it stands."""
+
+
+class ImportColumns(_Options):
+    """Which column holds what.
+
+    Attributes:
+        question: the question's text; several columns are joined by a space.
+        id: the question's id, for `join: question_id`.
+        completion: what the teacher wrote; a list of K samples; or several columns, one a sample.
+            ``.`` is the row itself, for files that are bare lists of texts.
+    """
+
+    question: Columns | None = None
+    id: str | None = None
+    completion: Columns = WHOLE_ROW
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the rows of the files.
+
+    Attributes:
+        rows: rows read.
+        samples: samples made.
+        beyond_limit: rows that belong to questions behind the run's limit.
+        unmatched: rows without a sample, by cause (see `CAUSES`).
+        quoted: at most three such rows, with file and cause.
+        notes: what a curator should know, such as a list that covers only some questions.
+    """
+
+    rows: int = 0
+    samples: int = 0
+    beyond_limit: int = 0
+    unmatched: Counter[str] = field(default_factory=Counter[str])
+    quoted: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
+
+    def refuse(self, cause: str, file: str, shown: str) -> None:
+        """Count a row that made no sample, quoting the first three."""
+        self.unmatched[cause] += 1
+        if len(self.quoted) < 3:
+            self.quoted.append(f"{file}: {CAUSES[cause]}: {shown[:120]!r}")
+
+
+class ImportSource(TableOptions):
+    """Samples from files.
+
+    Attributes:
+        name: unique among the sources.
+        columns: which column holds what.
+        join: how a row finds its question: by the text of the question (Unicode NFC, whitespace
+            folded), by its id (ours, or the one the questions came with),
+            or by its place.
+        parts: for `join: order`, whether every file covers all questions (`parallel`) or the files,
+            in natural order of their names, are pieces of one list (`consecutive`).
+        teacher: who wrote the text; by default the source's name.
+        prompt_id: which prompt it answers.
+        gold_shown: the teacher saw the known answer, so being correct says little.
+        max_unmatched: largest share of rows that may make no sample.
+    """
+
+    use: Literal["import"] = "import"
+    name: str = Field(min_length=1)
+    columns: ImportColumns = ImportColumns()
+    join: Literal["question", "question_id", "order"] = "question"
+    parts: Literal["parallel", "consecutive"] = "parallel"
+    teacher: Origin | None = None
+    prompt_id: Origin | None = None
+    gold_shown: bool = False
+    max_unmatched: float = Field(default=0.01, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _join_has_its_column(self) -> Self:
+        if self.join == "question" and self.columns.question is None:
+            raise ValueError(
+                "join: question needs columns.question, the column that holds the question's text; "
+                "for files without one, join by order"
+            )
+        if self.join == "question_id" and self.columns.id is None:
+            raise ValueError("join: question_id needs columns.id, the column that holds the id")
+        return self
+
+    def rows(
+        self, questions: QuestionsTable, base: Path, tally: Tally | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Read samples in file order.
+
+        Args:
+            questions: what the samples are joined to.
+            base: folder that relative paths start from.
+            tally: is filled while batches are read, complete after the last.
+
+        Yields:
+            `SOURCE_COLUMNS`, at most `BATCH_ROWS` and a chunk's worth of rows a batch.
+
+        Raises:
+            InputError: a column is not there; files and questions cannot be joined by order; or
+                more rows than `max_unmatched` make no sample.
+        """
+        tally = tally or Tally()
+        drafts = Drafts(self.name, gold_shown=self.gold_shown)
+        join = self._join(questions)
+        beyond = frozenset(questions.beyond["question_id"])
+        for chunk in self._chunks(base):
+            join.enter(chunk.file)
+            teacher = _origin(self.teacher, self.name, chunk.file)
+            prompt = _origin(self.prompt_id, None, chunk.file)
+            for row in chunk.rows:
+                tally.rows += 1
+                match = join.match(row)
+                if match.question_id is None:
+                    tally.refuse(match.cause, chunk.file, match.shown)
+                elif match.question_id in beyond:
+                    tally.beyond_limit += 1
+                elif not (written := self._completions(row)):
+                    tally.refuse("no_sample", chunk.file, match.shown)
+                else:
+                    for path, raw in written:
+                        drafts.add(match.question_id, teacher(row, path), prompt(row, path), raw)
+            if drafts.height >= BATCH_ROWS:
+                tally.samples += drafts.height
+                yield drafts.take()
+        tally.notes += join.leave()
+        self._refuse_too_many(tally)
+        if drafts.height:
+            tally.samples += drafts.height
+            yield drafts.take()
+
+    def _join(self, questions: QuestionsTable) -> Join:
+        if self.join == "question" and self.columns.question is not None:
+            return by_question(questions, self.columns.question)
+        if self.join == "question_id" and self.columns.id is not None:
+            return by_id(questions, self.columns.id)
+        return JoinByOrder(questions, self.parts)
+
+    def _chunks(self, base: Path) -> Iterator[Chunk]:
+        """Read chunks, refusing a file that lacks a column."""
+        columns = self.columns
+        named = {"question": columns.question, "id": columns.id, "completion": columns.completion}
+        origins = [origin for origin in (self.teacher, self.prompt_id) if origin]
+        paths = [path for spec in named.values() for path in _paths(spec)]
+        paths += [origin.column for origin in origins if isinstance(origin, FromColumn)]
+        file = ""
+        for chunk in read(self, base, paths):
+            if chunk.file != file:
+                readable = [row for row in chunk.rows if not isinstance(row, Unreadable)]
+                require(paths, readable, chunk.file, f"sources: {self.name}")
+                file = chunk.file
+            yield chunk
+
+    def _completions(self, row: object) -> list[tuple[str, str]]:
+        """List what the teacher wrote in this row, with the column it stands in.
+
+        A null is an empty text: the teacher was asked and there is nothing.
+        """
+        written: list[tuple[str, str]] = []
+        for path in _paths(self.columns.completion):
+            value = cell(row, path)
+            items = cast("list[object]", value) if isinstance(value, list) else [value]
+            written += [(path, text(item, path) or "") for item in items]
+        return written
+
+    def _refuse_too_many(self, tally: Tally) -> None:
+        lost = tally.unmatched.total()
+        if lost <= self.max_unmatched * tally.rows:
+            return
+        causes = "; ".join(f"{n:,}: {CAUSES[cause]}" for cause, n in tally.unmatched.most_common())
+        raise InputError(
+            f"{lost:,} of {tally.rows:,} rows make no sample, more than max_unmatched "
+            f"({self.max_unmatched:g}) allows. {causes}. Such as: {'; '.join(tally.quoted)}. "
+            "Check `columns` and `join`, or raise `max_unmatched`",
+            f"sources: {self.name}",
+        )
+
+
+def _paths(spec: Columns | None) -> tuple[str, ...]:
+    return (spec,) if isinstance(spec, str) else spec or ()
+
+
+def _origin(
+    origin: Origin | None, default: str | None, file: str
+) -> Callable[[object, str], str | None]:
+    """Make the function that tells a row's teacher or prompt.
+
+    Args:
+        origin: what the recipe says.
+        default: what holds where it says nothing.
+        file: the file the rows stand in.
+
+    Returns:
+        A function of the row and the path of its completion.
+
+    Raises:
+        InputError: a regular expression does not match the file or the path.
+    """
+    if isinstance(origin, FromColumn):
+        column = origin.column
+        return lambda row, _: text(cell(row, column), column)
+    if isinstance(origin, FromCompletion):
+        pattern = origin.completion
+        return lambda _, path: _taken(pattern, path)
+    fixed = default if origin is None else origin
+    if isinstance(origin, FromFile):
+        fixed = _taken(origin.file, Path(file).name, file)
+    return lambda _row, _path: cast("str | None", fixed)
+
+
+def _taken(pattern: str, *texts: str) -> str:
+    for candidate in texts:
+        found = re.search(pattern, candidate)
+        if found:
+            return found[1]
+    raise InputError(f"{pattern!r} matches nothing in {texts[-1]!r}; wanted the group to be found")
