@@ -1,13 +1,12 @@
 """Samples from any server that speaks OpenAI's protocol, `vllm serve` included.
 
-One task a request in flight, each taking the next request when its last is done, so requests are
-read as slots fall free. A lost connection, 429 or 5xx is tried again with patience; one refused
+A lost connection, 429 or 5xx is tried again with patience; one refused
 request is one failed sample; whatever will not get better by itself stops the run at once.
 """
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import aiohttp
@@ -31,6 +30,7 @@ from curate.backends.openai_protocol import (
     path_of,
     shorten,
 )
+from curate.backends.slots import fill
 from curate.backends.teachers import OpenAIOptions, Teacher
 from curate.errors import BackendError, InputError
 
@@ -73,15 +73,12 @@ class ServerGenerator:
             BackendError: the server refuses everything (a wrong key, model or parameter), or one
                 request could not be served within the options' patience.
         """
-        try:
-            asyncio.run(self._generate(iter(requests), sink))
-        except BaseExceptionGroup as group:
-            raise _first(group) from None
+        asyncio.run(self._generate(requests, sink))
 
     def close(self) -> None:
         """Do nothing: connections live only inside `generate`."""
 
-    async def _generate(self, requests: Iterator[Request], sink: Sink) -> None:
+    async def _generate(self, requests: Iterable[Request], sink: Sink) -> None:
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._options.in_flight),
             timeout=aiohttp.ClientTimeout(total=self._options.timeout),
@@ -90,21 +87,17 @@ class ServerGenerator:
         ) as session:
             call = _Call(session, self._url, self._teacher, self._sampling, self._options)
             refusals = _Refusals(call, sink)
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(self._options.in_flight):
-                    tasks.create_task(_work(call, requests, refusals))
+
+            async def serve(request: Request) -> None:
+                try:
+                    completion = await call.draw(request)
+                except RefusedError as refusal:
+                    await refusals.hold(request, str(refusal))
+                else:
+                    refusals.deliver(completion)
+
+            await fill(self._options.in_flight, requests, serve)
             await refusals.settle()
-
-
-async def _work(call: "_Call", requests: Iterator[Request], refusals: "_Refusals") -> None:
-    """Serve one slot: take the next request when the last is done."""
-    for request in requests:
-        try:
-            completion = await call.draw(request)
-        except RefusedError as refusal:
-            await refusals.hold(request, str(refusal))
-        else:
-            refusals.deliver(completion)
 
 
 class _Call:
@@ -251,8 +244,3 @@ def _wait(state: RetryCallState) -> float:
     if isinstance(error, TransientError) and error.wait is not None:
         return error.wait + min(1.0, _backoff(state))
     return _backoff(state)
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

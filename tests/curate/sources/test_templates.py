@@ -1,0 +1,114 @@
+"""Templates: what they may read, what they show, and how they fail."""
+
+from pathlib import Path
+
+import pytest
+
+from curate.errors import InputError
+from curate.sources.templates import (
+    TemplateFile,
+    load_template,
+    parse_template,
+    shipped_templates,
+)
+
+NUMBER = {
+    "question": "A pond has 3 ducks and 4 geese. How many birds?",
+    "gold": "7",
+    "gold_type": "number",
+    "choices": None,
+    "domain": None,
+}
+CHOICE = NUMBER | {"question": "Which floats?", "gold": "B", "gold_type": "choice"}
+CHOICE["choices"] = ["an anvil", "a cork"]
+
+
+def text_of(name: str, row: dict[str, object]) -> str:
+    rendered = load_template(name).render(row)
+    return rendered.prompt or "\n".join(turn["content"] for turn in rendered.messages or ())
+
+
+def test_shipped_templates_are_the_three_documented_ones():
+    assert shipped_templates() == ["cot", "cot-fewshot", "gold-shown"]
+
+
+@pytest.mark.parametrize("name", ["cot", "cot-fewshot", "gold-shown"])
+@pytest.mark.parametrize("row", [NUMBER, CHOICE], ids=["number", "choice"])
+def test_every_template_shows_the_question_and_its_options(name: str, row: dict[str, object]):
+    text = text_of(name, row)
+    assert str(row["question"]) in text
+    for letter, option in zip("AB", row["choices"] or [], strict=False):
+        assert f"({letter}) {option}" in text
+    assert "The answer is" in text
+
+
+def test_only_gold_shown_shows_the_gold():
+    marked = NUMBER | {"gold": "GOLD-4711"}
+    shows = {name: "GOLD-4711" in text_of(name, marked) for name in shipped_templates()}
+    assert shows == {"cot": False, "cot-fewshot": False, "gold-shown": True}
+    assert {n: load_template(n).gold_shown for n in shows} == shows
+
+
+def test_chat_turns_are_system_then_user_and_fewshot_is_plain():
+    chat = load_template("cot").render(NUMBER)
+    assert [turn["role"] for turn in chat.messages or ()] == ["system", "user"]
+    assert chat.prompt is None
+    plain = load_template("cot-fewshot").render(NUMBER)
+    assert plain.messages is None
+    assert (plain.prompt or "").endswith("Reasoning:")
+    assert load_template("cot-fewshot").stop == ("\nQuestion:", "\n\n\n")
+
+
+def test_text_of_a_question_is_never_run_as_a_template():
+    row = NUMBER | {"question": "What is {{ gold }} {% if x %} worth?"}
+    assert "{{ gold }} {% if x %}" in text_of("cot", row)
+
+
+def test_a_file_is_named_after_its_stem_and_digest(tmp_path: Path):
+    path = tmp_path / "mine.jinja"
+    path.write_text("{% block user %}Q: {{ question }}{% endblock %}")
+    first = load_template(TemplateFile(file="mine.jinja"), tmp_path)
+    assert first.render(NUMBER).messages == (
+        {"role": "user", "content": f"Q: {NUMBER['question']}"},
+    )
+    path.write_text("{% block user %}Question: {{ question }}{% endblock %}")
+    second = load_template(TemplateFile(file="mine.jinja"), tmp_path)
+    assert first.name.startswith("mine-")
+    assert first.name != second.name
+    assert first.digest != second.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{% block user %}{{ qestion }}{% endblock %}", "did you mean 'question'"),
+        ("{% block user %}{{ question }", "line 1"),
+        ("Just {{ question }}", "blocks []"),
+        ("{% block user %}a{% endblock %}{% block prompt %}b{% endblock %}", "prompt"),
+        ("{% set stop = question %}{% block prompt %}b{% endblock %}", "list of strings"),
+        ('{% set stop = ["a", 1] %}{% block prompt %}b{% endblock %}', "list of strings"),
+    ],
+)
+def test_a_wrong_template_is_refused_with_what_is_wrong(text: str, said: str):
+    with pytest.raises(InputError) as caught:
+        parse_template("mine", text)
+    assert said in str(caught.value)
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'cot-fewshot'"):
+        load_template("cot-fewshots")
+    with pytest.raises(InputError, match=r"nowhere\.jinja"):
+        load_template(TemplateFile(file="nowhere.jinja"))
+
+
+def test_a_template_that_fails_on_a_question_says_on_which():
+    template = parse_template("mine", "{% block user %}{{ choices[0] }}{% endblock %}")
+    with pytest.raises(InputError, match="A pond has 3 ducks"):
+        template.render(NUMBER)
+
+
+def test_templates_cannot_reach_into_python():
+    template = parse_template("mine", "{% block user %}{{ question.__class__ }}{% endblock %}")
+    with pytest.raises(InputError, match="unsafe"):
+        template.render(NUMBER)
