@@ -1,0 +1,67 @@
+"""Length: a band the rationale must fall into."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, Self
+
+import polars as pl
+from pydantic import Field, model_validator
+
+from filters.contract import Filter
+
+
+class Length(Filter):
+    """Drop rationales shorter or longer than a band.
+
+    Attributes:
+        unit: ``tokens`` are the student's, what its context and its loss see; ``words`` are known
+            without a student.
+        min: shortest rationale kept, None for no bound.
+        max: longest rationale kept, None for no bound.
+    """
+
+    version: ClassVar[int] = 1
+    reasons: ClassVar[Mapping[str, str]] = {
+        "too_short": "shorter than `min`; the score is its length",
+        "too_long": "longer than `max`; the score is its length",
+        "not_measured": "its length is not known",
+    }
+
+    use: Literal["length"] = "length"
+    unit: Literal["tokens", "words"] = "tokens"
+    min: int | None = Field(default=None, ge=0)
+    max: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _band(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("length needs `min`, `max` or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}: no rationale can pass")
+        return self
+
+    @property
+    def column(self) -> str:
+        """The column that holds the length."""
+        return f"rationale_{self.unit}"
+
+    def reads(self) -> Sequence[str]:
+        """Name the column needed."""
+        return (self.column,)
+
+    def judge(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Compare each length with the band."""
+        length = pl.col(self.column)
+        reason = (
+            pl.when(length.is_null())
+            .then(pl.lit("not_measured"))
+            .when(length < (0 if self.min is None else self.min))
+            .then(pl.lit("too_short"))
+            .when(False if self.max is None else length > self.max)
+            .then(pl.lit("too_long"))
+        )
+        judged = frame.select(
+            keep=pl.when(length.is_not_null()).then(reason.is_null()),
+            reason=reason,
+            score=length,
+        )
+        return self.verdicts(judged["keep"], judged["reason"], score=judged["score"])
