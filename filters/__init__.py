@@ -10,12 +10,22 @@ from filters.completeness import Completeness
 from filters.consistency import Consistency
 from filters.contract import DatasetFilter, Filter
 from filters.correctness import Correctness
+from filters.diversity import Diversity
+from filters.duplicates import Duplicates
+from filters.length import Length
 from filters.overrides import Overrides
+from filters.repetition import Repetition
+from filters.spread import Spread
 
 FILTERS: Final[tuple[type[Filter], ...]] = (
     Completeness,
+    Length,
+    Repetition,
     Correctness,
     Consistency,
+    Duplicates,
+    Diversity,
+    Spread,
     Overrides,
 )
 """Every filter the recipe knows by its `use`, in the order of a typical chain."""
