@@ -289,7 +289,7 @@ def _fetch(ref: str, revision: str | None) -> ResolvedModel:
 
 def _hub_errors() -> tuple[type[Exception], ...]:
     """Name what huggingface_hub raises where a model cannot be had from the Hub."""
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError  # noqa: PLC0415 - 0.4 s
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     # Connection errors are the HTTP library's own, which changed name between releases; both it
     # and HfHubHTTPError descend from that library's base.
@@ -299,7 +299,7 @@ def _hub_errors() -> tuple[type[Exception], ...]:
 
 def _from_hub(ref: str, revision: str | None) -> ResolvedModel:
     """Fetch a snapshot, in the one weight format that is needed."""
-    from huggingface_hub import (  # noqa: PLC0415 - 0.4 s
+    from huggingface_hub import (
         HfApi,
         snapshot_download,  # pyright: ignore[reportUnknownVariableType]
     )

@@ -23,10 +23,10 @@ def convert(source: Path, target: Path, ref: str) -> None:
         target: folder to make.
         ref: Hub id of the model, kept in its config.
     """
-    import gguf  # noqa: PLC0415 - heavy
-    import torch  # noqa: PLC0415
-    import transformers  # noqa: PLC0415
-    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
+    import gguf
+    import torch
+    import transformers
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     # transformers parses the file once each for tokenizer, config and weights, at 10 to 20 s.
     reader = functools.cache(gguf.GGUFReader)
