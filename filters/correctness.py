@@ -133,7 +133,7 @@ class Correctness(Filter):
             keep, reason = None, "not_comparable"
         else:
             keep, reason = _OUTCOMES["equal" if same else "different"]
-        body, supported = _support(rationale, answer, gold_type, options)
+        body, supported = _support(rationale, answer, value, gold_type, options)
         if keep and supported is False and self.unsupported == "drop":
             keep, reason = False, "unsupported_answer"
         return _Verdict(keep, reason, value, body, supported)
@@ -146,8 +146,10 @@ def _canonical(gold: str, gold_type: GoldType, options: tuple[str, ...]) -> str 
 
 
 def _support(
-    rationale: str | None, answer: str, gold_type: GoldType, options: tuple[str, ...]
+    rationale: str | None, answer: str, value: str, gold_type: GoldType, options: tuple[str, ...]
 ) -> tuple[str | None, bool | None]:
     """Give the rationale's last value and whether it is the answer, null where it has none."""
     body = last_value(rationale, gold_type, options) if rationale else None
-    return body, None if body is None else bool(equal(answer, body, gold_type, options))
+    if body is None:
+        return None, None
+    return body, body == value or bool(equal(answer, body, gold_type, options))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
-from filters.answers.numbers import clean, number_text, numbers_equal, parse_number, read_expression
+from filters.answers.numbers import clean, number_text, numbers_equal, parse_number
 from filters.answers.options import options_equal, read_option
 from filters.answers.plain import DATE, as_date, fold, latex_form, parse_boolean, parse_date
 
@@ -13,7 +13,6 @@ GOLD_TYPES: Final[tuple[GoldType, ...]] = get_args(GoldType)
 
 _NUMBER = re.compile(r"(?<![\w.,:])-?\d[\d,]*(?:\.\d+)?(?:\s*/\s*\d[\d,]*)?|(?<![\w.])-?\.\d+")
 _TAIL = 600
-_BREAK = re.compile(r"[.!?](?=\s)\s*|\n\s*")
 _OPERAND = re.compile(r"[\d)%]\s*$")
 
 
@@ -109,11 +108,10 @@ def _last_number(tail: str) -> str | None:
 
     A sentence often goes on after its result ("= 50 miles in 7 hours").
     """
-    end = len(tail)
-    while end:
-        breaks = [found.end() for found in _BREAK.finditer(tail, 0, end)]
-        start = breaks[-1] if breaks and breaks[-1] < end else (breaks[-2] if breaks[1:] else 0)
-        sentence = clean(tail[start:end])
+    end = len(tail.rstrip())
+    while end > 0:
+        start = max(tail.rfind(stop, 0, end) for stop in ("\n", ". ", "! ", "? "))
+        sentence = clean(tail[start + 1 : end])
         result = sentence.rfind("=") + 1
         numbers = list(_NUMBER.finditer(sentence, result))
         if numbers:
@@ -124,11 +122,11 @@ def _last_number(tail: str) -> str | None:
 
 def _read(text: str, found: re.Match[str]) -> str | None:
     """Read a number; a minus sign between two operands belongs to neither."""
-    start = found.start()
+    start, end = found.span()
     if text[start] == "-" and _OPERAND.search(text, max(0, start - 4), start):
         start += 1
-    read = read_expression(found[0], start - found.start())
-    return number_text(read[0].value) if read else None
+    number = parse_number(text[start:end])
+    return number_text(number.value) if number else None
 
 
 def _last_date(tail: str) -> str | None:

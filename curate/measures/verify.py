@@ -1,0 +1,272 @@
+"""Verify: does a LaTeX answer equal the gold? math-verify, in processes that may be killed.
+
+math-verify asks sympy, and sympy can be asked for ``9^{9^{9^9}}``: it then hangs or takes all
+memory, in C code that no signal interrupts. So sizes are limited first and the clock second, by
+the parent, which kills a worker that is late; math-verify's own signal time-outs stay off. Two of
+its readings are corrected before it sees the text: a percent sign is a unit, as for ``number``
+(it calls 50, 50 % and 0.5 equal), and two exact numbers must be equal exactly (it compares
+1/2004! and 1/2006! after rounding).
+"""
+
+import contextlib
+import importlib
+import importlib.metadata
+import logging
+import multiprocessing
+import re
+import resource
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any, ClassVar, Final, Literal, cast
+
+import polars as pl
+
+from curate.errors import BackendError
+from curate.measures.base import Item, MemoMeasure
+from filters.answers import equal
+from filters.columns import MEASURE_COLUMNS
+
+Outcome = Literal["equal", "different", "unparseable", "gold_unparseable", "too_large", "time_out"]
+
+MAX_LENGTH: Final = 400
+"""Characters of an answer or gold; more is ``too_large`` without being looked at."""
+MAX_MEMORY: Final = 3 << 30
+"""Bytes of address space a worker may use; more is ``too_large``."""
+RECYCLE_AFTER: Final = 10_000
+"""Items after which a worker is replaced: sympy's caches only grow."""
+
+_PERCENT = re.compile(r"\\?%")
+_DIGITS = re.compile(r"\d{30,}")
+
+
+class Verify(MemoMeasure):
+    """Writes ``verify_outcome`` for LaTeX golds, null for every other type.
+
+    Args:
+        workers: processes; a late one is killed and replaced.
+        seconds: wall clock an item may take.
+    """
+
+    name: ClassVar[str] = "verify"
+    version: ClassVar[int] = 1
+    reads = ("answer", "gold", "gold_type")
+    writes: Mapping[str, pl.DataType] = {"verify_outcome": MEASURE_COLUMNS["verify_outcome"]}
+
+    def __init__(self, workers: int = 2, seconds: float = 10.0) -> None:
+        self._count = workers
+        self._seconds = seconds
+        self._workers: list[_Worker] = []
+
+    def instrument(self) -> Mapping[str, Any]:
+        """Identify the verifier; the time limit decides outcomes, so it belongs to it."""
+        return {
+            "libraries": {
+                name: importlib.metadata.version(name)
+                for name in ("math-verify", "latex2sympy2_extended", "sympy")
+            },
+            "seconds": self._seconds,
+            "max_length": MAX_LENGTH,
+        }
+
+    def items(self, frame: pl.DataFrame) -> Sequence[Item]:
+        """List the pairs whose writing differs; the same writing needs no verifier."""
+        return [
+            Item(self.memo_key(gold, answer), (gold, answer))
+            for gold, answer in self._pairs(frame)
+            if gold is not None and answer is not None and not equal(answer, gold, "latex")
+        ]
+
+    def compute(self, items: Iterable[Item]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Verify every pair, in any order; starts the workers on first use."""
+        waiting = iter(items)
+        while True:
+            self._feed(waiting)
+            busy = [worker for worker in self._workers if worker.item]
+            if not busy:
+                return
+            patience = min(worker.deadline for worker in busy) - time.monotonic()
+            ready = wait([worker.pipe for worker in busy], timeout=max(0.0, patience))
+            for worker in busy:
+                outcome = worker.outcome(ready=worker.pipe in ready)
+                if outcome and worker.item:
+                    item, worker.item = worker.item, None
+                    if not worker.fit:
+                        self._workers.remove(worker)
+                        worker.kill()
+                    yield item.key, {"outcome": outcome}
+
+    def assemble(
+        self,
+        frame: pl.DataFrame,
+        values: Mapping[str, Mapping[str, Any]],
+        facts: Mapping[str, Any],  # noqa: ARG002 - verifying has none
+    ) -> pl.DataFrame:
+        """Give every row its outcome: of the verifier, ``equal`` for the same writing, or null."""
+        outcomes = [
+            None
+            if gold is None or answer is None
+            else "equal"
+            if equal(answer, gold, "latex")
+            else values[self.memo_key(gold, answer)]["outcome"]
+            for gold, answer in self._pairs(frame)
+        ]
+        return pl.DataFrame(
+            {"verify_outcome": pl.Series(outcomes, dtype=self.writes["verify_outcome"])}
+        )
+
+    def close(self) -> None:
+        """End the workers."""
+        while self._workers:
+            self._workers.pop().kill()
+
+    def _feed(self, waiting: Iterator[Item]) -> None:
+        """Give every idle worker an item, starting workers as far as there is work."""
+        idle = [worker for worker in self._workers if not worker.item]
+        for item in waiting:
+            worker = idle.pop() if idle else self._start()
+            worker.give(item, self._seconds)
+            if not idle and len(self._workers) >= self._count:
+                return
+
+    def _start(self) -> "_Worker":
+        """Start one more worker."""
+        worker = _Worker()
+        self._workers.append(worker)
+        return worker
+
+    def _pairs(self, frame: pl.DataFrame) -> Iterator[tuple[str | None, str | None]]:
+        """Give gold and answer of every row, nulls where there is nothing to verify."""
+        columns = (frame[name].to_list() for name in ("gold", "answer", "gold_type"))
+        for gold, answer, gold_type in zip(*columns, strict=True):
+            yield (gold, answer) if gold_type == "latex" else (None, None)
+
+
+class _Worker:
+    """One process, its pipe, and the item it is busy with."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        pipe, theirs = context.Pipe()
+        self.pipe = cast("Connection[Any, Any]", pipe)
+        self.process: SpawnProcess = context.Process(
+            target=serve, args=(theirs,), daemon=True, name="verify"
+        )
+        self.process.start()
+        theirs.close()
+        self.item: Item | None = None
+        self.deadline = 0.0
+        self.fit = True
+        self._ready = False
+        self._served = 0
+
+    def give(self, item: Item, seconds: float) -> None:
+        """Hand over an item; the clock runs from when the process has loaded its libraries."""
+        if not self._ready:
+            self._ready = self._loaded()
+        self.item = item
+        self.deadline = time.monotonic() + seconds
+        with contextlib.suppress(BrokenPipeError):
+            self.pipe.send(item.payload)
+
+    def _loaded(self) -> bool:
+        """Wait for the process to say that it has loaded its libraries."""
+        try:
+            return bool(self.pipe.recv())
+        except EOFError as error:
+            raise BackendError(
+                "the process that verifies LaTeX ended while it loaded math-verify; try "
+                '`python -c "import math_verify"` in this environment'
+            ) from error
+
+    def outcome(self, *, ready: bool) -> Outcome | None:
+        """Take what came back: an outcome, or what a silent or dead process means, or nothing."""
+        if ready:
+            try:
+                outcome = cast("Outcome", self.pipe.recv())
+            except (EOFError, ConnectionResetError):
+                # The process died at its memory limit, in code that can't raise MemoryError.
+                self.fit = False
+                return "too_large"
+            self._served += 1
+            self.fit = self._served < RECYCLE_AFTER and outcome != "too_large"
+            return outcome
+        if time.monotonic() < self.deadline:
+            return None
+        self.fit = False
+        return "time_out"
+
+    def kill(self) -> None:
+        """End the process at once, whatever it is doing."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def serve(pipe: "Connection[Any, Any]") -> None:
+    """Answer pairs until the parent closes its end; runs in a worker process."""
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    logging.disable(logging.CRITICAL)
+    importlib.import_module("math_verify")
+    pipe.send("loaded")
+    with contextlib.suppress(EOFError, KeyboardInterrupt):
+        while True:
+            gold, answer = pipe.recv()
+            pipe.send(verify_pair(gold, answer))
+
+
+def verify_pair(gold: str, answer: str) -> Outcome:
+    """Compare two LaTeX texts in this process, with limits on size and none on time.
+
+    Args:
+        gold: without or within math delimiters.
+        answer: the same.
+    """
+    from math_verify import verify
+
+    if any(len(text) > MAX_LENGTH or _DIGITS.search(text) for text in (gold, answer)):
+        return "too_large"
+    try:
+        golds = _expressions(gold)
+        if not golds:
+            return "gold_unparseable"
+        answers = _expressions(answer)
+        if not answers:
+            return "unparseable"
+        same = verify(golds, answers, timeout_seconds=None)
+        return "equal" if same and _exactly(golds[0], answers[0]) else "different"
+    except (MemoryError, RecursionError, OverflowError):
+        return "too_large"
+
+
+def _expressions(text: str) -> list[Any]:
+    """Parse a formula into math-verify's list: an expression and its text."""
+    from math_verify import LatexExtractionConfig, parse
+
+    bare = _PERCENT.sub("", text.strip()).strip()
+    for opening, closing in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
+        if bare.startswith(opening) and bare.endswith(closing):
+            bare = bare[len(opening) : len(bare) - len(closing)]
+    return cast(
+        "list[Any]",
+        parse(
+            f"${bare}$",
+            extraction_config=[LatexExtractionConfig()],
+            fallback_mode="no_fallback",
+            parsing_timeout=cast("int", None),
+        ),
+    )
+
+
+def _exactly(gold: Any, answer: Any) -> bool:
+    """Deny equality to two exact numbers that differ by less than math-verify's rounding."""
+    sympy: Any = importlib.import_module("sympy")
+    for side in (gold, answer):
+        if not isinstance(side, sympy.Basic) or side.free_symbols or side.has(sympy.Float):
+            return True
+    try:
+        gap = sympy.simplify(gold.doit() - answer.doit())
+    except (TypeError, AttributeError, NotImplementedError):
+        return True
+    return not isinstance(gap, sympy.Rational) or bool(gap == 0)
