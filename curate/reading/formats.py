@@ -44,13 +44,13 @@ def _decode(data: bytes) -> object:
 
 def _json_lines(stream: BinaryIO, shown: str) -> Iterator[object]:
     for number, line in enumerate(stream, 1):
-        data = line.removeprefix(_BOM) if number == 1 else line
-        if data.isspace():
+        data = (line.removeprefix(_BOM) if number == 1 else line).strip()
+        if not data:
             continue
         try:
             yield _decode(data)
         except (ValueError, TypeError, RecursionError) as error:
-            whole = data.decode("utf-8", errors="replace").strip()
+            whole = data.decode("utf-8", errors="replace")
             yield Unreadable(f"{shown}:{number}", str(error), whole)
 
 

@@ -29,26 +29,25 @@ class Drafts:
         self._seen: set[int] = set()
         self._repeats: Counter[int] = Counter()
         self._per_question: Counter[str] = Counter()
-        self._columns: dict[str, list[str | int | None]] = {name: [] for name in _WRITTEN}
+        self._rows: list[tuple[str | int | None, ...]] = []
 
     @property
     def height(self) -> int:
         """Samples collected and not yet taken."""
-        return len(self._columns["sample_id"])
+        return len(self._rows)
 
     def add(self, question_id: str, teacher: str | None, prompt_id: str | None, raw: str) -> None:
         """Add one sample."""
         index = self._per_question[question_id]
         self._per_question[question_id] = index + 1
         content = (self._source, teacher, prompt_id, question_id, raw)
-        row = (self._id(content), question_id, index, teacher, prompt_id, raw)
-        for name, value in zip(_WRITTEN, row, strict=True):
-            self._columns[name].append(value)
+        self._rows.append((self._id(content), question_id, index, teacher, prompt_id, raw))
 
     def take(self) -> pl.DataFrame:
         """Hand out what was collected and begin anew."""
-        taken, self._columns = self._columns, {name: [] for name in _WRITTEN}
-        frame = pl.DataFrame(taken, schema={name: SOURCE_COLUMNS[name] for name in _WRITTEN})
+        taken, self._rows = self._rows, []
+        columns = list(zip(*taken, strict=True)) or [()] * len(_WRITTEN)
+        frame = pl.DataFrame(columns, schema={name: SOURCE_COLUMNS[name] for name in _WRITTEN})
         constants = {"source": self._source, "gold_shown": self._gold_shown}
         return frame.select(
             pl.col(name)

@@ -152,6 +152,7 @@ class ImportSource(TableOptions):
         tally = tally or Tally()
         drafts = Drafts(self.name, gold_shown=self.gold_shown)
         join = self._join(questions)
+        completion = _paths(self.columns.completion)
         beyond = frozenset(questions.beyond["question_id"])
         for chunk in self._chunks(base):
             join.enter(chunk.file)
@@ -164,7 +165,7 @@ class ImportSource(TableOptions):
                     tally.refuse(match.cause, chunk.file, match.shown)
                 elif match.question_id in beyond:
                     tally.beyond_limit += 1
-                elif not (written := self._completions(row)):
+                elif not (written := _completions(row, completion)):
                     tally.refuse("no_sample", chunk.file, match.shown)
                 else:
                     for path, raw in written:
@@ -200,18 +201,6 @@ class ImportSource(TableOptions):
                 file = chunk.file
             yield chunk
 
-    def _completions(self, row: object) -> list[tuple[str, str]]:
-        """List what the teacher wrote in this row, with the column it stands in.
-
-        A null is an empty text: the teacher was asked and there is nothing.
-        """
-        written: list[tuple[str, str]] = []
-        for path in _paths(self.columns.completion):
-            value = cell(row, path)
-            items = cast("list[object]", value) if isinstance(value, list) else [value]
-            written += [(path, text(item, path) or "") for item in items]
-        return written
-
     def _refuse_too_many(self, tally: Tally) -> None:
         lost = tally.unmatched.total()
         if lost <= self.max_unmatched * tally.rows:
@@ -227,6 +216,19 @@ class ImportSource(TableOptions):
 
 def _paths(spec: Columns | None) -> tuple[str, ...]:
     return (spec,) if isinstance(spec, str) else spec or ()
+
+
+def _completions(row: object, paths: tuple[str, ...]) -> list[tuple[str, str]]:
+    """List what the teacher wrote in a row, with the column it stands in.
+
+    A null is an empty text: the teacher was asked and there is nothing.
+    """
+    written: list[tuple[str, str]] = []
+    for path in paths:
+        value = cell(row, path)
+        items = cast("list[object]", value) if isinstance(value, list) else [value]
+        written += [(path, text(item, path) or "") for item in items]
+    return written
 
 
 def _origin(
