@@ -17,7 +17,7 @@ _WHY = re.compile(
     re.IGNORECASE,
 )
 _NAMED = re.compile(
-    r"[\s\"'*_:\[{<]*(?:(?:option|choice|answer|letter)\s+)?[\"'*_]*"
+    r"[\s\"'*_:\[{<]{0,20}(?:(?:option|choice|answer|letter)\s{1,9})?[\"'*_]{0,4}"
     r"(?:\((?P<round>[A-Za-z])\)|\[(?P<square>[A-Za-z])\]"
     r"|(?P<marked>[A-Za-z])[):.](?![A-Za-z])(?=\W|$|\d)|(?P<bare>[B-HJ-Z])(?![\w'\u2019])"
     r"|(?P<article>[AI])(?=\W*$|[\"'*_,;]|\s*\(|\s+(?:because|since|as|which|for|due|or|and)\b))"
