@@ -17,7 +17,7 @@ from curate.measures.base import Measure
 from curate.measuring import Measured, measure
 from curate.plan import WRITTEN_BY, FilterStep, MeasureStep, Step
 from curate.progress import Progress
-from curate.report import GateCount
+from curate.funnel import GateCount
 from curate.store import Store
 from curate.table import Part, Shard, Table, write_part
 from filters.contract import Filter
@@ -34,6 +34,7 @@ class Ran:
         counts: one funnel line a filter, in order.
         gates: the filters as they judged, settled.
         judged: rows judged anew, by filter.
+        started: liveness of every shard before the first step.
         live_after: liveness of every shard after each filter, by the filter's name.
         forks: the steps after a filter and the table as it was before it, by the filter's name.
     """
@@ -42,6 +43,7 @@ class Ran:
     counts: list[GateCount] = field(default_factory=list[GateCount])
     gates: list[Filter] = field(default_factory=list[Filter])
     judged: dict[str, int] = field(default_factory=dict[str, int])
+    started: list[pl.Series] = field(default_factory=list[pl.Series])
     live_after: dict[str, list[pl.Series]] = field(default_factory=dict[str, list[pl.Series]])
     forks: dict[str, tuple[tuple[Step, ...], Table]] = field(
         default_factory=dict[str, tuple[tuple[Step, ...], Table]]
@@ -76,7 +78,7 @@ class Chain:
             table: the table.
             fork_before: filters before which the state is copied into `Ran.forks`.
         """
-        ran = Ran()
+        ran = Ran(started=[shard.live for shard in table.shards])
         for index, step in enumerate(steps):
             match step:
                 case MeasureStep():
@@ -107,7 +109,7 @@ class Chain:
         work.mkdir()
         again = replace(self, work=work).run(steps, forked)
         columns = [c for s in steps if isinstance(s, MeasureStep) for c in WRITTEN_BY[s.measure]]
-        for shard, other in zip(table.shards, forked.shards, strict=True):
+        for shard, other in zip(table.shards, forked.shards, strict=True) if columns else ():
             shard.add(_filled(shard, other, columns, work))
         return [shard.live for shard in forked.shards], again
 

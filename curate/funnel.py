@@ -154,6 +154,7 @@ class Funnel(_Counts):
         questions: the questions table's line.
         sources: one line a source.
         samples: rows of the samples table.
+        quarantined: samples of quarantined questions among them, never live.
         covered: questions with a sample.
         gates: the filters in the order of the chain.
         picks: the selection, then the control arms.
@@ -163,6 +164,7 @@ class Funnel(_Counts):
     questions: QuestionCount | None = None
     sources: tuple[SourceCount, ...] = ()
     samples: int = 0
+    quarantined: int = 0
     covered: int = 0
     gates: tuple[GateCount, ...] = ()
     picks: tuple[PickCount, ...] = ()
@@ -175,6 +177,7 @@ class Funnel(_Counts):
                 "questions": self.questions or other.questions,
                 "sources": _added(self.sources, other.sources),
                 "samples": self.samples + other.samples,
+                "quarantined": self.quarantined + other.quarantined,
                 "covered": self.covered + other.covered,
                 "gates": _added(self.gates, other.gates),
                 "picks": (*self.picks, *other.picks),
@@ -188,7 +191,7 @@ class Funnel(_Counts):
         Raises:
             ConservationError: rows were lost or made in a gate or between two.
         """
-        live, before = self.samples, "the sources"
+        live, before = self.samples - self.quarantined, "the sources"
         for gate in self.gates:
             gate.check()
             if gate.rows != self.samples or gate.rows - gate.skipped != live:

@@ -14,7 +14,7 @@ import polars as pl
 
 from curate.executors.base import Executor
 from curate.lineage import digest, key
-from curate.report import GateCount, count
+from curate.funnel import GateCount, count
 from curate.store import Store, read_parquet, write_parquet
 from curate.table import Part, Shard
 from filters.columns import VERDICT_PREFIX

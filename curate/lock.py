@@ -138,11 +138,14 @@ class Lock:
                 f"--locked: {what}; run `curate pin` to renew the lock, or leave --locked out"
             )
 
+    def text(self) -> str:
+        """Give the file's text."""
+        style = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+        return orjson.dumps(self.content.model_dump(mode="json"), option=style).decode()
+
     def save(self) -> None:
         """Write the file, whole or not at all, where something changed."""
-        text = orjson.dumps(
-            self.content.model_dump(mode="json"), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
-        )
+        text = self.text().encode()
         if self.path.exists() and self.path.read_bytes() == text:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ Everything here decides *what* comes out and is part of some key, except `runtim
 and is part of none.
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache, reduce
@@ -200,7 +201,7 @@ class RecipeFile(BaseModel):
 
 def shipped_recipes() -> dict[str, Path]:
     """List the recipes that come with the package, by name."""
-    folder = Path(str(files("recipes")))
+    folder = Path(str(files("curate.shipped")))
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
@@ -278,6 +279,15 @@ def _path_holders(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], s
             for key in keys:
                 if isinstance(item, dict) and isinstance(item.get(key), str):  # pyright: ignore[reportUnknownMemberType]
                     yield f"{section}[{index}].{key}", cast("dict[str, Any]", item), key
+
+
+def recipe_schema() -> str:
+    """Give the recipe's JSON Schema, for editors and for checks outside Python."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Recipe.model_json_schema(),
+    }
+    return json.dumps(schema, indent=2, sort_keys=True)
 
 
 def slug(text: str) -> str:

@@ -160,7 +160,7 @@ def build_table(
         size: mean number of questions a shard.
 
     Returns:
-        A table in which every sample of an accepted question is live.
+        A table in which every sample is live whose question is not quarantined.
     """
     ordered = questions.sort("question_id")
     numbers = shard_numbers(ordered["question_id"], size).alias("shard")
@@ -172,11 +172,13 @@ def build_table(
     shards: list[Shard] = []
     for number in range(count):
         facts = folder / f"questions-{number:05d}.parquet"
-        write_parquet(ordered.filter(numbers == number), facts)
+        mine = ordered.filter(numbers == number)
+        write_parquet(mine, facts)
         rows = _gather(pieces.get(number, ()))
         base = folder / f"samples-{number:05d}.parquet"
         write_parquet(rows, base)
-        shards.append(Shard(number, facts, base, pl.repeat(value=True, n=rows.height, eager=True)))
+        usable = mine.filter(pl.col("status") == "ok")["question_id"]
+        shards.append(Shard(number, facts, base, rows["question_id"].is_in(usable.implode())))
     return Table(ordered, shards)
 
 
@@ -204,7 +206,7 @@ def _grouped(
     batches: Iterable[pl.DataFrame], waiting: list[pl.DataFrame]
 ) -> Iterator[pl.DataFrame]:
     for batch in batches:
-        waiting.append(batch.select(SOURCE_COLUMNS))
+        waiting.append(batch.select(list(SOURCE_COLUMNS)))
         if sum(frame.height for frame in waiting) >= SPILL_ROWS:
             yield pl.concat(waiting)
             waiting.clear()

