@@ -208,9 +208,8 @@ def _yaml(data: Mapping[str, Any]) -> str:
 
 def _plain(text: object) -> str:
     """Escape text that is not ours: no HTML, no markdown, one line."""
-    return re.sub(
-        r"([\\`*_\[\]|#~])", r"\\\1", html.escape(" ".join(str(text).split()), quote=False)
-    )
+    flat = html.escape(" ".join(str(text).split()), quote=False)
+    return re.sub(r"([\\`*\[\]|#~]|(?<!\w)_|_(?!\w))", r"\\\1", flat)
 
 
 def _code(text: object) -> str:

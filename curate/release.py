@@ -148,6 +148,7 @@ def write_release(
             f"{str(folder)!r} is not empty; a finished run is never changed: name another folder "
             "with --out, or move this one away"
         )
+    folder = folder.absolute()
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "dataset").mkdir(parents=True)

@@ -67,14 +67,13 @@ def stopped(sample: str, **given: Any) -> dict[str, Any]:
     )
 
 
+REFUSED = verdict(keep=False, reason="refusal")
 ROWS = [
     stopped("s0"),
     selected("s1", 2, arm_random=True),
     selected("s2", 1, split="validation", choices=["one", "two"]),
     row("s3", arm_random=True, split="validation"),
-    stopped(
-        "s4", verdict_completeness=verdict(), verdict_second=verdict(keep=False, reason="refusal")
-    ),
+    stopped("s4", verdict_completeness=verdict(), verdict_second=REFUSED),
     selected(
         "s5", 3, verdict_second=verdict(keep=None, reason="empty"), rationale="``` <b>[x](y)</b>"
     ),
@@ -325,7 +324,7 @@ def test_the_card_tells_what_it_knows_and_escapes_what_models_wrote(tmp_path: Pa
     for expected in (
         "Eggs, **counted**.", "``` &lt;b&gt;[x](y)&lt;/b&gt;", r"no \`ducks\` \| &lt;geese&gt;",
         "**The student does not follow rationales**", "| `masked.auc` | 0.51 |", "`budget.rows` 3",
-        "Without a row, and so without files: `lowest_nll_rationale`", "min\\_words: 1",
+        "Without a row, and so without files: `lowest_nll_rationale`", "min_words: 1",
         "2509.23574", "2502.18001", summary.dataset_hash, "from the record, byte for byte",
     ):  # fmt: skip
         assert expected in text

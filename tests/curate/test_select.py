@@ -74,7 +74,7 @@ def tables(draw: st.DrawFn, prefix: str = "") -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-LAW = settings(deadline=None, max_examples=60)
+LAW = settings(deadline=None, max_examples=40)
 KEYS = ["rd_masked", "-rd_masked", "nll_rationale", "-tokens", "tokens"]
 OPTIONS = st.builds(
     SelectOptions,
