@@ -12,12 +12,12 @@ from pathlib import Path
 import polars as pl
 
 from curate.executors.base import Executor
+from curate.funnel import GateCount
 from curate.judging import judge
 from curate.measures.base import Measure
 from curate.measuring import Measured, measure
 from curate.plan import WRITTEN_BY, FilterStep, MeasureStep, Step
 from curate.progress import Progress
-from curate.funnel import GateCount
 from curate.store import Store
 from curate.table import Part, Shard, Table, write_part
 from filters.contract import Filter

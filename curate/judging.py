@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 
 from curate.executors.base import Executor
-from curate.lineage import digest, key
 from curate.funnel import GateCount, count
+from curate.lineage import digest, key
 from curate.store import Store, read_parquet, write_parquet
 from curate.table import Part, Shard
 from filters.columns import VERDICT_PREFIX

@@ -2,7 +2,7 @@
 
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import yaml
 
@@ -81,7 +81,8 @@ def _columns(path: Path) -> list[str]:
     """Name the columns of the first rows."""
     chunks = read(TableOptions(path=path.name), path.parent.resolve(), ())
     rows = [row for chunk in islice(chunks, 1) for row in islice(chunk.rows, 20)]
-    return list(dict.fromkeys(str(name) for row in rows if isinstance(row, dict) for name in row))
+    objects = [cast("dict[str, object]", row) for row in rows if isinstance(row, dict)]
+    return list(dict.fromkeys(name for row in objects for name in row))
 
 
 def _guess(columns: list[str], usual: tuple[str, ...], what: str) -> str:

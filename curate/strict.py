@@ -73,7 +73,8 @@ def validate(model: type[Model], data: object) -> Model:
         return model.model_validate(data)
     except ValidationError as error:
         given = cast("dict[str, Any]", data)
-        lines = [_explain(model, given, problem) for problem in error.errors(include_url=False)]
+        problems = error.errors(include_url=False)
+        lines = [_explain(model, given, p) for p in problems if not _follows_from(p, problems)]
         raise InputError("\n".join(dict.fromkeys(lines))) from error
 
 
@@ -201,6 +202,12 @@ def _explain(model: type[BaseModel], data: object, problem: ErrorDetails) -> str
             return f"{path}: got {got}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 
+def _follows_from(problem: ErrorDetails, problems: Sequence[ErrorDetails]) -> bool:
+    """Tell whether a problem only repeats one further down (a list too short of good items)."""
+    path = problem["loc"]
+    return any(len(p["loc"]) > len(path) and p["loc"][: len(path)] == path for p in problems)
+
+
 def _locate(
     model: type[BaseModel], data: object, loc: tuple[int | str, ...]
 ) -> tuple[str, type[BaseModel]]:
@@ -209,27 +216,23 @@ def _locate(
     Pydantic puts union tags into locations; a part that is no key of the data is such a tag.
     """
     path, owner, here = "", model, data
+    candidates: list[type[BaseModel]] = []
     for depth, part in enumerate(loc):
-        last = depth == len(loc) - 1
         if isinstance(part, int):
             path += f"[{part}]"
             here = cast("Sequence[Any]", here)[part] if isinstance(here, list | tuple) else None
             continue
         named = isinstance(here, Mapping) and part in here
+        last = depth == len(loc) - 1
         if not named and not (last and part in owner.model_fields):
-            owner = next((kind for kind in _variants(owner) if _tag(kind) == part), owner)
+            owner = next((kind for kind in candidates if _tag(kind) == part), owner)
             continue
         path += f".{part}" if path else part
         here = cast("Mapping[str, Any]", here)[part] if named else None
         if not last and part in owner.model_fields:
-            owner = next(_models(owner.model_fields[part].annotation), owner)
+            candidates = list(_models(owner.model_fields[part].annotation))
+            owner = candidates[0] if candidates else owner
     return path or "recipe", owner
-
-
-def _variants(owner: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    """Find the models a union tag at this place may stand for."""
-    for field in owner.model_fields.values():
-        yield from _models(field.annotation)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
