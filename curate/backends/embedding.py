@@ -1,0 +1,72 @@
+"""Sentence encoders through sentence-transformers, with long texts in windows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.errors import ModelError
+
+Vectors = NDArray[np.float32]
+
+
+class Encoder:
+    """A loaded sentence encoder.
+
+    Args:
+        folder: of a sentence-transformers model.
+
+    Raises:
+        ModelError: it can't be loaded.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            self._model: Any = SentenceTransformer(str(folder))
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise ModelError(f"no encoder could be loaded from {str(folder)!r}: {error}") from error
+        self._tokenizer: Any = self._model.tokenizer
+        special = int(self._tokenizer.num_special_tokens_to_add())
+        self._window = int(self._model.max_seq_length) - special
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Embed texts of any length.
+
+        Args:
+            texts: not empty strings.
+
+        Returns:
+            A unit vector a text (n x d).
+        """
+        pieces: list[str] = []
+        owners: list[int] = []
+        weights: list[int] = []
+        for number, text in enumerate(texts):
+            for piece, weight in self._windows(text):
+                pieces.append(piece)
+                owners.append(number)
+                weights.append(weight)
+        vectors: Vectors = self._model.encode(
+            pieces, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+        )
+        sums = np.zeros((len(texts), vectors.shape[1]), dtype=np.float64)
+        np.add.at(sums, owners, vectors * np.array(weights, dtype=np.float64)[:, None])
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+        return (sums / np.maximum(lengths, 1e-12)).astype(np.float32)
+
+    def _windows(self, text: str) -> list[tuple[str, int]]:
+        """Cut a text into pieces that fit the window, between tokens, with their token counts."""
+        offsets: list[tuple[int, int]] = self._tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )["offset_mapping"]
+        if len(offsets) <= self._window:
+            return [(text, max(1, len(offsets)))]
+        return [
+            (text[part[0][0] : part[-1][1]], len(part))
+            for start in range(0, len(offsets), self._window)
+            for part in [offsets[start : start + self._window]]
+        ]

@@ -1,0 +1,125 @@
+"""Many token sequences as one row, in which what they share stands once.
+
+The sequences of a question (its rationales, each under several answer templates, masked and not)
+begin alike. Laid out as a tree, every shared token is computed once: a token sees its ancestors
+and nothing else, and its position is its depth, so each path through the tree is, to the model,
+the plain sequence. Sharing is found by comparing tokens, so it needs no knowledge of prompts, and
+every sequence is tokenised whole, as a trainer would.
+
+Pure functions over numpy arrays; nothing here knows a model.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+class Target(NamedTuple):
+    """A sequence, and the spans of it whose log-probability is wanted.
+
+    Attributes:
+        ids: token ids, at least one of them before the first span.
+        spans: half-open ranges of positions in `ids`.
+        source: token ids for the encoder; empty for decoder-only models.
+    """
+
+    ids: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]
+    source: tuple[int, ...] = ()
+
+
+class Pack(NamedTuple):
+    """Sequences as a forest, parents before children.
+
+    Attributes:
+        tokens: id of each node (n).
+        parents: node before it, -1 for a first token (n).
+        paths: for each target, the nodes of its tokens in order.
+        members: number of each target in the list that was packed.
+    """
+
+    tokens: Ints
+    parents: Ints
+    paths: list[Ints]
+    members: list[int]
+
+
+def packs(targets: Sequence[Target], nodes: int, reads: int) -> Iterator[Pack]:
+    """Pack sequences; sorted, so that each shares the most with the one before it.
+
+    Args:
+        targets: in any order.
+        nodes: most nodes of a pack; a longer sequence gets one of its own.
+        reads: most wanted positions of a pack, each of which costs a row of the vocabulary.
+    """
+    order = sorted(range(len(targets)), key=lambda number: targets[number].ids)
+    tokens: list[int] = []
+    parents: list[int] = []
+    paths: list[list[int]] = []
+    members: list[int] = []
+    wanted = 0
+    for number in order:
+        target = targets[number]
+        cost = sum(end - start for start, end in target.spans)
+        shared = _shared(target.ids, targets[members[-1]].ids) if members else 0
+        full = len(tokens) + len(target.ids) - shared > nodes or wanted + cost > reads
+        if members and full:
+            yield _pack(tokens, parents, paths, members)
+            tokens, parents, paths, members, wanted, shared = [], [], [], [], 0, 0
+        path = paths[-1][:shared] if paths else []
+        for token in target.ids[shared:]:
+            parents.append(path[-1] if path else -1)
+            path.append(len(tokens))
+            tokens.append(token)
+        paths.append(path)
+        members.append(number)
+        wanted += cost
+    if members:
+        yield _pack(tokens, parents, paths, members)
+
+
+def _shared(a: tuple[int, ...], b: tuple[int, ...]) -> int:
+    """Count the tokens with which both begin."""
+    for place, (left, right) in enumerate(zip(a, b, strict=False)):
+        if left != right:
+            return place
+    return min(len(a), len(b))
+
+
+def _pack(
+    tokens: list[int], parents: list[int], paths: list[list[int]], members: list[int]
+) -> Pack:
+    arrays = [np.array(path, dtype=np.int64) for path in paths]
+    return Pack(np.array(tokens), np.array(parents), arrays, members)
+
+
+def depths(parents: Ints) -> Ints:
+    """Give each node's position in its sequence, 0 for a first token (n)."""
+    depth = np.zeros_like(parents)
+    for node, parent in enumerate(parents):
+        depth[node] = 0 if parent < 0 else depth[parent] + 1
+    return depth
+
+
+def visible(parents: Ints) -> Bools:
+    """Tell for each node (row) which nodes it sees: itself and its ancestors (n x n)."""
+    seen = np.eye(len(parents), dtype=np.bool_)
+    for node, parent in enumerate(parents):
+        if parent >= 0:
+            seen[node] |= seen[parent]
+    return seen
+
+
+def within(depth: Ints, window: int) -> Bools:
+    """Tell which nodes lie less than `window` positions before each node, by depth (n x n)."""
+    return depth[None, :] > depth[:, None] - window
+
+
+def readers(span: tuple[int, int]) -> range:
+    """Give the positions whose output predicts a span's tokens: one before each."""
+    return range(span[0] - 1, span[1] - 1)
