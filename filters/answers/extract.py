@@ -6,7 +6,7 @@ Forms, in the order tried; the first that can be read wins, and within a form th
 ``after``       a string the recipe names; nothing else is then tried
 ``boxed``       ``\boxed{...}``, braces balanced
 ``hashes``      ``#### ...``
-``a_line``      a final line ``A: ...`` (not for choices, whose options are listed like that)
+``a_line``      a final line ``A: ...`` of one clause (not for choices: options look like that)
 ``answer_is``   "the answer is", "Answer:", "the final result is", "the correct choice is" ...
 ``last_...``    the closing line alone implies it: ``last_number``, ``last_option``,
                 ``last_boolean``, ``last_date``, ``last_words``, ``last_math``
@@ -195,10 +195,12 @@ def _hashes(text: str) -> Iterator[_Mention]:
 
 
 def _a_line(text: str) -> Iterator[_Mention]:
-    """Give the last line, where it begins with ``A:``."""
+    """Give the last line, where it is ``A:`` and one clause."""
     start, line = closing_line(text)
     if line.startswith("A:"):
         clause, end = clause_at(text, start + 2)
+        if text[end:].strip(" .!?\n"):
+            return
         yield _Mention("a_line", start, clause, end)
 
 

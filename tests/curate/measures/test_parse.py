@@ -1,0 +1,148 @@
+"""Parse: completions cut into reasoning, rationale and answer."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from curate.measures.parse import AnswerOptions, Parse, Parsed, ParseOptions, parse
+from filters.answers import GOLD_TYPES, GoldType
+from filters.columns import COLUMNS
+
+
+def number(raw: str, reasoning: str | None = None, **options: Any) -> Parsed:
+    return parse(raw, reasoning, "number", (), ParseOptions.model_validate(options))
+
+
+@pytest.mark.parametrize(
+    ("raw", "rationale", "answer", "form"),
+    [
+        ("3 + 4 = 7.\nTherefore, the answer is 7.", "3 + 4 = 7.", "7", "answer_is"),
+        ("3 + 4 = 7, so the answer is 7.", "3 + 4 = 7", "7", "answer_is"),
+        ("3 + 4 = 7\n#### 7", "3 + 4 = 7", "7", "hashes"),
+        ("3 + 4 = 7\nA: 7", "3 + 4 = 7", "7", "a_line"),
+        ("3 + 4 = 7.\nSo it is \\boxed{7}.", "3 + 4 = 7.", "7", "boxed"),
+        ("3 + 4 = 7 apples", "3 + 4 = 7 apples", "7", "last_number"),
+        ("First, 3.\nThen 4 more make 7.", "First, 3.\nThen 4 more make 7.", "7", "last_number"),
+        ("7", "", "7", "last_number"),
+        ("The answer is 7. Because 3 + 4 = 7.", "", "7", "answer_is"),
+        ("I do not know.", "I do not know.", None, None),
+    ],
+)
+def test_the_answer_clause_is_cut(raw: str, rationale: str, answer: str | None, form: str | None):
+    parsed = number(raw)
+    assert parsed[:4] == (None, rationale, answer, form)
+    assert parsed.rationale_words == len(rationale.split())
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "<think>3 + 4 = 7.\nThe answer is 7.</think>It is \\boxed{7}.",
+        "3 + 4 = 7.\nThe answer is 7.</think>\n\nThe answer is 7.",
+        "\n<think>\n3 + 4 = 7.\nSo the answer is 7.\n</think>\n#### 7",
+    ],
+)
+def test_a_block_of_thinking_is_the_rationale(raw: str):
+    parsed = number(raw)
+    assert parsed.rationale == "3 + 4 = 7."
+    assert parsed.answer == "7"
+    assert parsed.reasoning is not None
+    assert "3 + 4 = 7." in parsed.reasoning
+    assert "think>" not in parsed.reasoning
+
+
+def test_thinking_that_was_never_closed_holds_no_answer():
+    parsed = number("<think>3 + 4 = 7. The answer is 7, but wait")
+    assert parsed.answer is None
+    assert parsed.reasoning == "3 + 4 = 7. The answer is 7, but wait"
+    assert parsed.rationale == "3 + 4 = 7."
+
+
+def test_a_servers_reasoning_field():
+    parsed = number("The answer is 7.", "3 + 4 = 7.")
+    assert parsed == ("3 + 4 = 7.", "3 + 4 = 7.", "7", "answer_is", 5)
+    assert number("", "3 + 4 is").answer is None
+    assert number("3 + 4 = 7. The answer is 7.", "  ").rationale == "3 + 4 = 7."
+
+
+def test_run_on_text_is_cut_at_the_first_stop_string():
+    raw = "3 + 4 = 7. The answer is 7.\n\nQ: And 2 + 2?\nA: 2 + 2 = 4. The answer is 4."
+    assert number(raw).answer == "4"
+    assert number(raw, stop=("END", "\n\nQ:")).answer == "7"
+    assert number("\n\nQ: next", stop=("\n\nQ:",)) == Parsed()
+
+
+def test_a_named_string_is_the_only_form_looked_for():
+    assert number("So 7 apples.", answer={"after": ["\nA:"]}).answer is None
+    assert number("So 7.\nA: 8", answer={"after": ["\nA:"]})[1:4] == ("So 7.", "8", "after")
+
+
+def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    blank: dict[str, Any] = {
+        "raw_output": None,
+        "reasoning_field": None,
+        "finish_reason": "stop",
+        "source": "teacher",
+        "gold_type": "number",
+        "choices": None,
+        "question": "How many?",
+    }
+    return pl.DataFrame(
+        [blank | row for row in rows], schema={name: COLUMNS[name] for name in Parse.reads}
+    )
+
+
+def test_rows_are_read_by_their_source_and_type():
+    table = frame(
+        [
+            {"raw_output": "2 + 2 = 4. Total: 5", "source": "loose"},
+            {"raw_output": "2 + 2 = 4. Total: 5", "source": "strict"},
+            {
+                "raw_output": "It is long, so the answer is the Nile.",
+                "gold_type": "choice",
+                "question": "Which? (A) Rhine, (B) Nile",
+            },
+            {"raw_output": "It is long. The answer is B", "gold_type": "choice", "choices": ["a"]},
+            {"raw_output": None},
+            {"raw_output": "partial 3", "finish_reason": "error"},
+            {"raw_output": "3 apples", "finish_reason": None},
+        ]
+    )
+    measure = Parse({"strict": ParseOptions(answer=AnswerOptions(after=("####",)))})
+    got = measure.derive(table)
+    assert got.schema == dict(measure.writes)
+    assert got["answer"].to_list() == ["5", None, "the Nile", None, None, None, "3"]
+    assert got["rationale"].to_list()[3:6] == ["It is long. The answer is B", None, None]
+    assert got["rationale_words"].to_list()[4:6] == [None, None]
+    assert measure.derive(table.head(0)).schema == got.schema
+
+
+def test_the_instrument_is_the_options_and_unknown_options_are_refused():
+    strict = ParseOptions(stop=("Q:",))
+    assert Parse({"a": strict}).instrument() != Parse({"b": strict}).instrument()
+    assert Parse({"a": strict}).instrument() == Parse({"a": strict}).instrument()
+    with pytest.raises(ValidationError, match="stops"):
+        ParseOptions.model_validate({"stops": ["Q:"]})
+
+
+@given(
+    st.text(max_size=200),
+    st.none() | st.text(max_size=100),
+    st.sampled_from(GOLD_TYPES),
+    st.lists(st.text(min_size=1, max_size=5), max_size=2),
+)
+def test_any_text_parses_and_the_rationale_is_a_piece_of_it(
+    raw: str, reasoning: str | None, gold_type: GoldType, after: list[str]
+):
+    options = ParseOptions(answer=AnswerOptions(after=tuple(after)))
+    parsed = parse(raw, reasoning, gold_type, ("one", "two"), options)
+    if parsed.rationale is None:
+        assert parsed == Parsed()
+    else:
+        assert parsed.rationale in (parsed.reasoning or raw)
+        assert parsed.rationale == parsed.rationale.strip()
+    assert (parsed.answer is None) == (parsed.answer_form is None)
