@@ -24,6 +24,7 @@ SIZES: Final = (
     (10_000_000, "1M<n<10M"),
     (100_000_000, "10M<n<100M"),
 )
+SHOWN_COLUMNS: Final = ("question", "rationale", "answer", "gold", "teacher")
 SHOWN: Final = 1_500
 """Characters of a rationale shown in the card."""
 
@@ -135,7 +136,7 @@ def dataset_card(
         select=_flat(facts.select),
         calibration=_flat(facts.calibration or {}),
         follows=(facts.calibration or {}).get("student_follows"),
-        first=first,
+        first={name: first.get(name) for name in SHOWN_COLUMNS} if first else None,
         shown=SHOWN,
     )  # fmt: skip
 

@@ -162,6 +162,11 @@ def test_nothing_selected_is_said_and_nothing_else_loads_instead(tmp_path: Path)
     assert samples(load(tmp_path / "two", tmp_path, "random")) == {"train": ["s1"]}
 
 
+def test_a_sample_of_an_unknown_teacher_is_shown_without_one(tmp_path: Path) -> None:
+    write_release(tmp_path / "run", [shard([selected("s1", 1, teacher=None)])], spec())
+    assert "Answer: 3 (gold: 3).\n" in (tmp_path / "run" / "dataset" / "README.md").read_text()
+
+
 def test_a_run_without_samples_still_leaves_a_folder(tmp_path: Path) -> None:
     summary = write_release(tmp_path / "run", [], spec())
     assert [config.rows for config in summary.configs] == [0, 0, 0, 0]
@@ -328,5 +333,6 @@ def test_the_card_tells_what_it_knows_and_escapes_what_models_wrote(tmp_path: Pa
         "2509.23574", "2502.18001", summary.dataset_hash, "from the record, byte for byte",
     ):  # fmt: skip
         assert expected in text
+    assert "by `hen-1`." in text
     assert "<b>" not in text
     assert "<geese>" not in text
