@@ -29,7 +29,7 @@ from curate.release import NEVER_RELEASED, ReleaseSummary, write_release
 from curate.runs import mark_latest, next_folder
 from curate.select import needed_columns, select
 from curate.store import Store
-from curate.table import IDS, Table, build_table
+from curate.table import IDS, QUESTIONS_PER_SHARD, Table, build_table
 from filters.columns import QUESTION_COLUMNS, SOURCE_COLUMNS
 from filters.correctness import Correctness
 
@@ -134,7 +134,9 @@ def run(
     executor = local(file.recipe.runtime.workers)
     try:
         with store.workspace() as work:
-            table = build_table(questions.frame, drawing.batches(questions), work / "table")
+            table = build_table(
+                questions.frame, drawing.batches(questions), work / "table", QUESTIONS_PER_SHARD
+            )
             _tell_sources(drawing.drawn, progress)
             chain = Chain(store, work, executor, progress, instruments.open, options.replay)
             without = [arm.operand for arm in plan.arms if arm.kind == "without"]
