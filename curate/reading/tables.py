@@ -197,8 +197,8 @@ def _dataset_rows(options: TableOptions, folder: Path, columns: Sequence[str]) -
 
 
 def _load_dataset(options: TableOptions, folder: Path) -> "datasets.Dataset":
-    import datasets  # noqa: PLC0415 - takes a second
-    from datasets.exceptions import DatasetsError  # noqa: PLC0415
+    import datasets
+    from datasets.exceptions import DatasetsError
 
     name, files = str(folder), None
     if options.path.startswith("hf://"):

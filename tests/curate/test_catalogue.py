@@ -6,29 +6,49 @@ share nothing with the code under test.
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
 
-from curate.questions import QuestionsOptions, QuestionsTable, load_questions
-from curate.sources.gold import GoldSource
-from curate.sources.import_ import ImportSource, Tally
+from curate.questions import QuestionsTable, load_questions
+from curate.recipe import Gold, Import, read_recipe
+from curate.sources.import_ import Tally
 
 pytestmark = pytest.mark.data
 
-
-def load(data: Path, **block: Any) -> QuestionsTable:
-    return load_questions(QuestionsOptions.model_validate(block), data)
+RECIPES = Path(__file__).parents[1] / "recipes"
 
 
-def take(data: Path, questions: QuestionsTable, **block: Any) -> tuple[pl.DataFrame, Tally]:
-    source = ImportSource.model_validate({"use": "import", "name": "pool", **block})
+class Loaded(NamedTuple):
+    """What one recipe reads."""
+
+    questions: QuestionsTable
+    samples: pl.DataFrame
+    tally: Tally
+
+
+@pytest.fixture
+def load(data: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Loaded:
+    """Read the recipe named by the test's parameter: its questions, and its one source's rows."""
+    monkeypatch.setenv("CURATE_TEST_DATA", str(data.resolve()))
+    file = read_recipe(str(RECIPES / f"{request.param}.yaml"))
+    questions = load_questions(file.recipe.questions, file.folder)
+    (source,) = file.recipe.sources
     tally = Tally()
-    frame = pl.concat(source.rows(questions, data, tally))
-    assert frame["sample_id"].is_unique().all()
-    assert tally.samples == frame.height
-    return frame, tally
+    if isinstance(source, Gold):
+        samples = pl.concat(source.rows(questions))
+    else:
+        assert isinstance(source, Import)
+        samples = pl.concat(source.rows(questions, file.folder, tally))
+        assert tally.samples == samples.height
+    assert samples["sample_id"].is_unique().all()
+    assert samples["question_id"].is_in(questions.frame["question_id"].implode()).all()
+    return Loaded(questions, samples, tally)
+
+
+def recipe(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("load", [name], indirect=True)
 
 
 def by(frame: pl.DataFrame, *columns: str) -> dict[Any, int]:
@@ -36,165 +56,90 @@ def by(frame: pl.DataFrame, *columns: str) -> dict[Any, int]:
     return Counter(row if len(columns) > 1 else row[0] for row in frame.select(columns).iter_rows())
 
 
-def test_gsm8k_solutions_of_four_models(data: Path) -> None:
-    models = ["6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification"]
-    path = "gsm8k/example_model_solutions.jsonl"
-    questions = load(
-        data,
-        path=path,
-        columns={"question": "question", "gold": "ground_truth"},
-        gold={"type": "number", "extract": r"(?m)^A:\s*(.+)"},
-    )
-    assert questions.summary.rows == questions.frame.height == 1319
-    assert questions.summary.quarantined == {}
-
-    frame, tally = take(
-        data,
-        questions,
-        path=path,
-        columns={"question": "question", "completion": [f"{model}.solution" for model in models]},
-        teacher={"completion": r"(.+)\.solution"},
-    )
-    assert by(frame, "teacher") == dict.fromkeys(models, 1319)
-    assert by(frame, "sample_index") == dict.fromkeys(range(4), 1319)
-    assert not tally.unmatched
+@recipe("gsm8k-solutions")
+def test_gsm8k_solutions_of_four_models(load: Loaded) -> None:
+    assert load.questions.summary.rows == load.questions.frame.height == 1319
+    assert load.questions.summary.quarantined == {}
+    models = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
+    assert by(load.samples, "teacher") == dict.fromkeys(models, 1319)
+    assert by(load.samples, "sample_index") == dict.fromkeys(range(4), 1319)
+    assert not load.tally.unmatched
 
 
-def test_gsm8k_test_with_its_own_solutions(data: Path) -> None:
-    questions = load(
-        data,
-        path="gsm8k/test.jsonl",
-        columns={"rationale": "answer"},
-        gold={"type": "number", "extract": r"####\s*(.+)"},
-    )
-    assert by(questions.frame, "status") == {"ok": 1319}
-    assert questions.frame.item(0, "gold") == "18"
-    (solutions,) = GoldSource().rows(questions)
-    assert solutions.height == 1319
-    assert solutions["raw_output"].str.contains("####").all()
+@recipe("gsm8k-gold")
+def test_gsm8k_test_with_its_own_solutions(load: Loaded) -> None:
+    assert by(load.questions.frame, "status") == {"ok": 1319}
+    assert load.questions.frame.item(0, "gold") == "18"
+    assert load.samples.height == 1319
+    assert load.samples["raw_output"].str.contains("####").all()
 
 
-def test_svamp_22_files(data: Path) -> None:
-    columns = {"question": "instruction", "gold": "output"}
-    questions = load(
-        data, path="svamp_teachers/gold.json", columns=columns, gold={"type": "number"}
-    )
-    assert by(questions.frame, "status") == {"ok": 700}
-
-    frame, tally = take(
-        data,
-        questions,
-        path="svamp_teachers/*_level*.json",
-        columns={"question": "instruction", "completion": "output"},
-        teacher={"file": "(.+)_level"},
-        prompt_id={"file": r"_(level.+)\.json"},
-        gold_shown=True,
-    )
-    assert (tally.rows, frame.height, tally.unmatched.total()) == (15_391, 15_391, 0)
-    files = by(frame, "teacher", "prompt_id")
+@recipe("svamp-teachers")
+def test_svamp_22_files(load: Loaded) -> None:
+    assert by(load.questions.frame, "status") == {"ok": 700}
+    assert load.tally.rows == load.samples.height == 15_391
+    assert not load.tally.unmatched
+    files = by(load.samples, "teacher", "prompt_id")
     assert len(files) == 22
     assert Counter(files.values()) == {699: 9, 700: 13}
-    assert by(frame, "teacher") == {"chatgpt": 8391, "gemini": 4200, "llama": 2800}
-    assert frame["sample_index"].max() == 21
-    assert frame["gold_shown"].all()
+    assert by(load.samples, "teacher") == {"chatgpt": 8391, "gemini": 4200, "llama": 2800}
+    assert load.samples["sample_index"].max() == 21
+    assert load.samples["gold_shown"].all()
 
 
-def test_obqa_choices_stand_in_the_question(data: Path) -> None:
-    questions = load(
-        data,
-        path="obqa_teachers/gold.json",
-        columns={"question": "instruction", "gold": "output"},
-        gold={"type": "choice"},
-    )
-    assert questions.summary.rows == 4957
-    assert questions.frame.height == 4952
+@recipe("obqa-teachers")
+def test_obqa_choices_stand_in_the_question(load: Loaded) -> None:
+    questions = load.questions
+    assert (questions.summary.rows, questions.frame.height) == (4957, 4952)
     assert questions.summary.merged == 5
-    assert by(questions.frame.filter(status="ok"), "gold").keys() == set("ABCD")
+    assert by(questions.frame, "status") == {"ok": 4952}
     assert (questions.frame["choices"].list.len() == 4).all()
     assert questions.frame.item(0, "choices").to_list()[0] == "puppies learning new tricks"
+    assert load.samples.height == 4956 + 4955 + 4954 + 3 * 4957
+    assert not load.tally.unmatched
 
-    frame, tally = take(
-        data,
-        questions,
-        path="obqa_teachers/*_level?.json",
-        columns={"question": "instruction", "completion": "output"},
-        teacher={"file": "(.+)_level"},
-        prompt_id={"file": r"_(level\d)"},
+
+@recipe("last-letters")
+def test_mentor_kd_last_letters_are_lists_of_six(load: Loaded) -> None:
+    assert by(load.questions.frame, "status") == {"ok": 350}
+    assert by(load.samples, "sample_index") == dict.fromkeys(range(6), 350)
+    assert not load.tally.unmatched
+
+
+@recipe("dates")
+def test_mentor_kd_dates_are_lists_of_up_to_six(load: Loaded) -> None:
+    assert by(load.questions.frame, "status") == {"ok": 258}
+    assert load.questions.frame["choices"].list.len().is_between(2, 6).all()
+    per_question = load.samples["question_id"].value_counts()["count"].to_list()
+    assert Counter(per_question) == {6: 256, 4: 1, 2: 1}
+    assert not load.tally.unmatched
+
+
+@recipe("palm-svamp")
+def test_palm_svamp_files_are_consecutive_pieces(load: Loaded) -> None:
+    assert by(load.questions.frame, "status") == {"ok": 800}
+    assert load.questions.frame.item(0, "gold") == "42"
+    assert load.samples.height == 800
+    assert load.tally.notes == []
+    assert load.samples["question_id"].to_list() == load.questions.frame["question_id"].to_list()
+    both = load.samples.join(load.questions.frame, on="question_id")
+    first_number = pl.col("raw_output").str.extract(r"(\d+)")
+    theirs = both.filter(first_number.is_not_null()).select(
+        pl.col("question").str.contains(first_number, literal=True).mean()
     )
-    assert frame.height == 4956 + 4955 + 4954 + 3 * 4957
-    assert tally.unmatched.total() == 0
+    assert theirs.item() > 0.9  # each text speaks of its own question's numbers
 
 
-def test_mentor_kd_lists_of_six(data: Path) -> None:
-    for name, gold_type, rows, samples in (
-        ("last_letter_concatenation_6", "string", 350, 350 * 6),
-        ("date_understanding_6", "choice", 258, 256 * 6 + 4 + 2),
-    ):
-        path = f"mentor_kd/{name}.json"
-        questions = load(
-            data,
-            path=path,
-            columns={"question": "instruction", "gold": "label"},
-            gold={"type": gold_type},
-        )
-        assert by(questions.frame, "status") == {"ok": rows}
-        frame, tally = take(
-            data,
-            questions,
-            path=path,
-            columns={"question": "instruction", "completion": "output"},
-            teacher="gpt-3.5-turbo",
-        )
-        assert (tally.rows, frame.height, tally.unmatched.total()) == (rows, samples, 0)
-    assert questions.frame["choices"].list.len().is_between(2, 6).all()
-
-
-def test_palm_svamp_consecutive_pieces(data: Path) -> None:
-    questions = load(
-        data,
-        path="palm/svamp/svamp_train.json",
-        columns={"question": "input", "gold": "label"},
-        gold={"type": "number"},
+@recipe("palm-cqa")
+def test_palm_cqa_covers_the_first_5000(load: Loaded) -> None:
+    assert by(load.questions.frame, "status") == {"ok": 9741}
+    assert (load.questions.frame["choices"].list.len() == 5).all()
+    assert load.samples.height == 5000
+    assert load.tally.notes == ["joined by order, covers the first 5,000 of 9,741 rows"]
+    both = load.samples.join(load.questions.frame, on="question_id")
+    named = both.filter(pl.col("raw_output").str.contains(r"So the answer is \([a-e]\)")).select(
+        chosen=pl.col("raw_output").str.extract(r"So the answer is \([a-e]\) ([^.\n]+)"),
+        choices="choices",
     )
-    assert by(questions.frame, "status") == {"ok": 800}
-    assert questions.frame.item(0, "gold") == "42"
-
-    frame, tally = take(
-        data,
-        questions,
-        path="palm/svamp/train_CoT_*.json",
-        join="order",
-        parts="consecutive",
-        teacher="palm-540b",
-    )
-    assert frame.height == 800
-    assert tally.notes == []
-    assert frame["question_id"].to_list() == questions.frame["question_id"].to_list()
-    both = frame.join(questions.frame, on="question_id").select("question", "raw_output")
-    stated = pl.col("raw_output").str.extract(r"(\d+)")
-    told = both.filter(stated.is_not_null()).select(
-        pl.col("question").str.contains(stated, literal=True).mean()
-    )
-    assert told.item() > 0.9  # each text speaks of its own question's numbers
-
-
-def test_palm_cqa_covers_the_first_5000(data: Path) -> None:
-    questions = load(
-        data,
-        path="palm/cqa/cqa_train.json",
-        columns={"choices": "choices", "id": "id"},
-        gold={"type": "choice"},
-    )
-    assert questions.summary.rows == 9741
-    assert by(questions.frame, "status")["ok"] > 9_700
-
-    frame, tally = take(
-        data,
-        questions,
-        path="palm/cqa/train_CoT_*.json",
-        join="order",
-        parts="consecutive",
-        teacher="palm-540b",
-    )
-    assert frame.height == 5000
-    assert tally.notes == ["joined by order, covers the first 5,000 of 9,741 rows"]
+    theirs = named.select(pl.col("choices").list.contains(pl.col("chosen")).mean()).item()
+    assert theirs > 0.9  # each text chooses among its own question's options

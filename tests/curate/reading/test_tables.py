@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import datasets
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -103,7 +102,7 @@ def test_a_dataset_of_the_hub_needs_a_split_where_it_has_several(
 def test_an_unreachable_dataset_says_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match=r"could not be opened .* Without a network"):
         rows(tmp_path, "hf://datasets/no-such-org/no-such-name")
     with pytest.raises(InputError, match="wanted hf://datasets/org/name"):

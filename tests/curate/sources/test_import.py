@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
@@ -286,56 +286,59 @@ def test_batches_are_bounded_and_whole(tmp_path: Path, monkeypatch: pytest.Monke
     ].to_list() == list(range(12_500))
 
 
-ROW = st.one_of(
-    st.builds(
-        lambda q, text: {"q": q, "text": text},
-        st.sampled_from(["a", "b", " a", "c", "unknown", "", None]),
-        st.sampled_from(["x", "y", "", None]) | st.lists(st.sampled_from("xy"), max_size=3),
-    ),
-    st.sampled_from(["{", "nonsense"]),
-)
+class Row(NamedTuple):
+    """A row of a pool; damaged where it holds no question and no text."""
+
+    q: str | None = None
+    text: str | None | list[str] = None
+    damaged: bool = False
+
+    def line(self) -> str:
+        return "nonsense" if self.damaged else json.dumps({"q": self.q, "text": self.text})
+
+    def samples(self) -> int:
+        """How many samples it holds, whatever becomes of it."""
+        return len(self.text) if isinstance(self.text, list) else 1
+
+    def loss(self) -> str | None:
+        """Why it makes no sample, told without the code under test."""
+        if self.damaged:
+            return "unreadable_row"
+        if not self.q:
+            return "no_question"
+        if self.q == "unknown":
+            return "no_such_question"
+        return "no_sample" if self.q != "c" and not self.samples() else None
+
+
+QUESTIONS = st.sampled_from(["a", "b", " a", "c", "unknown", "", None])
+TEXTS = st.sampled_from(["x", "y", "", None]) | st.lists(st.sampled_from("xy"), max_size=3)
+ROW = st.builds(Row, QUESTIONS, TEXTS) | st.just(Row(damaged=True))
 
 
 @given(rows=st.lists(ROW, max_size=14), data=st.data())
 def test_order_changes_no_id_and_every_row_is_accounted_for(
-    rows: list[Any], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+    rows: list[Row], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     base = tmp_path_factory.mktemp("import")
-    questions = ask(base, "a", "b", "c", limit=2)
-    rows = [{"q": "a", "text": "x"}, *rows]
+    questions = ask(base, "a", "b", "c", limit=2)  # so c is behind the limit
+    first = Row("a", "x")
 
-    def read(order: list[Any], cut: int) -> tuple[pl.DataFrame, Tally]:
-        lines(base / "pool_1.jsonl", [{"q": "a", "text": "x"}, *order[:cut]])
-        lines(base / "pool_2.jsonl", [{"q": "a", "text": "x"}, *order[cut:]])
+    def read(order: list[Row], cut: int) -> tuple[pl.DataFrame, Tally]:
+        lines(base / "pool_1.jsonl", [row.line() for row in [first, *order[:cut]]])
+        lines(base / "pool_2.jsonl", [row.line() for row in [first, *order[cut:]]])
         tally = Tally()
         return take(base, questions, tally, max_unmatched=1), tally
 
     cut, other = (data.draw(st.integers(0, len(rows))) for _ in range(2))
     frame, tally = read(rows, cut)
-    assert set(read(data.draw(st.permutations(rows)), other)[0]["sample_id"]) == set(
-        frame["sample_id"]
-    )
-    assert tally.rows == len(rows) + 2
-    made = sum(
-        len(row["text"]) if isinstance(row["text"], list) else 1
-        for row in rows
-        if isinstance(row, dict) and str(row["q"]).strip() in {"a", "b"}
-    )
-    assert frame.height == tally.samples == made + 2
-    lost = Counter(
-        "unreadable_row"
-        if isinstance(row, str)
-        else "no_question"
-        if not row["q"]
-        else "no_such_question"
-        if row["q"] == "unknown"
-        else "no_sample"
-        for row in rows
-        if isinstance(row, str)
-        or row["q"] in {"unknown", "", None}
-        or (row["text"] == [] and row["q"] != "c")
-    )
-    assert tally.unmatched == lost
-    beyond = sum(isinstance(row, dict) and row["q"] == "c" for row in rows)
-    assert tally.beyond_limit == beyond
+    shuffled, _ = read(data.draw(st.permutations(rows)), other)
+    assert set(shuffled["sample_id"]) == set(frame["sample_id"])
     assert frame["sample_id"].is_unique().all()
+
+    whole = [first, first, *rows]
+    wanted = [row for row in whole if row.q in {"a", " a", "b"}]
+    assert tally.rows == len(whole)
+    assert frame.height == tally.samples == sum(row.samples() for row in wanted)
+    assert tally.beyond_limit == sum(row.q == "c" for row in whole)
+    assert tally.unmatched == Counter(loss for row in whole if (loss := row.loss()))
