@@ -40,7 +40,9 @@ def vectors(embeddings: pl.Series) -> tuple[NDArray[np.float32], NDArray[np.intp
     measured = embeddings.is_not_null().to_numpy()
     places = np.where(measured, np.cumsum(measured) - 1, -1).astype(np.intp)
     count = int(measured.sum())
-    flat = embeddings.drop_nulls().explode().to_numpy() if count else np.empty(0)
+    if not count:
+        return np.empty((0, 0), dtype=np.float32), places
+    flat = embeddings.drop_nulls().explode().to_numpy()
     return flat.astype(np.float32).reshape(count, -1), places
 
 

@@ -7,7 +7,7 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from filters.clusters import Linkage, choose_distance
-from filters.contract import Filter
+from filters.contract import Filter, Scope
 from filters.siblings import Cut, Level, Siblings, read_siblings
 
 _Row = tuple[bool | None, str | None, str | None, str | None, str | None, float | None, int | None]
@@ -41,7 +41,7 @@ class Diversity(Filter):
     """
 
     version: ClassVar[int] = 1
-    scope: ClassVar[Literal["sample", "question", "dataset"]] = "question"
+    scope: ClassVar[Scope] = "question"
     reasons: ClassVar[Mapping[str, str]] = {
         "near_duplicate": "nearly the words of a sibling that was kept; evidence names it",
         "not_medoid": "another sibling stands for its cluster; evidence names it",

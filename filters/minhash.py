@@ -7,6 +7,7 @@ rows must not take minutes (512 permutations: about 50 microseconds a row here, 
 """
 
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from typing import Final
 
@@ -67,8 +68,8 @@ def band_keys(texts: pl.Series, size: int, bands: Bands) -> tuple[NDArray[np.int
         for row in range(bands.rows):
             factor, offset = _permutation(band * bands.rows + row)
             smallest = np.minimum.reduceat(grams * factor + offset, starts) if len(starts) else key
-            key = _mix(key * _PRIME + smallest.astype(np.uint64))
-        keys[str(band + 1)] = key
+            key = key * _PRIME + smallest.astype(np.uint64)
+        keys[str(band + 1)] = _mix(key)
     return places, pl.DataFrame(keys, schema=dict.fromkeys(keys, pl.UInt64()))
 
 
@@ -77,6 +78,7 @@ def stable_hash(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
+@cache
 def _permutation(number: int) -> tuple[np.uint32, np.uint32]:
     """Give an affine permutation of 32 bits: an odd factor and an offset."""
     value = stable_hash(f"permutation {number}")

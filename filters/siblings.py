@@ -175,7 +175,7 @@ def read_siblings(ordered: pl.DataFrame, by: Sequence[Level]) -> Iterator[Siblin
         texts: list[str | None] = question["rationale"].to_list()
         paths: list[Path | None] = [None] * count
         if use_path:
-            given = zip(texts, question["question"], question["choices"], strict=True)
+            given = zip(texts, question["question"], question["choices"].to_list(), strict=True)
             paths = [
                 None if text is None else path(text, asked, options)
                 for text, asked, options in given

@@ -7,7 +7,7 @@ import polars as pl
 from pydantic import Field
 
 from filters.clusters import Matrix, cosine_distances, vectors
-from filters.contract import Filter
+from filters.contract import Filter, Scope
 
 
 class Spread(Filter):
@@ -22,7 +22,7 @@ class Spread(Filter):
     """
 
     version: ClassVar[int] = 1
-    scope: ClassVar[Literal["sample", "question", "dataset"]] = "question"
+    scope: ClassVar[Scope] = "question"
     reasons: ClassVar[Mapping[str, str]] = {
         "too_close": "nearer than `min_distance` to a kept sibling; evidence names it",
         "not_measured": "it has no embedding",

@@ -1,0 +1,136 @@
+"""The laws of filters/contract.py, each a function that raises where a filter breaks it."""
+
+import random
+from itertools import accumulate, pairwise
+
+import jsonschema
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from pydantic import ValidationError
+
+from filters.contract import Contract, DatasetFilter, Filter
+
+SKETCH = pl.Schema({"part": pl.UInt8(), "sample_id": pl.String(), "key": pl.UInt64()})
+GROUPS = pl.Schema({"part": pl.UInt8(), "sample_id": pl.String(), "leader": pl.String()})
+
+
+def settled(gate: Filter, frame: pl.DataFrame) -> Filter:
+    """Settle a filter on a table, as the engine does once a run."""
+    columns = gate.pool_columns()
+    if not columns:
+        return gate
+    ready = gate.settle(frame.select("sample_id", "question_id", *columns))
+    assert not ready.pool_columns(), "a settled filter has nothing left to settle"
+    return ready
+
+
+def same_in_same_out(gate: Filter, frame: pl.DataFrame) -> None:
+    """Judging twice gives the same verdicts."""
+    assert_frame_equal(gate.judge(frame), gate.judge(frame.clone()))
+
+
+def order_is_irrelevant(gate: Filter, frame: pl.DataFrame) -> None:
+    """A verdict belongs to a row, wherever the row stands; siblings stay together."""
+    expected = _by_id(frame, gate.judge(frame))
+    dice = random.Random(7)
+    for _ in range(3):
+        if gate.scope == "question":
+            blocks = frame.partition_by("question_id")
+            dice.shuffle(blocks)
+            moved = pl.concat([_shuffled(b, dice) for b in blocks]) if blocks else frame
+        else:
+            moved = _shuffled(frame, dice)
+        assert_frame_equal(_by_id(moved, gate.judge(moved)), expected)
+
+
+def cutting_is_irrelevant(gate: Filter, frame: pl.DataFrame) -> None:
+    """Any cut the scope allows gives the verdicts of the whole."""
+    expected = gate.judge(frame)
+    for pieces in _cuts(gate, frame):
+        if isinstance(gate, DatasetFilter):
+            found = _judged_apart(gate, pieces)
+        else:
+            found = pl.concat([gate.judge(piece) for piece in pieces])
+        assert_frame_equal(found, expected)
+
+
+def reasons_are_declared(gate: Filter, frame: pl.DataFrame) -> None:
+    """Whatever is not kept has a declared reason; what is kept has none."""
+    for keep, reason in gate.judge(frame).select("keep", "reason").iter_rows():
+        if keep:
+            assert reason is None, f"kept with reason {reason!r}"
+        else:
+            assert reason in gate.reasons, f"keep={keep} with undeclared reason {reason!r}"
+
+
+def shape_is_declared(gate: Filter, frame: pl.DataFrame) -> None:
+    """One verdict a row, of the declared types, whatever the rows hold."""
+    fields = {field.name: field.dtype for field in gate.verdict_type().fields}
+    expected = pl.Schema({**fields, **gate.writes})
+    for table in (frame, frame.clear()):
+        verdicts = gate.judge(table)
+        assert verdicts.height == table.height
+        assert verdicts.schema == expected
+
+
+def columns_are_in_the_glossary(gate: Filter) -> None:
+    """Every column read has a declared type."""
+    Contract.of(gate)
+
+
+def config_is_the_object(gate: Filter, required: dict[str, object]) -> None:
+    """A filter is its parameters: it can be written down, read back, and not changed.
+
+    Args:
+        gate: the filter.
+        required: fields that name a place; they are no part of what is written down.
+    """
+    written = {**required, **gate.model_dump(mode="json")}
+    jsonschema.validate(written, type(gate).model_json_schema())
+    assert type(gate).model_validate(written) == gate
+    with pytest.raises(ValidationError):
+        gate.name = "other"  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(ValidationError):
+        type(gate).model_validate({**written, "treshold": 1})
+
+
+def _shuffled(frame: pl.DataFrame, dice: random.Random) -> pl.DataFrame:
+    order = list(range(frame.height))
+    dice.shuffle(order)
+    return frame[order]
+
+
+def _by_id(frame: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
+    return verdicts.with_columns(frame["sample_id"]).sort("sample_id")
+
+
+def _cuts(gate: Filter, frame: pl.DataFrame) -> list[list[pl.DataFrame]]:
+    """Cut into single rows (questions), and into two uneven pieces."""
+    if gate.scope == "question":
+        counts = frame.group_by("question_id", maintain_order=True).len()["len"].to_list()
+        borders = [0, *accumulate(counts)]
+    else:
+        borders = list(range(frame.height + 1))
+    third = borders[len(borders) // 3]
+    return [
+        [frame[start:end] for start, end in pairwise(places)]
+        for places in (borders, [0, third, frame.height])
+        if len(places) > 1
+    ]
+
+
+def _judged_apart(gate: DatasetFilter, pieces: list[pl.DataFrame]) -> pl.DataFrame:
+    """Judge as the engine does: sketch by piece, resolve by part, assess by piece."""
+    sketches = pl.concat([gate.sketch(piece) for piece in pieces])
+    assert sketches.schema == SKETCH
+    dice = random.Random(11)
+    found = [GROUPS.to_frame()]
+    for (number,), part in sketches.partition_by("part", as_dict=True).items():
+        groups = gate.resolve(_shuffled(part, dice))
+        assert (groups["leader"] != groups["sample_id"]).all()
+        found.append(groups.select(pl.lit(number, pl.UInt8).alias("part"), "sample_id", "leader"))
+    groups = pl.concat(found)
+    return pl.concat(
+        [gate.assess(piece, groups.join(piece, on="sample_id", how="semi")) for piece in pieces]
+    )
