@@ -290,7 +290,7 @@ class Row(NamedTuple):
     """A row of a pool; damaged where it holds no question and no text."""
 
     q: str | None = None
-    text: str | None | list[str] = None
+    text: str | list[str] | None = None
     damaged: bool = False
 
     def line(self) -> str:
@@ -313,7 +313,7 @@ class Row(NamedTuple):
 
 QUESTIONS = st.sampled_from(["a", "b", " a", "c", "unknown", "", None])
 TEXTS = st.sampled_from(["x", "y", "", None]) | st.lists(st.sampled_from("xy"), max_size=3)
-ROW = st.builds(Row, QUESTIONS, TEXTS) | st.just(Row(damaged=True))
+ROW = st.builds(Row, QUESTIONS, TEXTS, st.just(value=False)) | st.just(Row(damaged=True))
 
 
 @given(rows=st.lists(ROW, max_size=14), data=st.data())
