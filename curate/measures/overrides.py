@@ -90,7 +90,7 @@ def _read(text: str, path: str) -> dict[str, tuple[bool, str | None]]:
     except csv.Error as error:
         raise InputError(
             f"not a csv line ({error}); quote fields that hold commas or quotes",
-            where=f"{path}:{lines.line_num}",
+            where=f"{path}:{lines.reader.line_num}",
         ) from error
     return verdicts
 

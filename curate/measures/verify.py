@@ -57,7 +57,7 @@ class Verify(MemoMeasure):
     def __init__(self, workers: int = 2, seconds: float = 10.0) -> None:
         self._count = workers
         self._seconds = seconds
-        self._workers: list[_Worker] = []
+        self.workers: list[Worker] = []
 
     def instrument(self) -> Mapping[str, Any]:
         """Identify the verifier; the time limit decides outcomes, so it belongs to it."""
@@ -83,7 +83,7 @@ class Verify(MemoMeasure):
         waiting = iter(items)
         while True:
             self._feed(waiting)
-            busy = [worker for worker in self._workers if worker.item]
+            busy = [worker for worker in self.workers if worker.item]
             if not busy:
                 return
             patience = min(worker.deadline for worker in busy) - time.monotonic()
@@ -93,7 +93,7 @@ class Verify(MemoMeasure):
                 if outcome and worker.item:
                     item, worker.item = worker.item, None
                     if not worker.fit:
-                        self._workers.remove(worker)
+                        self.workers.remove(worker)
                         worker.kill()
                     yield item.key, {"outcome": outcome}
 
@@ -118,22 +118,25 @@ class Verify(MemoMeasure):
 
     def close(self) -> None:
         """End the workers."""
-        while self._workers:
-            self._workers.pop().kill()
+        while self.workers:
+            self.workers.pop().kill()
 
     def _feed(self, waiting: Iterator[Item]) -> None:
         """Give every idle worker an item, starting workers as far as there is work."""
-        idle = [worker for worker in self._workers if not worker.item]
+        for worker in [w for w in self.workers if not (w.item or w.process.is_alive())]:
+            self.workers.remove(worker)
+            worker.kill()
+        idle = [worker for worker in self.workers if not worker.item]
         for item in waiting:
             worker = idle.pop() if idle else self._start()
             worker.give(item, self._seconds)
-            if not idle and len(self._workers) >= self._count:
+            if not idle and len(self.workers) >= self._count:
                 return
 
-    def _start(self) -> "_Worker":
+    def _start(self) -> "Worker":
         """Start one more worker."""
-        worker = _Worker()
-        self._workers.append(worker)
+        worker = Worker()
+        self.workers.append(worker)
         return worker
 
     def _pairs(self, frame: pl.DataFrame) -> Iterator[tuple[str | None, str | None]]:
@@ -143,7 +146,7 @@ class Verify(MemoMeasure):
             yield (gold, answer) if gold_type == "latex" else (None, None)
 
 
-class _Worker:
+class Worker:
     """One process, its pipe, and the item it is busy with."""
 
     def __init__(self) -> None:

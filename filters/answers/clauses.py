@@ -25,7 +25,7 @@ _QUOTED_END = re.compile(
     r"(?:[\"\u201c`]([^\"\u201c\u201d`\n]{1,120})[\"\u201d`]|(?<!\w)['\u2018]([^'\u2018\u2019\n]{1,120})['\u2019])[\s.!*_)]*$"
 )
 _TAIL = re.compile(
-    r"(?:[:=→]|\b(?:is|be|get|gets|have|obtain|obtains|give|gives|us|spell|spells|spelling)\b)"
+    r"(?:[:=→]|\b(?:is|are|be|gets?|have|obtains?|spells?|spelling|gives?(?:\s+us)?)\b)"
     r"[\s*_:=]*([^\s:=→][^:=→\n]{0,60})$",
     re.IGNORECASE,
 )

@@ -296,6 +296,8 @@ EXTRACTED: list[tuple[GoldType, str, str | None, str | None]] = [
     ("date", "Therefore the date is May 1, 2021.", "May 1, 2021", "last_date"),
     ("date", "Answer: 05/01/2021", "05/01/2021", "answer_is"),
     ("string", 'Concatenating the letters, we get "yajc".', "yajc", "last_words"),
+    ("string", "Putting them together gives us AEMN.", "AEMN", "last_words"),
+    ("string", "The letters together are ADEY.", "ADEY", "last_words"),
     ("string", "n + h + r + o = nhro", "nhro", "last_words"),
     ("string", 'Therefore, the final result is "dany".', "dany", "answer_is"),
     ("string", "One two three four five six.", None, None),
