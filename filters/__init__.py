@@ -14,6 +14,7 @@ from filters.diversity import Diversity
 from filters.duplicates import Duplicates
 from filters.length import Length
 from filters.overrides import Overrides
+from filters.rationale_difficulty import RationaleDifficulty
 from filters.repetition import Repetition
 from filters.spread import Spread
 
@@ -26,6 +27,7 @@ FILTERS: Final[tuple[type[Filter], ...]] = (
     Duplicates,
     Diversity,
     Spread,
+    RationaleDifficulty,
     Overrides,
 )
 """Every filter the recipe knows by its `use`, in the order of a typical chain."""

@@ -1,0 +1,214 @@
+"""From question and rationale to NLLs: rendered, fitted to the context, tokenised, scored."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from curate.backends.packing import Target
+from curate.backends.scoring import Scorer, Summed, load_scorer
+from curate.backends.tokenizing import encode, load_tokenizer
+from curate.errors import ModelError
+from curate.rendering import Layout, Rendered, render, render_rationale
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+_NO_LIMIT = 1_000_000
+
+
+class Pair(NamedTuple):
+    """One question and rationale, as the student will see them.
+
+    Attributes:
+        question: with its options.
+        answer: the gold, as the student is to print it.
+        rationale: empty for the question alone.
+        masked: the rationale without its own final value.
+    """
+
+    question: str
+    answer: str
+    rationale: str = ""
+    masked: str = ""
+
+    def alone(self) -> "Pair":
+        """Give the question without a rationale."""
+        return Pair(self.question, self.answer)
+
+
+class _Fitted(NamedTuple):
+    """The targets of one pair.
+
+    Attributes:
+        paper: one a template; spans are the answer and, in the first, the rationale.
+        masked: one a template, none where masking changed nothing.
+        rationale: the rationale as an encoder-decoder's output, else none.
+        truncated: whether the rationale's beginning was cut.
+    """
+
+    paper: list[Target]
+    masked: list[Target]
+    rationale: list[Target]
+    truncated: bool
+
+
+class PairReader:
+    """A student that reads pairs.
+
+    Args:
+        tokenizer: the student's, a fast one.
+        scorer: the loaded student.
+        layout: how it is asked.
+        templates: target lines.
+
+    Raises:
+        ModelError: the student's chat template drops rationales.
+    """
+
+    def __init__(
+        self, tokenizer: Any, scorer: Scorer, layout: Layout, templates: Sequence[str]
+    ) -> None:
+        prove_rationale_shown(tokenizer, layout, templates)
+        self._tokenizer = tokenizer
+        self._scorer = scorer
+        self._layout: Layout = layout
+        self._templates = templates
+        self._limit = context_length(scorer.model, tokenizer)
+
+    @classmethod
+    def load(
+        cls, folder: Path, dtype: str, layout: Layout, templates: Sequence[str]
+    ) -> "PairReader":
+        """Load a student, its tokenizer first, so that a template is refused before the weights.
+
+        Raises:
+            ModelError: the student can't be loaded, or its chat template drops rationales.
+        """
+        tokenizer = load_tokenizer(folder)
+        prove_rationale_shown(tokenizer, layout, templates)
+        return cls(tokenizer, load_scorer(folder, dtype), layout, templates)
+
+    def read(self, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+        """Score pairs.
+
+        Returns:
+            For each pair a value for the record. With a rationale: ``paper`` and ``masked``, a
+            ``{nats, tokens}`` for each template; ``rationale``, its own ``{nats, tokens}``;
+            ``truncated``. Without: ``answer``, one a template. NLL is nats / tokens. Where the
+            question alone exceeds the student's context: ``too_long``.
+        """
+        fitted = [self._fit(pair) for pair in pairs]
+        targets = [
+            target
+            for one in fitted
+            if one is not None
+            for target in (*one.paper, *one.masked, *one.rationale)
+        ]
+        unique = list(dict.fromkeys(targets))
+        scores = dict(zip(unique, self._scorer.score(unique), strict=True))
+        return [
+            {"too_long": True} if one is None else _value(pair, one, scores)
+            for pair, one in zip(pairs, fitted, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Free the student."""
+        self._scorer.close()
+
+    def _fit(self, pair: Pair) -> _Fitted | None:
+        """Tokenise a pair, cutting the rationale's first sentences until all of it fits."""
+        rationale, masked, cut = pair.rationale, pair.masked, False
+        while True:
+            fitted = self._targets(pair, rationale, masked, cut=cut)
+            longest = max(
+                max(len(target.ids), len(target.source))
+                for target in (*fitted.paper, *fitted.masked, *fitted.rationale)
+            )
+            if longest <= self._limit:
+                return fitted
+            if not rationale:
+                return None
+            # Cutting by share of characters first spares tokenising once a sentence.
+            share = max(0.0, 1 - self._limit / longest) / 2
+            rationale, masked, cut = _cut(rationale, share), _cut(masked, share), True
+
+    def _targets(self, pair: Pair, rationale: str, masked: str, *, cut: bool) -> _Fitted:
+        """Tokenise every text of a pair."""
+        paper: list[Target] = []
+        for number, template in enumerate(self._templates):
+            text = self._render(pair, rationale, template)
+            with_own = number == 0 and bool(rationale) and self._layout != "encoder"
+            spans = [text.answer, text.rationale] if with_own else [text.answer]
+            paper.append(self._encode(text, spans))
+        hidden: list[Target] = []
+        if masked != rationale:
+            texts = [self._render(pair, masked, template) for template in self._templates]
+            hidden = [self._encode(text, [text.answer]) for text in texts]
+        own: list[Target] = []
+        if self._layout == "encoder" and rationale:
+            text = render_rationale(pair.question, rationale, self._tokenizer)
+            own = [self._encode(text, [text.rationale])]
+        return _Fitted(paper, hidden, own, cut)
+
+    def _render(self, pair: Pair, rationale: str, template: str) -> Rendered:
+        return render(
+            pair.question, rationale, template, pair.answer, self._tokenizer, self._layout
+        )
+
+    def _encode(self, text: Rendered, spans: Sequence[tuple[int, int]]) -> Target:
+        begin = self._layout == "plain"
+        return encode(self._tokenizer, text.text, spans, text.source, begin=begin)
+
+
+def prove_rationale_shown(tokenizer: Any, layout: Layout, templates: Sequence[str]) -> None:
+    """Render a probe under every template and look for it.
+
+    Raises:
+        ModelError: a rendered text lacks the rationale.
+    """
+    rationale = "First there are 3 boxes. Each holds 6 pens, so there are 3 * 6 = 18 pens."
+    for template in templates:
+        shown = render("How many pens?", rationale, template, "18", tokenizer, layout)
+        if rationale not in (shown.source if layout == "encoder" else shown.text):
+            raise ModelError(
+                f"the student's {layout} layout does not show the rationale to it under template "
+                f"{template!r}; choose another layout under measures.score"
+            )
+
+
+def context_length(model: Any, tokenizer: Any) -> int:
+    """Give the most tokens a student can read."""
+    config = model.config.get_text_config()
+    limits = [
+        getattr(config, "max_position_embeddings", None),
+        getattr(config, "n_positions", None),
+        tokenizer.model_max_length,
+    ]
+    return min([int(limit) for limit in limits if limit and limit < _NO_LIMIT], default=_NO_LIMIT)
+
+
+def _cut(text: str, share: float) -> str:
+    """Drop the first sentences of a text: at least one, and at least a share of its characters."""
+    for end in _SENTENCE_END.finditer(text, int(len(text) * share)):
+        return text[end.end() :]
+    return ""
+
+
+def _value(pair: Pair, fitted: _Fitted, scores: dict[Target, list[Summed]]) -> dict[str, Any]:
+    """Turn log-probabilities into what the record keeps."""
+    answers = [_nll(scores[target][0]) for target in fitted.paper]
+    if not pair.rationale:
+        return {"answer": answers}
+    own = scores[fitted.rationale[0]][0] if fitted.rationale else scores[fitted.paper[0]][-1]
+    if len(fitted.paper[0].spans) == 1 and not fitted.rationale:
+        return {"too_long": True}
+    masked = [_nll(scores[target][0]) for target in fitted.masked]
+    return {
+        "paper": answers,
+        "masked": masked or answers,
+        "rationale": _nll(own),
+        "truncated": fitted.truncated,
+    }
+
+
+def _nll(summed: Summed) -> dict[str, float | int]:
+    return {"nats": -summed[0], "tokens": summed[1]}

@@ -1,0 +1,282 @@
+"""Score: what a rationale does to the student's answer.
+
+    RD = PPL(answer | question, rationale) / PPL(answer | question)
+    log RD = NLL(answer | question, rationale) - NLL(answer | question)
+
+with NLL the mean over the answer's tokens in nats (MoRSD, arXiv 2509.23574). Three forms are kept:
+as published (`rd_paper`), with the rationale's own final value masked (`rd_masked`: as published it
+mostly detects copying), and the NLL of the rationale itself (`nll_rationale`, the score GRAPE
+selects on). One target line says little (siblings' order under two lines agrees only weakly), so
+log RD is averaged over several and half its range is kept as `rd_spread`.
+"""
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any, ClassVar, Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from curate.backends.pairs import Pair, PairReader
+from curate.backends.tokenizing import has_chat_template, is_encoder_decoder
+from curate.errors import ModelError
+from curate.measures.base import Item, MemoMeasure, PoolRequest
+from curate.measures.calibration import Scored, conclude
+from curate.measures.masking import states_value
+from curate.measures.probes import choose_probes
+from curate.measures.rows import READS, Row, rows_of
+from curate.models import ResolvedModel
+from curate.rendering import Layout
+from filters.columns import MEASURE_COLUMNS
+
+DType = Literal["auto", "float32", "bfloat16", "float16"]
+
+_WRITES = (
+    "nll_with_rationale",
+    "nll_masked",
+    "nll_without_rationale",
+    "nll_rationale",
+    "rd_paper",
+    "rd_masked",
+    "rd_spread",
+    "states_gold",
+    "score_truncated",
+    "student_follows",
+)
+_WINDOW = 48
+
+
+class ScoreOptions(BaseModel):
+    r"""The student and how it is asked.
+
+    Attributes:
+        student: folder or Hub id of the model that will be trained.
+        revision: commit, tag or branch; locked on first use where it is not given.
+        templates: target lines, each with ``{answer}`` once; the first is the one the student will
+            be trained on. What stands after the answer ends its span; where nothing does, the end
+            of the turn or text.
+        calibrate: questions with a right and a wrong sibling on which the student is tested before
+            it is trusted; 0 for no test, and then ``variant: masked`` abstains.
+        layout: ``chat`` or ``plain``; default chat where the tokenizer has a chat template.
+        mask: what the rationale's own final value is replaced by in `rd_masked`.
+        dtype: in which the student computes; ``auto`` is bfloat16 on an NVIDIA GPU, else float32.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    student: str
+    revision: str | None = None
+    templates: tuple[str, ...] = Field(
+        default=(" The answer is {answer}.", "\nAnswer: {answer}\n"), min_length=1
+    )
+    calibrate: int = Field(default=64, ge=0)
+    layout: Literal["chat", "plain"] | None = None
+    mask: str = Field(default="___", min_length=1)
+    dtype: DType = "auto"
+
+    @field_validator("templates")
+    @classmethod
+    def _one_answer_each(cls, templates: tuple[str, ...]) -> tuple[str, ...]:
+        for template in templates:
+            if template.count("{answer}") != 1:
+                raise ValueError(
+                    f"template {template!r} must hold {{answer}} exactly once, for example "
+                    "' The answer is {answer}.'"
+                )
+        return templates
+
+
+class Score(MemoMeasure):
+    """Writes Rationale Difficulty and the NLLs it is made of; null where there is no rationale.
+
+    Args:
+        options: as the recipe gives them.
+        student: the same, found on this machine.
+    """
+
+    name: ClassVar[str] = "score"
+    version: ClassVar[int] = 1
+    reads = READS
+    writes: Mapping[str, pl.DataType] = {name: MEASURE_COLUMNS[name] for name in _WRITES}
+
+    def __init__(self, options: ScoreOptions, student: ResolvedModel) -> None:
+        self.options = options
+        self._student = student
+        self._layout: Layout = choose_layout(options, student.path)
+        self._dtype = choose_dtype(options.dtype)
+        self._reader: PairReader | None = None
+
+    def instrument(self) -> Mapping[str, Any]:
+        """Identify the student and the way it is asked."""
+        return {
+            "student": self._student.name,
+            "revision": self._student.revision,
+            "dtype": self._dtype,
+            "layout": self._layout,
+            "templates": list(self.options.templates),
+        }
+
+    def pool(self) -> PoolRequest | None:
+        """Ask for more questions than are calibrated on: not all have right and wrong siblings."""
+        if not self.options.calibrate:
+            return None
+        return PoolRequest(4 * self.options.calibrate, ("question_id", "sample_id", *READS))
+
+    def pool_items(self, pool: pl.DataFrame) -> Sequence[Item]:
+        """List what calibration scores."""
+        return [
+            item
+            for probe in choose_probes(pool, self.options.calibrate, self.options.mask)
+            for item in self._items(probe.pair)
+        ]
+
+    def conclude(
+        self, pool: pl.DataFrame, values: Mapping[str, Mapping[str, Any]]
+    ) -> Mapping[str, Any]:
+        """Test the student (see `curate.measures.calibration`)."""
+        scored: list[Scored] = []
+        for probe in choose_probes(pool, self.options.calibrate, self.options.mask):
+            logs = self._log_rd(probe.pair, values)
+            if logs is not None:
+                scored.append(Scored(probe.question, probe.kind, *logs))
+        return conclude(scored)
+
+    def items(self, frame: pl.DataFrame) -> Sequence[Item]:
+        """List every rationale, and each question without one."""
+        pairs = (self._pair(row) for row in rows_of(frame))
+        return [item for pair in pairs if pair for item in self._items(pair)]
+
+    def compute(self, items: Iterable[Item]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Score in windows; what the texts of a window share is computed once.
+
+        Raises:
+            ModelError: the student can't be loaded, or its chat template drops rationales.
+        """
+        waiting = list(items)
+        if not waiting:
+            return
+        reader = self._reader = self._reader or PairReader.load(
+            self._student.path, self._dtype, self._layout, self.options.templates
+        )
+        for start in range(0, len(waiting), _WINDOW):
+            window = waiting[start : start + _WINDOW]
+            values = reader.read([item.payload for item in window])
+            for item, value in zip(window, values, strict=True):
+                yield item.key, value
+
+    def assemble(
+        self,
+        frame: pl.DataFrame,
+        values: Mapping[str, Mapping[str, Any]],
+        facts: Mapping[str, Any],
+    ) -> pl.DataFrame:
+        """Make the columns.
+
+        Raises:
+            ModelError: no rationale of several changes the answer's likelihood at all.
+        """
+        follows = facts.get("student_follows")
+        made = [self._columns(row, values) | {"student_follows": follows} for row in rows_of(frame)]
+        refuse_no_effect([row["rd_paper"] for row in made], self._student.name)
+        return pl.DataFrame(
+            [
+                pl.Series(name, [row.get(name) for row in made], dtype=dtype)
+                for name, dtype in self.writes.items()
+            ]
+        )
+
+    def close(self) -> None:
+        """Free the student."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _pair(self, row: Row) -> Pair | None:
+        return row.pair(self.options.mask)
+
+    def _items(self, pair: Pair) -> list[Item]:
+        """List what a pair's RD is made of: the question alone, and with the rationale."""
+        return [Item(self.memo_key(*part), part) for part in (pair.alone(), pair)]
+
+    def _log_rd(
+        self, pair: Pair, values: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[list[float], list[float]] | None:
+        """Give log RD under each template, as published and masked; None where not measured."""
+        alone = values.get(self.memo_key(*pair.alone()), {})
+        both = values.get(self.memo_key(*pair), {})
+        if "answer" not in alone or "paper" not in both:
+            return None
+        base = _means(alone["answer"])
+        paper, masked = (
+            [nll - without for nll, without in zip(_means(both[form]), base, strict=True)]
+            for form in ("paper", "masked")
+        )
+        return paper, masked
+
+    def _columns(self, row: Row, values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Make one row; columns that were not measured are left out."""
+        pair = self._pair(row)
+        logs = self._log_rd(pair, values) if pair else None
+        if pair is None or logs is None:
+            return {"rd_paper": None}
+        both = values[self.memo_key(*pair)]
+        alone = values[self.memo_key(*pair.alone())]
+        paper, masked = logs
+        return {
+            "nll_with_rationale": fmean(_means(both["paper"])),
+            "nll_masked": fmean(_means(both["masked"])),
+            "nll_without_rationale": fmean(_means(alone["answer"])),
+            "nll_rationale": _means([both["rationale"]])[0],
+            "rd_paper": math.exp(fmean(paper)),
+            "rd_masked": math.exp(fmean(masked)),
+            "rd_spread": (max(masked) - min(masked)) / 2,
+            "states_gold": states_value(pair.rationale, row.gold, row.kind, row.options),
+            "score_truncated": both["truncated"],
+        }
+
+
+def choose_layout(options: ScoreOptions, folder: Path) -> Layout:
+    """Choose how a student is asked: by its architecture, the options, its tokenizer.
+
+    Raises:
+        ModelError: ``chat`` is wanted of a student without a chat template.
+    """
+    if is_encoder_decoder(folder):
+        return "encoder"
+    chats = has_chat_template(folder)
+    if options.layout == "chat" and not chats:
+        raise ModelError(
+            f"layout 'chat' is wanted but the tokenizer of {options.student!r} has no chat "
+            "template; drop `layout` under measures.score, or set it to plain"
+        )
+    return options.layout or ("chat" if chats else "plain")
+
+
+def choose_dtype(dtype: DType) -> str:
+    """Choose the type a student computes in, without asking torch, which takes seconds to load."""
+    if dtype != "auto":
+        return dtype
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in {"", "-1"}
+    return "bfloat16" if Path("/dev/nvidiactl").exists() and not hidden else "float32"
+
+
+def refuse_no_effect(rd: Sequence[float | None], student: str) -> None:
+    """Refuse scores among which every RD is 1: the student can't have seen the rationales.
+
+    Raises:
+        ModelError: at least three rationales were scored and none had any effect.
+    """
+    known = [value for value in rd if value is not None]
+    if len(known) >= 3 and all(abs(value - 1) < 1e-9 for value in known):
+        raise ModelError(
+            f"Rationale Difficulty is 1 for all {len(known)} rationales under {student}: the "
+            "student never saw them; set `layout: plain` under measures.score"
+        )
+
+
+def _means(parts: Sequence[Mapping[str, float]]) -> list[float]:
+    """Give mean nats a token of each part."""
+    return [part["nats"] / part["tokens"] for part in parts]

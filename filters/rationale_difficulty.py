@@ -1,0 +1,147 @@
+"""Rationale Difficulty: is this rationale of use to *this* student?"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, Self
+
+import polars as pl
+from pydantic import Field, model_validator
+
+from filters.contract import Filter, OnAbstain, Scope
+
+
+class RationaleDifficulty(Filter):
+    """Keep rationales whose Rationale Difficulty lies in a band (MoRSD, arXiv 2509.23574).
+
+    RD below 1 means that the answer becomes likelier to the student with the rationale in view.
+    Which end to keep is a choice: MoRSD and SRD keep the easy end, student-error filters the hard
+    one, so both ends can be set, in RD or in quantiles; a row must be inside all that are set.
+    Quantiles are taken within each question, over its scored live rows: more than half of log RD's
+    variance lies between questions, so a quantile of the whole table would choose questions.
+
+    With ``masked`` the filter abstains where calibration found that the student does not follow
+    rationales, or could not tell. ``paper`` is the measure as published, which asks no such thing,
+    and so it never abstains for that reason; the calibration's figures still stand in the manifest.
+
+    Attributes:
+        variant: ``masked`` compares `rd_masked`, ``paper`` `rd_paper`.
+        max: highest RD kept.
+        min: lowest RD kept.
+        max_quantile: highest quantile of a question's rows kept; 0.3 keeps the easiest 30 %, and
+            always the easiest row.
+        min_quantile: lowest quantile kept; 0.7 keeps the hardest 30 %, and always the hardest row.
+    """
+
+    version: ClassVar[int] = 1
+    scope: ClassVar[Scope] = "question"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "too_difficult": "Rationale Difficulty above `max`",
+        "too_easy": "Rationale Difficulty below `min`",
+        "among_most_difficult": "above `max_quantile` of the question's rationales",
+        "among_easiest": "below `min_quantile` of the question's rationales",
+        "student_cannot_follow": "abstained: right and wrong siblings score alike once their "
+        "values are masked, so this student's scores say nothing about reasoning",
+        "uncalibrated": "abstained: too few questions have right and wrong siblings to tell "
+        "whether the student follows rationales",
+        "not_scored": "abstained: no Rationale Difficulty, because there is no rationale or the "
+        "question exceeds the student's context",
+    }
+    evidence: ClassVar[Mapping[str, pl.DataType]] = {
+        "rd": pl.Float64(),
+        "nll": pl.Float64(),
+        "spread": pl.Float64(),
+        "truncated": pl.Boolean(),
+    }
+
+    use: Literal["rationale_difficulty"] = "rationale_difficulty"
+    variant: Literal["masked", "paper"] = "masked"
+    max: float | None = Field(default=None, gt=0)
+    min: float | None = Field(default=None, gt=0)
+    max_quantile: float | None = Field(default=None, ge=0, le=1)
+    min_quantile: float | None = Field(default=None, ge=0, le=1)
+    on_abstain: OnAbstain = "keep"
+
+    @model_validator(mode="after")
+    def _has_a_band(self) -> Self:
+        limits = (self.max, self.min, self.max_quantile, self.min_quantile)
+        if all(limit is None for limit in limits):
+            raise ValueError(
+                "no band is set, so nothing could be dropped; set max (such as 1.0), min, "
+                "max_quantile or min_quantile"
+            )
+        for low, high, name in (
+            (self.min, self.max, ""),
+            (self.min_quantile, self.max_quantile, "_quantile"),
+        ):
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"min{name} {low} is above max{name} {high}; nothing could pass")
+        return self
+
+    def reads(self) -> Sequence[str]:
+        """Name the columns needed."""
+        rd, nll = self._columns()
+        return (rd, nll, "rd_spread", "score_truncated", "student_follows")
+
+    def judge(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Abstain where the score says nothing, then compare with the band."""
+        rd, nll = self._columns()
+        score = pl.col(rd)
+        # Share of the question's other rows below this one: 0 easiest, 1 hardest; ties keep both.
+        others = score.count().over("question_id") - 1
+        below, up_to = (
+            pl.when(others > 0).then((score.rank(ties).over("question_id") - 1) / others)
+            for ties in ("min", "max")
+        )
+        reason = (
+            pl.when(score.is_null())
+            .then(pl.lit("not_scored"))
+            .when(self._masked() & pl.col("student_follows").is_null())
+            .then(pl.lit("uncalibrated"))
+            .when(self._masked() & ~pl.col("student_follows"))
+            .then(pl.lit("student_cannot_follow"))
+            .when(self._outside(score, high=self.max))
+            .then(pl.lit("too_difficult"))
+            .when(self._outside(score, low=self.min))
+            .then(pl.lit("too_easy"))
+            .when(self._outside(below, high=self.max_quantile))
+            .then(pl.lit("among_most_difficult"))
+            .when(self._outside(up_to, low=self.min_quantile))
+            .then(pl.lit("among_easiest"))
+        )
+        judged = frame.select(
+            reason=reason,
+            score=score,
+            nll=nll,
+            spread="rd_spread",
+            truncated="score_truncated",
+        )
+        unknown = judged["reason"].is_in(["not_scored", "uncalibrated", "student_cannot_follow"])
+        keep = judged.select(
+            pl.when(~unknown.fill_null(value=False)).then(pl.col("reason").is_null())
+        ).to_series()
+        return self.verdicts(
+            keep,
+            judged["reason"],
+            score=judged["score"],
+            evidence={
+                "rd": judged["score"],
+                "nll": judged["nll"],
+                "spread": judged["spread"],
+                "truncated": judged["truncated"],
+            },
+        )
+
+    def _masked(self) -> pl.Expr:
+        return pl.lit(self.variant == "masked")
+
+    def _columns(self) -> tuple[str, str]:
+        """Name the columns of RD and NLL that the variant compares."""
+        if self.variant == "masked":
+            return "rd_masked", "nll_masked"
+        return "rd_paper", "nll_with_rationale"
+
+    @staticmethod
+    def _outside(value: pl.Expr, *, high: float | None = None, low: float | None = None) -> pl.Expr:
+        """Tell whether a value lies above or below a limit that may not be set."""
+        if high is not None:
+            return value > high
+        return value < low if low is not None else pl.lit(value=False)
