@@ -35,7 +35,10 @@ class Unreadable(NamedTuple):
 
 
 def _decode(data: bytes) -> object:
-    """Parse one JSON value; NaN, which Python writes though JSON has none, becomes null."""
+    """Parse one JSON value; NaN, which Python writes though JSON has none, becomes null.
+
+    The second parser also forgives a byte-order mark.
+    """
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
@@ -44,7 +47,7 @@ def _decode(data: bytes) -> object:
 
 def _json_lines(stream: BinaryIO, shown: str) -> Iterator[object]:
     for number, line in enumerate(stream, 1):
-        data = (line.removeprefix(_BOM) if number == 1 else line).strip()
+        data = line.strip()
         if not data:
             continue
         try:

@@ -46,6 +46,8 @@ def test_every_outcome_is_in_the_table(tmp_path: Path) -> None:
             qa("How long?", "( 84.0 / 2.0 )"),
             qa("Half known?", None),
             qa("Half known?", "9"),
+            qa("Half readable?", "9"),
+            qa("Half readable?", "nine or so"),
             '{"question": "cut',
         ],
     )
@@ -58,6 +60,7 @@ def test_every_outcome_is_in_the_table(tmp_path: Path) -> None:
         ("How old?", None, "quarantined", "gold_unparseable", 1),
         ("How long?", "42", "ok", None, 1),
         ("Half known?", "9", "ok", None, 2),
+        ("Half readable?", None, "quarantined", "conflicting_gold", 2),
         (
             '{"question": "cut',
             None,
@@ -66,23 +69,26 @@ def test_every_outcome_is_in_the_table(tmp_path: Path) -> None:
             1,
         ),
     ]
-    assert table.frame["reason"][-1].startswith("unreadable_row: q.jsonl:12: ")
+    assert table.frame["reason"][-1].startswith("unreadable_row: q.jsonl:14: ")
     assert table.frame["group_id"].to_list() == table.frame["question_id"].to_list()
     summary = table.summary
-    assert (summary.rows, summary.questions, summary.merged) == (12, 8, 4)
+    assert (summary.rows, summary.questions, summary.merged) == (14, 9, 5)
     assert summary.quarantined == {
-        "conflicting_gold": 1,
+        "conflicting_gold": 2,
         "empty_question": 1,
         "no_gold": 1,
         "gold_unparseable": 1,
         "unreadable_row": 1,
     }
-    assert summary.conflicts == (("How much?", ("3", "4")),)
+    assert summary.conflicts == (
+        ("How much?", ("3", "4")),
+        ("Half readable?", ("9", "nine or so")),
+    )
     told = "\n".join(summary.lines())
-    assert "12 rows, 8 questions, 4 rows merged" in told
-    assert "1 golds look like 'letters ...', such as 'as old as the hills'" in told
+    assert "14 rows, 9 questions, 5 rows merged" in told
+    assert "2 golds look like 'letters ...', such as 'as old as the hills'" in told
     assert "'How much?' has 3 and 4" in told
-    assert "q.jsonl:12" in told
+    assert "q.jsonl:14" in told
 
 
 def test_golds_of_the_wrong_type_are_refused_with_their_forms(tmp_path: Path) -> None:
@@ -95,6 +101,12 @@ def test_golds_of_the_wrong_type_are_refused_with_their_forms(tmp_path: Path) ->
     table = load(tmp_path, rows, gold={"type": "number", "max_refused": 0.75})
     (refused,) = table.summary.refused
     assert refused == ("digits letters ... digits letters", 3, "0 apples or 0 pears")
+
+
+def test_a_gold_that_does_not_equal_itself_is_refused(tmp_path: Path) -> None:
+    """Without options a sign alone reads as an empty text, which equals nothing."""
+    table = load(tmp_path, [qa("Which?", "%"), qa("What?", "B")], gold={"type": "choice"})
+    assert table.frame.select("gold", "reason").rows() == [(None, "gold_unparseable"), ("B", None)]
 
 
 def test_how_golds_look() -> None:

@@ -145,6 +145,8 @@ def test_unmatched_rows_are_counted_quoted_and_refused(tmp_path: Path) -> None:
     assert "1: no question matches" in told
     assert "pool.jsonl: no question matches: 'c'" in told
 
+    with pytest.raises(InputError, match=r"max_unmatched \(0\.79\)"):
+        take(tmp_path, questions, max_unmatched=0.79)
     tally = Tally()
     assert take(tmp_path, questions, tally, max_unmatched=0.8).height == 1
     assert tally.unmatched == {
