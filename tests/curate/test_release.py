@@ -162,6 +162,16 @@ def test_nothing_selected_is_said_and_nothing_else_loads_instead(tmp_path: Path)
     assert samples(load(tmp_path / "two", tmp_path, "random")) == {"train": ["s1"]}
 
 
+def test_an_abstention_that_stopped_a_sample_is_its_rejection(tmp_path: Path) -> None:
+    unsure = verdict(keep=None, reason="unsure")
+    doubted = stopped("s1", verdict_completeness=unsure)
+    refused = stopped("s2", verdict_completeness=verdict(), verdict_second=REFUSED)
+    write_release(tmp_path / "run", [shard([selected("s0", 1), doubted, refused])], spec())
+    found = load(tmp_path / "run", tmp_path, "rejected")["train"]
+    assert list(found["rejected_by"]) == ["completeness", "second"]
+    assert list(found["rejected_reason"]) == ["unsure", "refusal"]
+
+
 def test_a_sample_of_an_unknown_teacher_is_shown_without_one(tmp_path: Path) -> None:
     write_release(tmp_path / "run", [shard([selected("s1", 1, teacher=None)])], spec())
     assert "Answer: 3 (gold: 3).\n" in (tmp_path / "run" / "dataset" / "README.md").read_text()

@@ -245,14 +245,25 @@ def test_siblings_closer_than_the_spread_go_to_the_next_key() -> None:
     assert exact["selection_rank"].to_list() == [1, 2, 3, 4, 5]
 
 
-def test_ties_of_the_first_key_bound_the_ties_of_the_second() -> None:
+def test_ties_are_counted_among_siblings_equal_so_far() -> None:
+    # The second and third tie with each other; walked on from the first, the third would not.
     rows = table(
-        {"tokens": 10, "rd_masked": 1.00, "rd_spread": 0.2, "nll_rationale": 2.0},
-        {"tokens": 20, "rd_masked": 1.01, "rd_spread": 0.2, "nll_rationale": 1.0},
-        {"tokens": 20, "rd_masked": 0.50, "rd_spread": 0.2, "nll_rationale": 3.0},
+        {"tokens": 10, "rd_masked": math.exp(0.0), "rd_spread": 0.2, "nll_rationale": 9.0},
+        {"tokens": 20, "rd_masked": math.exp(0.15), "rd_spread": 0.2, "nll_rationale": 2.0},
+        {"tokens": 20, "rd_masked": math.exp(0.3), "rd_spread": 0.2, "nll_rationale": 1.0},
     )
     options = SelectOptions(order_by=("tokens", "rd_masked", "nll_rationale"))
     assert select(rows, options)["selection_rank"].to_list() == [1, 3, 2]
+
+
+def test_each_random_arm_is_a_draw_of_its_own() -> None:
+    rows = table(
+        *({"sample_id": f"{q}-{i}", "question_id": q} for q in "abcdefgh" for i in range(8))
+    )
+    arms = [Arm.parse("random"), Arm.parse("random_correct")]
+    chosen = select(rows, SelectOptions(per_question=4), arms)
+    draws = [ids(chosen, column) for column in ("selected", *(arm.column for arm in arms))]
+    assert all(draws[i] != draws[j] for i, j in ((0, 1), (0, 2), (1, 2)))
 
 
 def test_a_student_that_cannot_follow_leaves_the_order_to_the_next_key() -> None:
