@@ -19,12 +19,11 @@ from curate.funnel import Funnel, QuestionCount, SourceCount, count_picks
 from curate.instruments import Instruments
 from curate.lineage import key
 from curate.lock import Lock
-from curate.measuring import Measured
 from curate.plan import Plan
 from curate.questions import QuestionsTable
 from curate.recipe import RecipeFile
 from curate.release import ReleaseSpec
-from curate.select import choice_share
+from curate.select import SelectOptions, choice_share, idle_keys
 from curate.table import Table
 from filters.contract import Contract
 
@@ -82,6 +81,7 @@ def funnel_of(
     ran: Ran,
     ranked: pl.DataFrame,
     chosen: pl.DataFrame,
+    options: SelectOptions,
 ) -> Funnel:
     """Count both tables from the first row read to the last one taken.
 
@@ -92,6 +92,7 @@ def funnel_of(
         ran: what the steps did.
         ranked: what `select` was given.
         chosen: what it returned.
+        options: the recipe's ``select`` section.
 
     Raises:
         ConservationError: rows were lost or made.
@@ -118,16 +119,10 @@ def funnel_of(
         covered=ranked["question_id"].n_unique(),
         gates=tuple(ran.counts),
         picks=count_picks(ranked, chosen, choice_share(ranked, chosen)),
-        notes=tuple(note for measured in ran.measured for note in notes_on(measured)),
+        notes=tuple(idle_keys(ranked, options).values()),
     )
     funnel.check()
     return funnel
-
-
-def notes_on(measured: Measured) -> list[str]:
-    """Say what a reader of the funnel must know about a measure."""
-    note = measured.facts.get("note")
-    return [str(note)] if note else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,7 @@ def run(
                 ranked, file.recipe.select, plan.arms, {g.name: tuple(g.writes) for g in ran.gates}
             )
             drawn = drawing.drawn
-            funnel = funnel_of(questions, drawn, table, ran, ranked, chosen)
+            funnel = funnel_of(questions, drawn, table, ran, ranked, chosen, file.recipe.select)
             account = Account(file, options.limit, lock, plan, instruments, drawn, ran)
             identity = account.identity()
             tally = Tally.of(drawn, [ran, *again], started)

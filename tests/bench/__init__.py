@@ -1,0 +1,1 @@
+"""Benchmarks: figures in tables, never a timed test."""
