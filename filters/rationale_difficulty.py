@@ -1,7 +1,7 @@
 """Rationale Difficulty: is this rationale of use to *this* student?"""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, cast
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -24,7 +24,7 @@ class RationaleDifficulty(Filter):
 
     Attributes:
         variant: ``masked`` compares `rd_masked`, ``paper`` `rd_paper`.
-        max: highest RD kept.
+        max: highest RD kept; 1.0 where no limit at all is set: the rationale must help.
         min: lowest RD kept.
         max_quantile: highest quantile of a question's rows kept; 0.3 keeps the easiest 30 %, and
             always the easiest row.
@@ -60,14 +60,21 @@ class RationaleDifficulty(Filter):
     min_quantile: float | None = Field(default=None, ge=0, le=1)
     on_abstain: OnAbstain = "keep"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _default_band(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        given = cast("dict[str, object]", data)
+        limits = ("max", "min", "max_quantile", "min_quantile")
+        return (
+            given
+            if any(given.get(limit) is not None for limit in limits)
+            else {**given, "max": 1.0}
+        )
+
     @model_validator(mode="after")
-    def _has_a_band(self) -> Self:
-        limits = (self.max, self.min, self.max_quantile, self.min_quantile)
-        if all(limit is None for limit in limits):
-            raise ValueError(
-                "no band is set, so nothing could be dropped; set max (such as 1.0), min, "
-                "max_quantile or min_quantile"
-            )
+    def _can_be_passed(self) -> Self:
         for low, high, name in (
             (self.min, self.max, ""),
             (self.min_quantile, self.max_quantile, "_quantile"),
