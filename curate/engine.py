@@ -15,6 +15,7 @@ import polars as pl
 from curate.accounts import Account, Tally, funnel_of
 from curate.chain import Chain, Ran
 from curate.drawing import Drawing, Drawn
+from curate.errors import InputError
 from curate.executors.local import local
 from curate.funnel import Funnel
 from curate.instruments import Instruments
@@ -124,11 +125,13 @@ def run(
     store = Store()
     plan = make_plan(file.recipe)
     lock = Lock(file.lock, locked=options.locked, tell=progress.say)
+    _refuse_used(options.out)
+    # Whatever may be wrong with the input comes before models, whose digests are written down.
+    questions = _questions(file, options)
+    _lock_data(file, lock)
     instruments = Instruments(file, lock, plan)
     drawing = Drawing(file, lock, store, progress, replay=options.replay)
-    questions = _questions(file, options)
     _tell_questions(questions, progress)
-    _lock_data(file, lock)
     lock.libraries(_deciding_libraries(plan))
     lock.save()
     executor = local(file.recipe.runtime.workers)
@@ -175,6 +178,16 @@ def pin(file: RecipeFile) -> Path:
     lock.libraries(_deciding_libraries(plan))
     lock.save()
     return file.lock
+
+
+def _refuse_used(out: Path | None) -> None:
+    """Refuse a folder that holds something before anything is paid for its run."""
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(
+            f"{str(out)!r} is not empty; a finished run is never changed: name another folder, or "
+            "move this one away",
+            "--out",
+        )
 
 
 def _deciding_libraries(plan: Plan) -> list[str]:
