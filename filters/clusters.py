@@ -97,7 +97,7 @@ def last_merge(distances: Matrix, linkage: Linkage) -> float:
 
 
 def _fit(distances: Matrix, linkage: Linkage, **options: float | bool) -> Any:
-    from sklearn.cluster import (  # pyright: ignore[reportMissingTypeStubs] # noqa: PLC0415 - takes a second
+    from sklearn.cluster import (  # pyright: ignore[reportMissingTypeStubs] - a slow import
         AgglomerativeClustering,
     )
 
