@@ -13,7 +13,7 @@ from filters.answers import GoldType, canonical, last_value
 from filters.answers.numbers import parse_number
 
 _NUMERAL = re.compile(
-    r"(?<![\w.])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+(?![\w.]))?|(?<![\w.])\.\d+"
+    r"(?<![\w.])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+(?!\w|\.\d))?|(?<![\w.])\.\d+"
 )
 _SMALL: Final = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
