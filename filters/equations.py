@@ -40,6 +40,8 @@ _NO_UNIT: Final = frozenset(
     | {"he", "she", "they", "we", "it", "i", "you"}
 )
 
+_STARTS: Final = frozenset({"number", "open", "verb"})
+
 
 class Equation(NamedTuple):
     """One computation of a rationale.
@@ -147,6 +149,9 @@ class _Parser:
     def run(self) -> Iterator[Equation]:
         """Yield every equation; a chain ``a+b = c*d = e`` yields two."""
         while self.at < len(self.tokens):
+            if self.tokens[self.at].kind not in _STARTS:
+                self.at += 1
+                continue
             start = self.at
             node = self._verb() if self._is("verb") else self._sum()
             if node is None or not node.op:

@@ -7,15 +7,15 @@ never a division.
 """
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Kind = Literal["number", "op", "equals", "verb", "open", "close", "comma", "word", "stop"]
 
+_ZERO: Final = Fraction(0)
 
-@dataclass(frozen=True, slots=True)
-class Token:
+
+class Token(NamedTuple):
     """A lexeme.
 
     Attributes:
@@ -29,7 +29,7 @@ class Token:
 
     kind: Kind
     text: str
-    value: Fraction = Fraction(0)
+    value: Fraction = _ZERO
     share: bool = False
     tight: bool = False
 

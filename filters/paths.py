@@ -13,6 +13,7 @@ every operator flipped by 0.004, and it tells different intermediate results wit
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from filters.equations import equations
@@ -74,6 +75,7 @@ def path_distance(left: Path, right: Path) -> float:
     return 1.0 - jaccard(left.steps, right.steps) if left.kind == right.kind else 1.0
 
 
+@lru_cache(maxsize=256)  # siblings share their question
 def days(text: str) -> frozenset[str]:
     """Read the days a text names, as ``2021-04-30``; ``04-30`` where no year is said."""
     found: set[str] = set()
