@@ -81,7 +81,7 @@ def t5() -> Any:
     model = T5ForConditionalGeneration(config)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    return model
+    return model.eval()
 
 
 DECODERS = {"llama": llama, "gemma": gemma, "mistral": mistral, "gpt2": gpt2, "bloom": bloom}
