@@ -22,10 +22,11 @@ class VllmOptions(BaseModel):
 
     Attributes:
         max_num_seqs: most samples decoded together; default 256, on a CPU 64.
-        max_model_len: context in tokens; default the model's own, on a CPU no more than 4096.
+        max_model_len: context in tokens; default what the longest prompt needs.
         gpu_memory_utilization: share of a GPU's memory the engine may take.
-        kv_cache_gib: memory for the key-value cache in GiB; on a CPU by default half of what is
-            free, at most 8; on a GPU what `gpu_memory_utilization` leaves.
+        kv_cache_gib: memory for the key-value cache in GiB; by default on a CPU what
+            `max_num_seqs` samples of full length need, on a GPU what `gpu_memory_utilization`
+            leaves.
         tensor_parallel_size: GPUs that share the model.
         compile: compile the model before sampling; default on a GPU only, since on a CPU the
             compilation costs more time than it saves in runs under an hour.
@@ -141,9 +142,9 @@ def open_generator(
         InputError: the options cannot work, as an `api_key_env` that is not set.
     """
     if isinstance(options, OpenAIOptions):
-        from curate.backends.openai_server import ServerGenerator  # noqa: PLC0415 - heavy
+        from curate.backends.openai_server import ServerGenerator
 
         return ServerGenerator(teacher, sampling, options)
-    from curate.backends.vllm_engine import EngineGenerator  # noqa: PLC0415 - heavy
+    from curate.backends.vllm_engine import EngineGenerator
 
     return EngineGenerator(teacher, sampling, options, path=path or teacher.model, folder=folder)

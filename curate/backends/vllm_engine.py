@@ -21,7 +21,7 @@ from curate.backends.bound import end_orphans, owning, release
 from curate.backends.slots import fill
 from curate.backends.stops import cut_at_stop
 from curate.backends.teachers import Teacher, VllmOptions, default_dtype
-from curate.backends.vllm_setting import cpu_arguments, quiet_environment
+from curate.backends.vllm_setting import context_of, cpu_arguments, quiet_environment
 from curate.errors import BackendError, InputError, ModelError
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Sink = Callable[[Completion], None]
 
 SEQUENCES: Final = 256
+GRACE: Final = 1.0
+"""Seconds an engine gets to end by itself; it holds nothing that is not recorded."""
 ROUNDING: Final = 128
 """A needed context is rounded up to a multiple of this, in tokens."""
 
@@ -81,7 +83,7 @@ class EngineGenerator:
             InputError: a prompt leaves no room for `max_tokens` in the context.
             ModelError: the tokenizer cannot be loaded, or there is no chat template.
         """
-        limit = self._options.max_model_len or self._model_context
+        limit = self._options.max_model_len or context_of(self._config)
         counted = None
         for request in requests:
             asked = request.messages or request.prompt
@@ -106,7 +108,7 @@ class EngineGenerator:
     def close(self) -> None:
         """End the engine and every process of it."""
         if self._engine is not None:
-            self._engine.shutdown()
+            self._engine.shutdown(timeout=GRACE)
             self._engine = None
         if self._runner is not None:
             self._runner.close()
@@ -125,8 +127,8 @@ class EngineGenerator:
         await fill(2 * running, requests, serve)
 
     async def _draw(self, engine: "AsyncLLMEngine", request: Request) -> Completion:
-        from vllm import TokensPrompt  # noqa: PLC0415 - heavy
-        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError  # noqa: PLC0415
+        from vllm import TokensPrompt
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         tokens = self._tokens(request)
         left = self._sampling.max_tokens - request.prefix_tokens
@@ -151,8 +153,8 @@ class EngineGenerator:
         )
 
     def _parameters(self, request: Request) -> "SamplingParams":
-        from vllm import SamplingParams  # noqa: PLC0415 - heavy
-        from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
 
         return SamplingParams(
             **self._sampling.identity(),
@@ -175,7 +177,7 @@ class EngineGenerator:
 
     @cached_property
     def _tokenizer(self) -> Any:
-        from transformers import AutoTokenizer  # noqa: PLC0415 - heavy
+        from transformers import AutoTokenizer
 
         try:
             return AutoTokenizer.from_pretrained(self._path)
@@ -186,12 +188,11 @@ class EngineGenerator:
             ) from error
 
     @cached_property
-    def _model_context(self) -> int:
-        """Longest context the model was made for, in tokens."""
-        from transformers import AutoConfig  # noqa: PLC0415 - heavy
+    def _config(self) -> Any:
+        """Read the model's configuration, its text part."""
+        from transformers import AutoConfig
 
-        config = AutoConfig.from_pretrained(self._path).get_text_config()
-        return getattr(config, "max_position_embeddings", None) or 2**20
+        return AutoConfig.from_pretrained(self._path).get_text_config()
 
     def _start(self) -> "AsyncLLMEngine":
         """Start the engine in this thread, bound to this process.
@@ -202,7 +203,7 @@ class EngineGenerator:
         end_orphans(self._folder)
         with owning(self._folder) as self._lock, quiet_environment(self._log):
             try:
-                from vllm import AsyncEngineArgs, AsyncLLMEngine  # noqa: PLC0415 - heavy
+                from vllm import AsyncEngineArgs, AsyncLLMEngine
             except ImportError as error:
                 raise ModelError(
                     f"vLLM cannot be imported ({error}); install curate-rationales[vllm] on a "
@@ -220,29 +221,31 @@ class EngineGenerator:
         return self._engine
 
     def _arguments(self) -> dict[str, Any]:
-        """Give vLLM's engine arguments: the options, and what suits the machine where unset."""
-        from vllm.platforms import current_platform  # noqa: PLC0415 - heavy
+        """Give vLLM's engine arguments: what suits the machine, and what the user set over it."""
+        from vllm.platforms import current_platform
 
-        options = self._options
+        options, dtype = self._options, self._teacher.dtype or default_dtype()
+        context = options.max_model_len or self._needed_context()
         given: dict[str, Any] = {
             "max_num_seqs": options.max_num_seqs,
-            "max_model_len": options.max_model_len or self._needed_context(),
+            "max_model_len": context,
             "kv_cache_memory_bytes": options.kv_cache_gib and int(options.kv_cache_gib * 2**30),
             "enforce_eager": None if options.compile is None else not options.compile,
         }
-        machine = (
-            cpu_arguments(self._model_context)
-            if current_platform.is_cpu()
-            else {
+        if current_platform.is_cpu():
+            machine = cpu_arguments(
+                self._config, dtype, context=context, sequences=options.max_num_seqs
+            )
+        else:
+            machine = {
                 "max_num_seqs": SEQUENCES,
                 "gpu_memory_utilization": options.gpu_memory_utilization,
             }
-        )
         return {
             **machine,
             **{name: value for name, value in given.items() if value is not None},
             "model": self._path,
-            "dtype": self._teacher.dtype or default_dtype(),
+            "dtype": dtype,
             "seed": secrets.randbits(31),
             "tensor_parallel_size": options.tensor_parallel_size,
             "enable_prefix_caching": True,
@@ -253,7 +256,7 @@ class EngineGenerator:
         """Round the need found by `preflight` up; None where nobody asked."""
         if not self._need:
             return None
-        return min(-(-self._need // ROUNDING) * ROUNDING, self._model_context)
+        return min(-(-self._need // ROUNDING) * ROUNDING, context_of(self._config))
 
     @property
     def _log(self) -> Path:

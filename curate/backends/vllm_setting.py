@@ -1,7 +1,4 @@
-"""What vLLM needs around it: environment and arguments that suit a machine without a GPU.
-
-Measured on two cores with AMX, Qwen2.5-Coder-0.5B, 128 samples of at most 160 tokens.
-"""
+"""What vLLM needs around it: environment and arguments that suit a machine without a GPU."""
 
 import contextlib
 import json
@@ -13,26 +10,47 @@ from typing import Any, Final
 import psutil
 
 CONTEXT: Final = 4096
+"""Longest context on a CPU where nobody measured the prompts, in tokens."""
 SEQUENCES: Final = 64
-CACHE_GIB: Final = 4.0
+BLOCK: Final = 32
+"""Tokens of a cached block; the CPU kernels want multiples of 32, and siblings share whole blocks
+only, so the default of 128 would share nothing of a short question."""
 
 
-def cpu_arguments(model_context: int) -> dict[str, Any]:
+def cpu_arguments(
+    config: Any, dtype: str, *, context: int | None, sequences: int | None
+) -> dict[str, Any]:
     """Choose engine arguments for a CPU.
 
-    Eager mode and a given cache size together spare the warm-up and the compilation, which cost
-    more than they save in runs under an hour.
+    Eager mode and a given cache size together spare warm-up and compilation, which cost more than
+    they save in runs under an hour. The cache holds what runs together and no more, since all of
+    it is written once at the start.
 
     Args:
-        model_context: longest context of the model, in tokens.
+        config: the model's configuration, its text part.
+        dtype: of weights and cache.
+        context: in tokens, where it is known what is needed.
+        sequences: decoded together, where the user says so.
     """
-    free = psutil.virtual_memory().available
+    context = context or min(context_of(config), CONTEXT)
+    sequences = sequences or SEQUENCES
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    number = 4 if dtype == "float32" else 2
+    token = 2 * config.num_hidden_layers * heads * width * number
+    wanted = sequences * (context + BLOCK) * token
     return {
-        "max_num_seqs": SEQUENCES,
-        "max_model_len": min(model_context, CONTEXT),
-        "kv_cache_memory_bytes": int(min(free / 4, CACHE_GIB * 2**30)),
+        "max_num_seqs": sequences,
+        "max_model_len": context,
+        "block_size": BLOCK,
+        "kv_cache_memory_bytes": int(min(wanted, psutil.virtual_memory().available / 2)),
         "enforce_eager": True,
     }
+
+
+def context_of(config: Any) -> int:
+    """Read the longest context a model was made for, in tokens."""
+    return getattr(config, "max_position_embeddings", None) or 2**20
 
 
 @contextlib.contextmanager
