@@ -63,10 +63,30 @@ class Encoder:
         offsets: list[tuple[int, int]] = self._tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )["offset_mapping"]
-        if len(offsets) <= self._window:
-            return [(text, max(1, len(offsets)))]
-        return [
-            (text[part[0][0] : part[-1][1]], len(part))
-            for start in range(0, len(offsets), self._window)
-            for part in [offsets[start : start + self._window]]
-        ]
+        pieces: list[tuple[str, int]] = []
+        start = 0
+        while start < len(offsets):
+            end = min(start + self._window, len(offsets))
+            if end < len(offsets):
+                end = word_border(text, offsets, start, end)
+            pieces.append((text[offsets[start][0] : offsets[end - 1][1]], end - start))
+            start = end
+        return pieces or [(text, 1)]
+
+
+def word_border(text: str, offsets: Sequence[tuple[int, int]], start: int, end: int) -> int:
+    """Move a cut back to where a word begins, since half a word becomes other, maybe more, tokens.
+
+    Args:
+        text: what was tokenised.
+        offsets: character range of each token.
+        start: first token of the window.
+        end: token before which to cut.
+
+    Returns:
+        The nearest such token not in the first half of the window; `end` where there is none.
+    """
+    for cut in range(end, start + (end - start) // 2, -1):
+        if text[offsets[cut][0] - 1 : offsets[cut][0]].isspace():
+            return cut
+    return end
