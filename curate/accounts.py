@@ -119,7 +119,10 @@ def funnel_of(
         covered=ranked["question_id"].n_unique(),
         gates=tuple(ran.counts),
         picks=count_picks(ranked, chosen, choice_share(ranked, chosen)),
-        notes=tuple(idle_keys(ranked, options).values()),
+        notes=tuple(
+            f"order_by {name} decides nothing: {why}"
+            for name, why in idle_keys(ranked, options).items()
+        ),
     )
     funnel.check()
     return funnel
