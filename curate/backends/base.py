@@ -88,6 +88,17 @@ class Generator(Protocol):
         """
         ...
 
+    def preflight(self, requests: Iterable[Request]) -> None:
+        """Refuse, before anything is loaded or spent, what can be known not to work.
+
+        Args:
+            requests: all that will be asked, siblings together; consumed.
+
+        Raises:
+            InputError: a prompt does not fit the model's context.
+        """
+        ...
+
     def generate(self, requests: Iterable[Request], sink: Callable[[Completion], None]) -> None:
         """Draw every request, calling `sink` from this thread as each completes, in any order.
 

@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
+from urllib.request import getproxies
 
 import aiohttp
 import orjson
@@ -66,6 +67,9 @@ class ServerGenerator:
         """Identify the teacher; the server's address is no part of it."""
         return self._teacher.identity("openai")
 
+    def preflight(self, requests: Iterable[Request]) -> None:
+        """Ask for nothing: a server knows its own limits and says so request by request."""
+
     def generate(self, requests: Iterable[Request], sink: Sink) -> None:
         """Draw every request; see `curate.backends.base.Generator`.
 
@@ -83,7 +87,7 @@ class ServerGenerator:
             connector=aiohttp.TCPConnector(limit=self._options.in_flight),
             timeout=aiohttp.ClientTimeout(total=self._options.timeout),
             headers=self._headers,
-            trust_env=True,
+            trust_env=bool(getproxies()),  # looking for a proxy costs a thread a request
         ) as session:
             call = _Call(session, self._url, self._teacher, self._sampling, self._options)
             refusals = _Refusals(call, sink)
