@@ -1,7 +1,7 @@
 """Tell a person, or a log, how a run is getting on.
 
 On a terminal one live line a stage (done, rate, time left); elsewhere plain lines, at most one
-every few seconds; with ``--quiet`` nothing. Stages are told what happens and know nothing of the run.
+every few seconds; with ``--quiet`` nothing. Stages are told what happens; they do not know the run.
 """
 
 import time

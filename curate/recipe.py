@@ -7,12 +7,11 @@ and is part of none.
 import json
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache, reduce
+from functools import cache
 from importlib.metadata import entry_points
 from importlib.resources import files
-from operator import or_
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, Union, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -102,10 +101,8 @@ def known_filters() -> tuple[type[Filter], ...]:
 
 
 def _any_filter() -> Any:
-    return Annotated[
-        reduce(or_, known_filters()),  # pyright: ignore[reportArgumentType]
-        Field(discriminator="use"),
-    ]
+    union: Any = Union
+    return Annotated[union[known_filters()], Field(discriminator="use")]
 
 
 class Recipe(_Section):

@@ -57,7 +57,7 @@ MEASURE_COLUMNS: Final[Mapping[str, pl.DataType]] = {
     # embed
     "embedding": pl.List(pl.Float32()),  # unit length
     # verify
-    "verify_outcome": pl.String(),  # equal | different | unparseable | too_large | time_out
+    "verify_outcome": pl.String(),  # see curate/measures/verify.py
     # overrides
     "override_keep": pl.Boolean(),  # a person's verdict, null where none was given
     "override_reason": pl.String(),
