@@ -1,9 +1,9 @@
 """MinHash signatures of whole columns of text, in bands for locality-sensitive hashing.
 
-Own NumPy instead of datasketch, for two reasons: the same sketch must come out under any version of
-any library, because it decides verdicts (datasketch 2.0 changed its permutations), and a million
-rows must not take minutes (512 permutations: about 50 microseconds a row here, 130 to 215 with
-``datasketch.MinHash``). datasketch is the reference that the tests compare with.
+Own NumPy instead of datasketch: the same sketch must come out under any version of any library,
+because it decides verdicts, and datasketch 2.0 changed its permutations. The 512 permutations cost
+about 50 microseconds a row (130 to 215 with ``datasketch.MinHash``); cutting the text into shingles
+costs more than that. datasketch is the reference that the tests compare with.
 """
 
 from dataclasses import dataclass
