@@ -65,6 +65,10 @@ bench: bench-validity  ## Run all benchmarks; tables are in tests/bench/README.m
 bench-validity: .venv/.installed-dev  ## Measure what the diversity measures see, on real rationales.
 	@$(BIN)/python -m tests.bench.validity
 
+.PHONY: schema
+schema: .venv/.installed  ## Write the recipe's JSON Schema beside the shipped recipes.
+	@$(BIN)/curate schema > recipes/recipe.schema.json
+
 .PHONY: clean
 clean:  ## Remove caches and builds; runs, the store and .venv stay.
 	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

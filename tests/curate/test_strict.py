@@ -130,7 +130,8 @@ def test_an_unknown_recipe_names_the_shipped_ones() -> None:
         read_recipe("quikstart")
 
 
-def test_every_shipped_recipe_can_be_planned() -> None:
+def test_every_shipped_recipe_can_be_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CURATE_TEST_DATA", "/data")
     for path in sorted(Path("recipes").glob("*.yaml")):
         steps = list(make_plan(read_recipe(str(path)).recipe).describe())
         assert len(steps) > 4, path

@@ -1,0 +1,104 @@
+"""The command line as a user meets it: light to start, every verb answers."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from curate import cli
+from curate.errors import InputError
+
+HEAVY = ("torch", "polars", "pyarrow", "transformers", "vllm", "datasets", "sklearn", "pydantic")
+
+
+@pytest.mark.parametrize("code", ["import curate", "from curate.cli import app"])
+def test_starting_loads_nothing_heavy(code: str) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not set(HEAVY) & set(told.stdout.split())
+
+
+def invoke(*arguments: str) -> str:
+    result = CliRunner().invoke(cli.app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CURATE_STORE", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_shipped_recipe_runs_by_name_and_why_explains(workplace: Path) -> None:
+    told = json.loads(invoke("run", "first-look", "--json"))
+    assert told["sampled"] == told["measured"] == 0
+    assert told["rows"] > 12
+    folder = workplace / told["folder"]
+    audit = pl.read_parquet(folder / "audit" / "samples-*.parquet")
+    stopped = audit.filter(pl.col("verdict_correctness").struct.field("reason") == "wrong_answer")
+    said = invoke("why", "runs/first-look", stopped["sample_id"][0])
+    assert "wrong_answer" in said
+    assert "diversity" in said
+    with pytest.raises(InputError, match="no sample is 'zzz'"):
+        invoke("why", "runs/first-look", "zzz")
+    with pytest.raises(InputError, match="no finished run at 'runs/other'; there are runs/first"):
+        invoke("why", "runs/other", "zzz")
+
+
+def test_a_pool_needs_no_recipe(workplace: Path) -> None:
+    rows = [
+        {
+            "instruction": f"What is {a} plus 1?",
+            "output": f"{a} + 1 = {a + 1}. The answer is {b}",
+            "y": a + 1,
+        }
+        for a in range(30)
+        for b in (a + 1, a)
+    ]
+    (workplace / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    told = json.loads(invoke("run", "pool.jsonl", "--gold", "y", "--json"))
+    assert told["rows"] == 30
+    (workplace / "odd.jsonl").write_text('{"a": 1, "y": 2}\n')
+    with pytest.raises(InputError, match="Name the one that holds the question with --question"):
+        invoke("run", "odd.jsonl", "--gold", "y")
+
+
+def test_plan_check_schema_filters(workplace: Path) -> None:
+    assert "measure score (for filter 'rationale_difficulty')" in invoke("plan", "quickstart")
+    assert "fine" in invoke("check", "morsd")
+    assert not list(workplace.iterdir())
+    schema = json.loads(invoke("schema"))
+    assert schema["properties"]["filters"]
+    assert "wrong_answer" in invoke("filters", "correctness")
+    listed = invoke("filters")
+    assert "rationale_difficulty" in listed
+    with pytest.raises(InputError, match="did you mean 'diversity'"):
+        invoke("filters", "diverstiy")
+
+
+def test_the_shipped_schema_is_current() -> None:
+    assert Path("recipes/recipe.schema.json").read_text() == invoke("schema")
+
+
+def test_store_verbs(workplace: Path) -> None:
+    invoke("run", "first-look", "--quiet")
+    assert "derived/filter-correctness" in invoke("store", "du")
+    assert "every entry matches" in invoke("store", "verify")
+    assert "freed 0.0 MB" in invoke("store", "gc")
+    (workplace / "other" / "record").mkdir(parents=True)
+    assert "copied 0" in invoke("store", "import", str(workplace / "other"))
+
+
+def test_pin_writes_a_lock_that_locked_accepts(workplace: Path) -> None:
+    invoke("pin", "first-look")
+    invoke("run", "first-look", "--locked", "--quiet")
