@@ -14,8 +14,8 @@ import polars as pl
 from curate.executors.base import Executor
 from curate.funnel import GateCount
 from curate.judging import judge
-from curate.measures.base import Measure
-from curate.measuring import Measured, measure
+from curate.measures.base import DerivedMeasure, Measure, MemoMeasure
+from curate.measuring import Measured, derive, memoise
 from curate.plan import WRITTEN_BY, FilterStep, MeasureStep, Step
 from curate.progress import Progress
 from curate.store import Store
@@ -115,7 +115,10 @@ class Chain:
 
     def _measure(self, step: MeasureStep, table: Table) -> Measured:
         gauge = self.open_measure(step)
-        return measure(gauge, table, self.store, self.work, self.progress, replay=self.replay)
+        if isinstance(gauge, DerivedMeasure):
+            return derive(gauge, table, self.store, self.executor)
+        assert isinstance(gauge, MemoMeasure)
+        return memoise(gauge, table, self.store, self.work, self.progress, replay=self.replay)
 
     def _judge(self, gate: Filter, table: Table, ran: Ran) -> None:
         settled = _settle(gate, table.shards)

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from curate.errors import RecordError
+from curate.executors.base import Executor
 from curate.lineage import digest, key, rank
 from curate.measures.base import DerivedMeasure, Item, Measure, MemoMeasure, PoolRequest
 from curate.progress import Progress
@@ -37,13 +38,28 @@ class Measured:
     damaged: int = 0
 
 
-def measure(
-    gauge: Measure, table: Table, store: Store, work: Path, progress: Progress, *, replay: bool
-) -> Measured:
-    """Write a measure's columns for every live row, adding a part to each shard.
+def derive(gauge: DerivedMeasure, table: Table, store: Store, executor: Executor) -> Measured:
+    """Write a pure measure's columns for every live row, adding a part to each shard.
 
     Args:
-        gauge: the configured measure.
+        gauge: the configured measure, picklable.
+        table: shards are changed in place.
+        store: where derived columns are kept.
+        executor: where shards are worked on.
+    """
+    tasks = [_Task(gauge, shard, store.root) for shard in table.shards]
+    for shard, part in zip(table.shards, executor.map(_derive, tasks), strict=True):
+        shard.add(part)
+    return Measured(gauge.name, gauge.instrument(), {}, 0, 0)
+
+
+def memoise(
+    gauge: MemoMeasure, table: Table, store: Store, work: Path, progress: Progress, *, replay: bool
+) -> Measured:
+    """Write a remembered measure's columns for every live row, adding a part to each shard.
+
+    Args:
+        gauge: the configured measure; closed afterwards.
         table: shards are changed in place.
         store: where the record lies.
         work: scratch of this run; assembled columns live there.
@@ -53,19 +69,22 @@ def measure(
     Raises:
         RecordError: `replay` is set and an item is not in the record.
     """
-    if isinstance(gauge, DerivedMeasure):
-        for shard in table.shards:
-            shard.add(_derive(gauge, shard, store))
-        return Measured(gauge.name, gauge.instrument(), {}, 0, 0)
-    assert isinstance(gauge, MemoMeasure)
     try:
         return _memoise(gauge, table, store, work, progress, replay=replay)
     finally:
         gauge.close()
 
 
-def _derive(gauge: DerivedMeasure, shard: Shard, store: Store) -> Part:
+@dataclass(frozen=True, slots=True)
+class _Task:
+    gauge: DerivedMeasure
+    shard: Shard
+    root: Path
+
+
+def _derive(task: _Task) -> Part:
     """Find or make a pure measure's columns for one shard."""
+    gauge, shard, store = task.gauge, task.shard, Store(task.root)
     frame = shard.read(gauge.reads, shard.live)
     step = f"measure-{gauge.name}"
     address = key(gauge.name, gauge.version, gauge.instrument(), digest(frame))
