@@ -21,6 +21,7 @@ import threading
 import uuid
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -68,17 +69,37 @@ class _Index:
     segments: list[Path] = field(default_factory=list[Path])
     places: dict[str, _Place] = field(default_factory=dict[str, _Place])
     damaged: list[Damage] = field(default_factory=list[Damage])
+    files: dict[int, IO[bytes]] = field(default_factory=dict[int, IO[bytes]])
+
+    def read_all(self, folder: Path) -> None:
+        """Add every segment of a folder, those that other processes are sealing meanwhile too."""
+        known: set[Path] = set()
+        while fresh := sorted(set(folder.glob("*.log")) - known):
+            for path in fresh:
+                with suppress(FileNotFoundError):  # it has its final name by now
+                    self.read(path)
+            known.update(fresh)
 
     def read(self, path: Path) -> None:
         """Add one segment: check every line, note where each key's newest revision lies."""
-        number = len(self.segments)
+        number, offset = len(self.segments), 0
+        file = path.open("rb")
         self.segments.append(path)
-        offset = 0
-        with path.open("rb") as file:
-            for line_number, line in enumerate(file, start=1):
-                if line.endswith(b"\n"):
-                    self._note(path, number, line_number, offset, line)
-                offset += len(line)
+        for line_number, line in enumerate(file, start=1):
+            if line.endswith(b"\n"):
+                self._note(path, number, line_number, offset, line)
+            offset += len(line)
+        if path.name.startswith("open-"):
+            self.files[number] = file  # its writer may rename it at any time
+        else:
+            file.close()
+
+    def file(self, number: int) -> IO[bytes]:
+        """Give a segment opened for reading."""
+        file = self.files.get(number)
+        if file is None:
+            file = self.files[number] = self.segments[number].open("rb")
+        return file
 
     def _note(self, path: Path, number: int, line_number: int, offset: int, line: bytes) -> None:
         body = line[_KEY_AT:-1]
@@ -103,12 +124,10 @@ class Book:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._index = _Index()
-        self._files: dict[int, IO[bytes]] = {}
         self._writer: _Writer | None = None
         if folder.is_dir():
             seal_abandoned(folder)
-            for path in sorted(folder.glob("*.log")):
-                self._index.read(path)
+            self._index.read_all(folder)
 
     def __len__(self) -> int:
         return len(self.keys())
@@ -137,9 +156,7 @@ class Book:
         place = self._index.places.get(key)
         if place is None:
             return None
-        file = self._files.get(place.segment)
-        if file is None:
-            file = self._files[place.segment] = self._index.segments[place.segment].open("rb")
+        file = self._index.file(place.segment)
         file.seek(place.offset)
         line = file.read(place.length)
         return orjson.loads(line[line.index(b" ", _VALUE_AFTER) + 1 :])
@@ -160,9 +177,9 @@ class Book:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-        for file in self._files.values():
+        for file in self._index.files.values():
             file.close()
-        self._files.clear()
+        self._index.files.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -275,38 +292,49 @@ class _Writer:
 
 
 def _open_segment(folder: Path) -> tuple[Path, IO[bytes]]:
-    path = folder / f"open-{uuid.uuid4().hex}.log"
-    file = path.open("a+b")
-    fcntl.flock(file, fcntl.LOCK_EX)
-    return path, file
+    while True:
+        path = folder / f"open-{uuid.uuid4().hex}.log"
+        file = path.open("a+b")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if path.exists():
+            return path, file
+        file.close()  # another process took it for abandoned before it was locked
 
 
 def _seal(path: Path, file: IO[bytes]) -> Path | None:
-    """Give a segment its final name, the digest of its bytes; None where it held no whole line."""
-    file.seek(0)
-    data = file.read()
-    whole = data[: data.rfind(b"\n") + 1]
-    if whole:
+    """Give a segment its final name, the digest of its bytes; None where it held no whole line.
+
+    The lock is held until the name is final, so that nobody else seals it too.
+    """
+    with file:
+        file.seek(0)
+        data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        if not whole:
+            path.unlink()
+            return None
         file.truncate(len(whole))
         file.flush()
         os.fsync(file.fileno())
-    file.close()
-    if not whole:
-        path.unlink()
-        return None
-    return path.rename(path.with_name(f"{hashlib.sha256(whole).hexdigest()[:32]}.log"))
+        return path.rename(path.with_name(f"{hashlib.sha256(whole).hexdigest()[:32]}.log"))
 
 
 def seal_abandoned(folder: Path) -> None:
     """Seal segments whose writer died: those whose lock nobody holds any more."""
     for path in folder.glob("open-*.log"):
-        file = path.open("r+b")
+        try:
+            file = path.open("r+b")
+        except FileNotFoundError:
+            continue
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.close()
             continue
-        _seal(path, file)
+        if path.exists():
+            _seal(path, file)
+        else:
+            file.close()
 
 
 def sealed_intact(path: Path) -> bool:
