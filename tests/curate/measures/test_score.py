@@ -251,7 +251,7 @@ def test_fourteen_does_not_pass_as_the_beginning_of_145(gemma: ResolvedModel) ->
     concluding = "29 rows of 5 seats are 29 * 5 = 145 seats."
     values = reader.read([Pair(question, gold, concluding, concluding) for gold in ("14", "145")])
     fourteen, right = (value["paper"][0]["nats"] for value in values)
-    assert fourteen > right + 5
+    assert fourteen > right + 3
     begun = render(question, concluding, LINES[0], "14", reader._tokenizer, "plain")
     span = (begun.answer[0], begun.answer[1] - 1)
     target = encode(reader._tokenizer, begun.text, [span], begin=True)
