@@ -5,7 +5,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ QUESTIONS, SAMPLES = 90, 8
 DELAY = 0.04
 """Seconds before the server answers, so that a kill finds requests under way."""
 
-Moment = Callable[[Path, Path], bool]
+Moment = Callable[[], bool]
+"""Tells whether it has come."""
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
@@ -32,11 +33,11 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def kill_at(moment: Moment, late: float, folder: Path, book: Path) -> bool:
+def kill_at(moment: Moment, late: float, folder: Path) -> bool:
     """Start a run and kill it so many seconds after a moment; tell whether it came to that."""
     process = start(folder)
     try:
-        while not moment(folder, book) and process.poll() is None:
+        while not moment() and process.poll() is None:
             time.sleep(0.002)
         time.sleep(late)
     finally:
@@ -48,32 +49,46 @@ def lines(book: Path) -> int:
     return book.read_bytes().count(b"\n") if book.exists() else 0
 
 
-def after_answers(count: int, book: Path) -> Moment:
-    goal = lines(book) + count
-    return lambda _, kept: lines(kept) >= goal
+def at_start(_: Path) -> Moment:
+    return lambda: True
 
 
-def at_start(_: Path, __: Path) -> bool:
-    return True
+def after_answers(count: int, book: Path) -> Callable[[Path], Moment]:
+    return lambda _: grown(lambda: lines(book), count)
 
 
-def in_release(folder: Path, _: Path) -> bool:
-    return any((folder / "runs" / "sums").glob(".*.partial"))
+def in_judging(folder: Path) -> Moment:
+    return grown(lambda: len(list((folder / "store" / "work").glob("*/table/samples-*"))), 1)
 
 
-def in_judging(folder: Path, _: Path) -> bool:
-    return any((folder / "store" / "derived").glob("*/*/*"))
+def in_release(folder: Path) -> Moment:
+    since = time.time_ns()  # what an earlier kill left lies there still
+    runs = folder / "runs" / "sums"
+    return lambda: any(since < changed(path) for path in runs.glob("*/audit"))
 
 
-def moments(kills: int, chance: random.Random, book: Path) -> Any:
-    """Give moments to kill at: most while sampling, one before it, the rest after it."""
+def changed(path: Path) -> int:
+    try:
+        return path.lstat().st_ctime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def grown(count: Callable[[], int], by: int) -> Moment:
+    goal = count() + by
+    return lambda: count() >= goal
+
+
+def moments(
+    kills: int, chance: random.Random, book: Path
+) -> Iterator[tuple[Callable[[Path], Moment], float]]:
+    """Give moments to kill at, and seconds to wait then: most while sampling, the last after it."""
     late = max(1, kills // 5)
     yield at_start, chance.uniform(0.1, 1.0)
     for _ in range(kills - late - 1):
         yield after_answers(chance.randint(8, 50), book), chance.uniform(0, DELAY)
-    while True:
-        yield in_judging, chance.uniform(0, 0.02)
-        yield in_release, chance.uniform(0, 0.02)
+    for number in range(2 * late):
+        yield (in_release, in_judging)[number % 2], chance.uniform(0, 0.02)
 
 
 def assert_whole(run: Path) -> None:
@@ -102,20 +117,22 @@ def test_a_run_killed_again_and_again_asks_for_nothing_twice(tmp_path: Path, kil
     sums.write_questions(tmp_path, QUESTIONS)
     chance = random.Random(17)
     sources = [sums.source(samples=SAMPLES, seeds=True)]
-    killed = 0
+    killed = saved = delivered = 0
     with serving(book, delay=DELAY) as url:
         sums.write_recipe(tmp_path, url, sources, in_flight=5)
         for moment, late in moments(kills, chance, book):
             before, asked = sums.recorded(tmp_path), lines(book)
-            killed += kill_at(moment, late, tmp_path, book)
+            killed += kill_at(moment(tmp_path), late, tmp_path)
             kept = sums.recorded(tmp_path)
             assert {key: kept.get(key) for key in before} == before
             assert_nothing_asked_again(book, asked, before)
             assert_no_half_run(tmp_path)
+            if moment not in {in_judging, in_release}:
+                saved, delivered = len(kept), lines(book)
             if killed == kills:
                 break
-        delivered = len(read_book(book))
-        assert len(sums.recorded(tmp_path)) > delivered / 4, "kills lose more than they should"
+        assert killed == kills
+        assert saved > delivered / 4, "kills lose more than they should"
         asked, before = lines(book), sums.recorded(tmp_path)
         finished = sums.curate(tmp_path, "run", "recipe.yaml", "--json")
         assert finished.returncode == 0, finished.stderr
@@ -161,10 +178,7 @@ def test_a_kill_between_siblings_asks_only_for_those_that_lack(tmp_path: Path) -
     with serving(book, delay=0.4) as url:
         sums.write_recipe(tmp_path, url, [sums.source(samples=5, seeds=True)], in_flight=3)
 
-        def two_or_more(folder: Path, _: Path) -> bool:
-            return len(sums.recorded(folder)) >= 2
-
-        assert kill_at(two_or_more, 0, tmp_path, book)
+        assert kill_at(lambda: len(sums.recorded(tmp_path)) >= 2, 0, tmp_path)
         kept = {value["text"] for value in sums.recorded(tmp_path).values()}
         time.sleep(0.5)  # the server still answers what the dead run had asked
         entries = read_book(book)
