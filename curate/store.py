@@ -93,9 +93,11 @@ class Store:
         folder = self.root / "record" / kind / key
         if about is not None and not (folder / "about.json").exists():
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "about.json").write_bytes(
+            scratch = folder / f".about.{uuid.uuid4().hex}"
+            scratch.write_bytes(
                 orjson.dumps(about, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
             )
+            scratch.rename(folder / "about.json")
         return Book(folder)
 
     def derived_path(self, step: str, key: str) -> Path:
@@ -172,10 +174,15 @@ class Store:
         """
         limit = time.time() - days * 86_400
         freed = 0
-        for path in [*(self.root / "derived").rglob("*.parquet"), *(self.root / "work").rglob("*")]:
-            if path.is_file() and path.stat().st_mtime < limit:
+        # Everything below, since a killed run leaves scratch files and folders too; folders last.
+        below = [*(self.root / "derived").rglob("*"), *(self.root / "work").rglob("*")]
+        old = [path for path in sorted(below, reverse=True) if path.stat().st_mtime < limit]
+        for path in old:
+            if path.is_file():
                 freed += path.stat().st_size
                 path.unlink()
+            elif not any(path.iterdir()):
+                path.rmdir()
         return freed
 
     def import_from(self, other: Path) -> int:

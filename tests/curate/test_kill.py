@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from curate.store import Store
 from tests.curate import sums
 from tests.servers.openai_server import read_book, serving
 
@@ -146,6 +147,10 @@ def test_a_run_killed_again_and_again_asks_for_nothing_twice(tmp_path: Path, kil
     assert again["dataset_hash"] == first["dataset_hash"]
     assert_no_half_run(tmp_path)
     assert_rows_are_in_the_book(tmp_path / first["folder"], book)
+    kept, store = sums.recorded(tmp_path), Store(tmp_path / sums.STORE)
+    store.gc(days=0)
+    assert not [*(store.root / "work").iterdir(), *(store.root / "derived").rglob(".*")]
+    assert sums.recorded(tmp_path) == kept
 
 
 def assert_nothing_asked_again(book: Path, since: int, before: dict[str, Any]) -> None:
