@@ -10,7 +10,8 @@ from curate.backends.base import Completion
 from curate.backends.teachers import OpenAIOptions, Teacher, default_dtype, open_generator
 from curate.errors import RecordError
 from curate.lineage import key
-from curate.lock import Lock
+from curate.lock import Lock, LockedModel
+from curate.models import ResolvedModel
 from curate.progress import Progress
 from curate.questions import QuestionsTable
 from curate.recipe import Generate, Gold, Import, RecipeFile
@@ -58,7 +59,7 @@ class Teaching:
         source: as in the recipe, its model named as it is wherever it lies.
         teacher: the model at a revision.
         template: of its prompt.
-        path: folder of the weights; None where a server has them.
+        path: folder of the weights; None where a server has them or nothing will be drawn.
     """
 
     source: Generate
@@ -97,11 +98,20 @@ class Drawing:
         lock.template(template.name, template.digest)
         if isinstance(self._file.recipe.backend(source.name), OpenAIOptions):
             return Teaching(source, source.teacher(), template, None)
-        model = lock.model(source.model, source.revision)
+        model = self._pinned(source, lock) or lock.model(source.model, source.revision)
         dtype = source.dtype or lock.dtype(source.name, default_dtype)
         teacher = replace(source.teacher(), model=model.name, revision=model.revision, dtype=dtype)
         named = source.model_copy(update={"model": model.name})
-        return Teaching(named, teacher, template, model.path)
+        path = model.path if isinstance(model, ResolvedModel) else None
+        return Teaching(named, teacher, template, path)
+
+    def _pinned(self, source: Generate, lock: Lock) -> LockedModel | None:
+        """Give what the lock file says of a teacher where that is enough: a replay loads nothing.
+
+        So a run can be replayed where the teacher's weights never were.
+        """
+        known = lock.content.models.get(source.model) if self._replay else None
+        return known if known and source.revision in {None, known.revision} else None
 
     def batches(self, questions: QuestionsTable) -> Iterator[pl.DataFrame]:
         """Yield the rows of every source in turn; `drawn` is complete after the last."""

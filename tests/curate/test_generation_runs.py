@@ -165,6 +165,15 @@ def test_replay_refuses_where_something_is_missing(served: Path) -> None:
     assert not list((served / "runs" / "sums").glob(".*"))
 
 
+def test_replay_needs_no_weights_of_a_teacher_that_is_locked(served: Path) -> None:
+    model = {"name": "nobody/absent", "revision": "c0ffee", "how": "hub"}
+    lock = {"models": {"nobody/absent": model}, "dtypes": {"teacher": "float32"}}
+    (served / "recipe.lock.json").write_text(json.dumps(lock))
+    engine = "sources.teacher.model=nobody/absent", "runtime.sources.teacher={backend: vllm}"
+    with pytest.raises(RecordError, match=f"--replay: {2 * QUESTIONS} samples"):
+        do(served, *engine, replay=True)
+
+
 def test_a_damaged_sample_is_asked_for_again_and_no_other(served: Path) -> None:
     first = do(served)
     (segment,) = (served / sums.STORE / "record" / "samples").glob("*/*.log")
