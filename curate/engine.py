@@ -169,8 +169,7 @@ def run(
 
 def pin(file: RecipeFile) -> Path:
     """Renew the lock file of a recipe from what is there now; give its path."""
-    file.lock.unlink(missing_ok=True)
-    lock = Lock(file.lock)
+    lock = Lock(file.lock, renew=True)
     plan = make_plan(file.recipe)
     Instruments(file, lock, plan)
     Drawing(file, lock, Store(), Progress(quiet=True), replay=True)

@@ -55,17 +55,23 @@ class Lock:
     Args:
         path: the lock file; need not exist.
         locked: refuse to resolve anything, and anything that changed.
+        renew: begin anew, whatever the file holds; it stays as it is until `save`.
         tell: told in one sentence of every change.
     """
 
     def __init__(
-        self, path: Path, *, locked: bool = False, tell: Callable[[str], None] = lambda _: None
+        self,
+        path: Path,
+        *,
+        locked: bool = False,
+        renew: bool = False,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.path = path
         self.locked = locked
         self._tell = tell
         self.content = LockContent()
-        if path.exists():
+        if path.exists() and not renew:
             try:
                 self.content = LockContent.model_validate_json(path.read_bytes())
             except ValidationError as error:

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from curate.engine import RunOptions, RunResult, run
+from curate.engine import RunOptions, RunResult, pin, run
 from curate.errors import BackendError, InputError, RecordError
 from curate.progress import Progress
 from curate.recipe import read_recipe
@@ -333,6 +333,18 @@ def test_questions_that_are_missing_leave_no_digest_of_the_student(folder: Path)
     with pytest.raises(InputError, match=r"nowhere\.jsonl"):
         do(folder, *scored, "questions.path=nowhere.jsonl")
     assert sorted(folder.rglob("*")) == before
+
+
+def test_a_pin_that_fails_leaves_the_lock_as_it_was(served: Path) -> None:
+    do(served)
+    lock = served / "recipe.lock.json"
+    before = lock.read_bytes()
+    with pytest.raises(InputError, match="absent"):
+        pin(read_recipe(str(served / "recipe.yaml"), ["questions.path=absent-*.jsonl"]))
+    assert lock.read_bytes() == before
+    lock.write_text("not a lock file")
+    pin(read_recipe(str(served / "recipe.yaml")))
+    assert lock.read_bytes() == before
 
 
 def test_a_folder_in_use_is_refused_before_anything_is_asked(served: Path) -> None:
