@@ -37,9 +37,11 @@ def main() -> None:
     except CurateError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("stopped; what was sampled and measured is kept: run again to go on", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as leaving:
+        if leaving.code == 130:  # typer makes this of Ctrl-C
+            kept = "stopped; what was sampled and measured is kept: run again to go on"
+            print(kept, file=sys.stderr)
+        raise
 
 
 @app.command("run")

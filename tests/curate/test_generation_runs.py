@@ -274,6 +274,7 @@ def test_an_interrupted_run_goes_on_where_it_was(folder: Path) -> None:
         kept = len(sums.recorded(folder))
     assert process.returncode == 130
     assert "Traceback" not in said
+    assert "stopped; what was sampled and measured is kept" in said
     assert 5 <= kept < 2 * QUESTIONS
     with serving(folder / "book") as url:
         sums.write_recipe(folder, url, [sums.source()])
