@@ -10,6 +10,7 @@ for more samples of the same questions would be handed those of the first run ag
 """
 
 import asyncio
+import gc
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -110,6 +111,8 @@ class EngineGenerator:
         if self._engine is not None:
             self._engine.shutdown(timeout=GRACE)
             self._engine = None
+            # Left to the interpreter's end, the engine's own finalizer prints an exception.
+            gc.collect()
         if self._runner is not None:
             self._runner.close()
             self._runner = None
@@ -179,20 +182,28 @@ class EngineGenerator:
     def _tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
-        try:
-            return AutoTokenizer.from_pretrained(self._path)
-        except (OSError, ValueError) as error:
-            raise ModelError(
-                f"the tokenizer of {self._teacher.model!r} cannot be loaded from {self._path}: "
-                f"{error}"
-            ) from error
+        return self._load(AutoTokenizer)
 
     @cached_property
     def _config(self) -> Any:
-        """Read the model's configuration, its text part."""
+        """The model's configuration, its text part."""
         from transformers import AutoConfig
 
-        return AutoConfig.from_pretrained(self._path).get_text_config()
+        return self._load(AutoConfig).get_text_config()
+
+    def _load(self, part: Any) -> Any:
+        """Load tokenizer or configuration, which takes no engine.
+
+        Raises:
+            ModelError: it is not there or of no known kind.
+        """
+        try:
+            return part.from_pretrained(self._path)
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"{part.__name__} cannot load {self._teacher.model!r} from {self._path}: "
+                f"{str(error).splitlines()[0]}; name a folder or Hub id of a whole model"
+            ) from error
 
     def _start(self) -> "AsyncLLMEngine":
         """Start the engine in this thread, bound to this process.
