@@ -29,10 +29,10 @@ def text_of(name: str, row: dict[str, object]) -> str:
 
 
 def test_shipped_templates_are_the_three_documented_ones():
-    assert shipped_templates() == ["cot", "cot-fewshot", "gold-shown"]
+    assert shipped_templates() == ["cot", "cot-fewshot", "cot-short", "gold-shown"]
 
 
-@pytest.mark.parametrize("name", ["cot", "cot-fewshot", "gold-shown"])
+@pytest.mark.parametrize("name", ["cot", "cot-fewshot", "cot-short", "gold-shown"])
 @pytest.mark.parametrize("row", [NUMBER, CHOICE], ids=["number", "choice"])
 def test_every_template_shows_the_question_and_its_options(name: str, row: dict[str, object]):
     text = text_of(name, row)
@@ -45,7 +45,12 @@ def test_every_template_shows_the_question_and_its_options(name: str, row: dict[
 def test_only_gold_shown_shows_the_gold():
     marked = NUMBER | {"gold": "GOLD-4711"}
     shows = {name: "GOLD-4711" in text_of(name, marked) for name in shipped_templates()}
-    assert shows == {"cot": False, "cot-fewshot": False, "gold-shown": True}
+    assert shows == {
+        "cot": False,
+        "cot-fewshot": False,
+        "cot-short": False,
+        "gold-shown": True,
+    }
     assert {n: load_template(n).gold_shown for n in shows} == shows
 
 
