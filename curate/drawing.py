@@ -179,6 +179,7 @@ class Drawing:
         )
         title = f"sample {source.name}"
         try:
+            generator.preflight(missing(draws(), book.get, limit))
             with self._progress.stage(title, lacking, "samples") as stage:
 
                 def sink(completion: Completion) -> None:
