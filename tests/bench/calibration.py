@@ -68,8 +68,8 @@ def main() -> None:
         "",
         "`CURATE_TEST_DATA=... python tests/bench/calibration.py`: four model-written solutions of",
         "GSM8K test questions, 64 questions with a right and a wrong one; AUC of right below wrong",
-        "with 95 % bootstrap interval over questions; median RD as published. Rates are of two cores",
-        "in float32, loading included.",
+        "with 95 % bootstrap interval over questions; median RD as published. Rates are of two",
+        "cores in float32, shared with other work, loading included.",
         "",
         (
             "| student | AUC masked | AUC unmasked | RD true | RD planted | RD bare "
