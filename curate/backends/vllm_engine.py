@@ -111,11 +111,12 @@ class EngineGenerator:
         if self._engine is not None:
             self._engine.shutdown(timeout=GRACE)
             self._engine = None
-            # Left to the interpreter's end, the engine's own finalizer prints an exception.
-            gc.collect()
         if self._runner is not None:
             self._runner.close()
             self._runner = None
+        # Left to the interpreter's end, the engine's own finalizer prints an exception; the loop
+        # just closed was the last to hold it.
+        gc.collect()
         if self._lock is not None:
             release(self._lock)
             self._lock = None
