@@ -3,6 +3,7 @@
 Each step runs over all shards before the next begins, so that one model is resident at a time.
 """
 
+import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -13,14 +14,15 @@ import polars as pl
 
 from curate.executors.base import Executor
 from curate.funnel import GateCount
-from curate.judging import judge
+from curate.judging import judge, versions
+from curate.lineage import digest, key
 from curate.measures.base import DerivedMeasure, Measure, MemoMeasure
 from curate.measuring import Measured, derive, memoise
 from curate.plan import WRITTEN_BY, FilterStep, MeasureStep, Step
 from curate.progress import Progress
 from curate.store import Store
 from curate.table import Part, Shard, Table, write_part
-from filters.contract import Filter
+from filters.contract import Contract, Filter
 
 OpenMeasure = Callable[[MeasureStep], Measure]
 
@@ -121,7 +123,7 @@ class Chain:
         return memoise(gauge, table, self.store, self.work, self.progress, replay=self.replay)
 
     def _judge(self, gate: Filter, table: Table, ran: Ran) -> None:
-        settled = _settle(gate, table.shards)
+        settled = _settle(gate, table.shards, self.store)
         judged = judge(settled, table.shards, self.store, self.work, self.executor)
         ran.gates.append(settled)
         ran.judged[gate.name] = sum(result.fresh for result in judged)
@@ -137,9 +139,16 @@ def _filled(shard: Shard, other: Shard, columns: Sequence[str], work: Path) -> P
     return write_part(work / f"filled-{shard.number:05d}.parquet", mine["sample_id"], filled)
 
 
-def _settle(gate: Filter, shards: Sequence[Shard]) -> Filter:
-    """Let a filter turn what depends on the pool into a number."""
+def _settle(gate: Filter, shards: Sequence[Shard], store: Store) -> Filter:
+    """Let a filter turn what depends on the pool into a number, once for the same pool."""
     columns = gate.pool_columns()
     if not columns or not shards:
         return gate
-    return gate.settle(pl.concat([shard.read(columns, shard.live) for shard in shards]))
+    pool = pl.concat([shard.read(columns, shard.live) for shard in shards])
+    address = key("settle", Contract.of(gate).parameters, versions(gate), digest(pool))
+    known = store.derived("settle", address)
+    if known is None:
+        settled = gate.settle(pool).model_dump(exclude={"name", "on_abstain"})
+        known = pl.DataFrame({"settled": [json.dumps(settled)]})
+        store.put_derived("settle", address, known)
+    return type(gate).model_validate({**gate.model_dump(), **json.loads(known["settled"][0])})

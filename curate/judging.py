@@ -81,11 +81,13 @@ class _Task:
         return self.shard.read(Contract.of(self.gate).reads, self.seen())
 
     def key(self, frame: pl.DataFrame) -> str:
-        contract = Contract.of(self.gate)
-        libraries = {name: library_version(name) for name in self.gate.libraries}
-        return key(
-            "filter", contract.parameters, contract.version, libraries, self.across, digest(frame)
-        )
+        parameters = Contract.of(self.gate).parameters
+        return key("filter", parameters, versions(self.gate), self.across, digest(frame))
+
+
+def versions(gate: Filter) -> dict[str, int | str]:
+    """Give the versions that can change a filter's verdicts: its own, and its libraries'."""
+    return {"": gate.version, **{name: library_version(name) for name in gate.libraries}}
 
 
 def _judge_shard(task: _Task) -> Judged:
