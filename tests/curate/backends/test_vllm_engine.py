@@ -42,8 +42,9 @@ def test_a_seeded_sample_can_be_repeated_alone(engine: EngineGenerator):
 
 def test_unseeded_siblings_differ(engine: EngineGenerator):
     story = ({"role": "user", "content": "Tell a story about a bear."},)
-    drawn = draw(engine, [Request(key=str(i), messages=story) for i in range(4)])
-    assert len({c.text for c in drawn.values()}) == 4
+    drawn = draw(engine, [Request(key=str(i), messages=story) for i in range(8)])
+    # a shared seed would make all eight equal; two stories in 24 tokens may begin alike
+    assert len({c.text for c in drawn.values()}) > 4
     assert {c.finish_reason for c in drawn.values()} == {"length"}
 
 
