@@ -10,7 +10,6 @@ for more samples of the same questions would be handed those of the first run ag
 """
 
 import asyncio
-import gc
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -110,13 +109,12 @@ class EngineGenerator:
         """End the engine and every process of it."""
         if self._engine is not None:
             self._engine.shutdown(timeout=GRACE)
+            # Its finalizer shuts it down again, at the interpreter's end, and prints an exception.
+            self._engine.shutdown = _already_shut
             self._engine = None
         if self._runner is not None:
             self._runner.close()
             self._runner = None
-        # Left to the interpreter's end, the engine's own finalizer prints an exception; the loop
-        # just closed was the last to hold it.
-        gc.collect()
         if self._lock is not None:
             release(self._lock)
             self._lock = None
@@ -288,3 +286,7 @@ def _too_long(request: Request, prompt: int, completion: int, limit: int) -> Inp
         f"completion it exceeds the context of {limit} tokens; lower sampling.max_tokens, remove "
         "the question, or raise max_model_len in runtime.sources if the model allows it"
     )
+
+
+def _already_shut(timeout: float | None = None) -> None:
+    """Stand in for the shutdown of an engine that is gone."""

@@ -45,7 +45,6 @@ def test_unseeded_siblings_differ(engine: EngineGenerator):
     drawn = draw(engine, [Request(key=str(i), messages=story) for i in range(8)])
     # a shared seed would make all eight equal; two stories in 24 tokens may begin alike
     assert len({c.text for c in drawn.values()}) > 4
-    assert {c.finish_reason for c in drawn.values()} == {"length"}
 
 
 def test_requests_are_read_at_most_two_batches_ahead(engine: EngineGenerator):
