@@ -21,7 +21,12 @@ from curate.backends.bound import end_orphans, owning, release
 from curate.backends.slots import fill
 from curate.backends.stops import cut_at_stop
 from curate.backends.teachers import Teacher, VllmOptions, default_dtype
-from curate.backends.vllm_setting import context_of, cpu_arguments, quiet_environment
+from curate.backends.vllm_setting import (
+    context_of,
+    cpu_arguments,
+    quiet_environment,
+    use_one_process,
+)
 from curate.errors import BackendError, InputError, ModelError
 
 if TYPE_CHECKING:
@@ -102,6 +107,8 @@ class EngineGenerator:
             ModelError: the engine cannot be started with this model.
             BackendError: the engine died; the message names its log.
         """
+        with quiet_environment(self._log):
+            _import_vllm()
         self._runner = self._runner or asyncio.Runner()
         self._runner.run(self._generate(requests, sink))
 
@@ -208,18 +215,12 @@ class EngineGenerator:
         """Start the engine in this thread, bound to this process.
 
         Raises:
-            ModelError: vLLM is not installed or cannot load the model.
+            ModelError: vLLM cannot load the model.
         """
         end_orphans(self._folder)
         with owning(self._folder) as self._lock, quiet_environment(self._log):
-            try:
-                from vllm import AsyncEngineArgs, AsyncLLMEngine
-            except ImportError as error:
-                raise ModelError(
-                    f"vLLM cannot be imported ({error}); install curate-rationales[vllm] on a "
-                    "machine with a GPU, curate-rationales[cpu] on one without, or reach a server "
-                    "with runtime.sources: {NAME: {backend: openai, url: ...}}"
-                ) from error
+            from vllm import AsyncEngineArgs, AsyncLLMEngine
+
             try:
                 arguments = AsyncEngineArgs(**self._arguments())
                 self._engine = AsyncLLMEngine.from_engine_args(arguments)
@@ -246,6 +247,8 @@ class EngineGenerator:
             machine = cpu_arguments(
                 self._config, dtype, context=context, sequences=options.max_num_seqs
             )
+            if options.tensor_parallel_size == 1:
+                machine |= use_one_process()
         else:
             machine = {
                 "max_num_seqs": SEQUENCES,
@@ -277,6 +280,25 @@ class EngineGenerator:
             f"vLLM's engine for {self._teacher.model!r} failed while sampling: {cause}; see "
             f"{self._log}; what arrived is recorded, so a new run goes on where this one ended"
         )
+
+
+def _import_vllm() -> None:
+    """Import vLLM, apart from all that holds an engine.
+
+    Importing it leaves a traceback behind that keeps every frame it passed, with what they hold;
+    an engine kept that way until the interpreter ends prints an exception there.
+
+    Raises:
+        ModelError: it is not installed, or not for this machine.
+    """
+    try:
+        from vllm import AsyncLLMEngine as _  # noqa: F401
+    except ImportError as error:
+        raise ModelError(
+            f"vLLM cannot be imported ({error}); install curate-rationales[vllm] on a machine with "
+            "a GPU, curate-rationales[cpu] on one without, or reach a server with "
+            "runtime.sources: {NAME: {backend: openai, url: ...}}"
+        ) from error
 
 
 def _too_long(request: Request, prompt: int, completion: int, limit: int) -> InputError:
