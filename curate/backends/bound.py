@@ -27,39 +27,42 @@ LOG: Final = "CURATE_ENGINE_LOG"
 """File that takes what an engine process prints."""
 
 _PR_SET_PDEATHSIG: Final = 1
-_CLOCK_SLACK: Final = 2.0
-"""Seconds by which the start time of one process may read differently (adjusted clocks)."""
 
 
 class _Process(NamedTuple):
-    """A process as a line of the lock file: id and start time in seconds since the epoch."""
+    """A process as a line of the lock file: its id, and what tells it from a later namesake."""
 
     pid: int
-    started: float
+    started: str
 
     @classmethod
     def parse(cls, line: str) -> "_Process":
         pid, started = line.split()
-        return cls(int(pid), float(started))
+        return cls(int(pid), started)
 
     @classmethod
-    def of(cls, process: psutil.Process) -> "_Process":
-        return cls(process.pid, process.create_time())
+    def of(cls, pid: int) -> "_Process":
+        return cls(pid, _started(pid))
 
     def line(self) -> str:
-        return f"{self.pid} {self.started:.2f}\n"
-
-    def is_same(self, process: psutil.Process) -> bool:
-        return process.pid == self.pid and abs(process.create_time() - self.started) < _CLOCK_SLACK
+        return f"{self.pid} {self.started}\n"
 
     def alive(self) -> psutil.Process | None:
         """Find the process, unless it ended or only waits to be reaped."""
         try:
             process = psutil.Process(self.pid)
             dead = process.status() == psutil.STATUS_ZOMBIE
-            return process if self.is_same(process) and not dead else None
-        except psutil.NoSuchProcess:
+            return None if dead or _Process.of(self.pid) != self else process
+        except (psutil.NoSuchProcess, OSError):
             return None
+
+
+def _started(pid: int) -> str:
+    """Tell when a process began, in a form that no adjusted clock changes (proc(5), starttime)."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return f"{psutil.Process(pid).create_time():.2f}"
+    return stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
 
 
 def bind_to_parent() -> None:
@@ -72,20 +75,20 @@ def bind_to_parent() -> None:
     path = os.environ.get(LOCK)
     if not path:
         return
-    me = psutil.Process()
     try:
         owner = _read(Path(path))[0]
     except (OSError, IndexError, ValueError):
         os._exit(1)
-    if owner.is_same(me):
+    if owner.pid == os.getpid():
         return
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     # Asked only after the kernel was told: a parent that died before that sends no signal.
-    if not any(owner.is_same(ancestor) for ancestor in me.parents()):
+    ancestors = {ancestor.pid for ancestor in psutil.Process().parents()}
+    if owner.pid not in ancestors or not owner.alive():
         os._exit(1)
     with Path(path).open("a", encoding="utf-8") as lock:
-        lock.write(_Process.of(me).line())
+        lock.write(_Process.of(os.getpid()).line())
     if log := os.environ.get(LOG):
         _print_into(Path(log))
 
@@ -101,7 +104,7 @@ def owning(folder: Path) -> Generator[Path]:
         The lock file, to be removed by `release` once the engine has ended.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    me = _Process.of(psutil.Process())
+    me = _Process.of(os.getpid())
     lock = folder / f"engine-{me.pid}.lock"
     lock.write_text(me.line(), encoding="utf-8")
     os.environ[LOCK] = str(lock.resolve())

@@ -21,7 +21,7 @@ class VllmOptions(BaseModel):
     """How the in-process engine is run; none of it is in a key.
 
     Attributes:
-        max_num_seqs: most samples decoded together; default 256, on a CPU 64.
+        max_num_seqs: most samples decoded together; default 256, on a CPU 128.
         max_model_len: context in tokens; default what the longest prompt needs.
         gpu_memory_utilization: share of a GPU's memory the engine may take.
         kv_cache_gib: memory for the key-value cache in GiB; by default on a CPU what

@@ -11,7 +11,9 @@ import psutil
 
 CONTEXT: Final = 4096
 """Longest context on a CPU where nobody measured the prompts, in tokens."""
-SEQUENCES: Final = 64
+SEQUENCES: Final = 128
+"""Samples decoded together on a CPU; with bfloat16 on two cores with AMX a model of 0.5B makes 125,
+265 and 296 tokens/s with 32, 64 and 128."""
 BLOCK: Final = 32
 """Tokens of a cached block; the CPU kernels want multiples of 32, and siblings share whole blocks
 only, so the default of 128 would share nothing of a short question."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from curate.backends.bound import LOCK, bind_to_parent, end_orphans, owning, release
+from curate.backends.bound import LOCK, _Process, bind_to_parent, end_orphans, owning, release
 
 CHILD = """
 import sys, time
@@ -83,7 +83,7 @@ def test_a_bound_process_dies_with_its_killed_owner(tmp_path: Path):
 def test_a_process_that_comes_too_late_leaves_at_once(tmp_path: Path):
     lock = tmp_path / "engine-1.lock"
     ended = subprocess.Popen([sys.executable, "-c", ""])
-    lock.write_text(f"{ended.pid} {psutil.Process(ended.pid).create_time():.2f}\n")
+    lock.write_text(_Process.of(ended.pid).line())
     ended.wait()
     late = subprocess.run(
         [sys.executable, "-c", CHILD],
@@ -98,11 +98,10 @@ def test_a_process_that_comes_too_late_leaves_at_once(tmp_path: Path):
 
 def test_what_an_orphaned_lock_names_is_ended(tmp_path: Path, sleeper: subprocess.Popen[bytes]):
     ended = subprocess.Popen([sys.executable, "-c", ""])
-    born = psutil.Process(ended.pid).create_time()
+    owner = _Process.of(ended.pid)
     ended.wait()
-    started = psutil.Process(sleeper.pid).create_time()
     lock = tmp_path / f"engine-{ended.pid}.lock"
-    lock.write_text(f"{ended.pid} {born:.2f}\n{sleeper.pid} {started:.2f}\n")
+    lock.write_text(owner.line() + _Process.of(sleeper.pid).line())
     assert end_orphans(tmp_path) == [sleeper.pid]
     assert gone([sleeper.pid])
     assert not lock.exists()
@@ -111,9 +110,8 @@ def test_what_an_orphaned_lock_names_is_ended(tmp_path: Path, sleeper: subproces
 def test_a_process_that_only_has_the_same_number_is_left_alone(
     tmp_path: Path, sleeper: subprocess.Popen[bytes]
 ):
-    started = psutil.Process(sleeper.pid).create_time()
     lock = tmp_path / "engine-7.lock"
-    lock.write_text(f"{os.getpid()} 1.00\n{sleeper.pid} {started - 1000:.2f}\n")
+    lock.write_text(f"{os.getpid()} 1\n{sleeper.pid} 1\n")
     assert end_orphans(tmp_path) == []
     assert sleeper.poll() is None
 
@@ -121,9 +119,8 @@ def test_a_process_that_only_has_the_same_number_is_left_alone(
 def test_the_engine_of_a_living_owner_is_left_alone(
     tmp_path: Path, sleeper: subprocess.Popen[bytes]
 ):
-    started = psutil.Process(sleeper.pid).create_time()
     with owning(tmp_path) as lock, lock.open("a") as file:
-        file.write(f"{sleeper.pid} {started:.2f}\n")
+        file.write(_Process.of(sleeper.pid).line())
     assert end_orphans(tmp_path) == []
     assert sleeper.poll() is None
     release(lock)
