@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 Sink = Callable[[Completion], None]
 
 SEQUENCES: Final = 256
-GRACE: Final = 1.0
-"""Seconds an engine gets to end by itself; it holds nothing that is not recorded."""
+GRACE: Final = 10.0
+"""Seconds an engine gets to end by itself (it takes four); killed, it leaves warnings behind."""
 ROUNDING: Final = 128
 """A needed context is rounded up to a multiple of this, in tokens."""
 
