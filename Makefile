@@ -44,6 +44,10 @@ test: .venv/.installed-dev  ## Run the tests, one real vLLM engine included (at 
 test-slow: .venv/.installed-dev  ## Run the slow tests; TENTH=1 runs a tenth of them, chosen by SEED.
 	@$(BIN)/pytest -m slow $(if $(TENTH),--tenth $(SEED)) $(PYTEST)
 
+.PHONY: fuzz
+fuzz: .venv/.installed-dev  ## Search for cases that break a law: a thousand new draws a test.
+	@$(BIN)/pytest -m 'not slow' --hypothesis-profile=fuzz $(or $(PYTEST),tests/filters)
+
 .PHONY: check
 check: .venv/.installed-dev  ## Format, lint, types, import contracts.
 	@$(BIN)/ruff format --check .

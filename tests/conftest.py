@@ -5,11 +5,17 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # No timed tests: how long a drawn case takes says more about the machine than about the code.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same cases on every run, so that a change is judged by what it changed. `make fuzz` looks
+# for new ones; what it finds becomes an example in a test of its own.
+settings.register_profile(
+    "steady", settings.get_profile("untimed"), max_examples=30, derandomize=True
+)
+settings.register_profile("fuzz", settings.get_profile("untimed"), max_examples=1000)
+settings.load_profile("steady")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -24,7 +24,9 @@ class Encoder:
 
     def __init__(self, folder: Path) -> None:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging as library_logging
 
+        library_logging.disable_progress_bar()
         try:
             self._model: Any = SentenceTransformer(str(folder))
         except (OSError, ValueError, KeyError, ImportError) as error:

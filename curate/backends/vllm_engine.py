@@ -116,8 +116,6 @@ class EngineGenerator:
         """End the engine and every process of it."""
         if self._engine is not None:
             self._engine.shutdown(timeout=GRACE)
-            # Its finalizer shuts it down again, at the interpreter's end, and prints an exception.
-            self._engine.shutdown = _already_shut
             self._engine = None
         if self._runner is not None:
             self._runner.close()
@@ -308,7 +306,3 @@ def _too_long(request: Request, prompt: int, completion: int, limit: int) -> Inp
         f"completion it exceeds the context of {limit} tokens; lower sampling.max_tokens, remove "
         "the question, or raise max_model_len in runtime.sources if the model allows it"
     )
-
-
-def _already_shut(timeout: float | None = None) -> None:
-    """Stand in for the shutdown of an engine that is gone."""

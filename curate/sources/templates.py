@@ -1,7 +1,8 @@
 r"""Prompt templates: how a question becomes what a teacher reads.
 
 A template is a Jinja file whose named blocks are the turns of a chat, ``system`` (optional) and
-``user``, or the one block ``prompt`` of a base model. ``{% set stop = ["\nQuestion:"] %}`` names
+``user``, or the one block ``prompt`` of a base model. Worked examples are turns before the
+question: ``user_1``, ``assistant_1``, ``user_2`` ... ``{% set stop = ["\nQuestion:"] %}`` names
 strings that end a completion. It may read `VARIABLES` and nothing else; whether it reads the gold
 is found in its syntax tree, not declared. Blocks were chosen over a list of turns in YAML because
 a template then stays readable text, and over one text with separators because a question may hold
@@ -9,7 +10,8 @@ any separator.
 """
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -29,6 +31,7 @@ VARIABLES: Final = ("question", "gold", "gold_type", "choices", "domain")
 
 CHAT_BLOCKS: Final = {"system", "user"}
 PLAIN_BLOCKS: Final = {"prompt"}
+_EXAMPLE: Final = re.compile(r"(?:user|assistant)_([1-9]\d*)")
 
 _ENVIRONMENT: Final = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
@@ -86,9 +89,23 @@ class PromptTemplate:
         values = {name: row.get(name) for name in VARIABLES}
         if not self.chat:
             return Rendered(prompt=self._block("prompt", values))
-        roles = [role for role in ("system", "user") if role in self._compiled.blocks]
-        turns = [{"role": role, "content": self._block(role, values).strip()} for role in roles]
-        return Rendered(messages=tuple(turn for turn in turns if turn["content"]))
+        turns = [(name, self._block(name, values).strip()) for name in self._turns]
+        kept = tuple(
+            {"role": name.partition("_")[0], "content": text} for name, text in turns if text
+        )
+        if [turn["role"] for turn in kept if turn["role"] != "system"][::2].count("assistant"):
+            raise InputError(
+                f"template {self.name!r} leaves one half of a worked example empty for the "
+                f"question {str(values['question'])[:80]!r}: give user_N and assistant_N one guard"
+            )
+        return Rendered(messages=kept)
+
+    @cached_property
+    def _turns(self) -> list[str]:
+        """Name the chat's blocks in the order of its turns."""
+        blocks = self._compiled.blocks
+        examples = [f"{role}_{n}" for n in _examples(blocks) for role in ("user", "assistant")]
+        return [*(["system"] if "system" in blocks else []), *examples, "user"]
 
     def _block(self, name: str, values: Mapping[str, Any]) -> str:
         context = self._compiled.new_context(dict(values))
@@ -167,10 +184,13 @@ def parse_template(name: str, text: str) -> PromptTemplate:
             where="prompt",
         ) from error
     blocks = {block.name for block in tree.find_all(nodes.Block)}
-    if not (blocks == PLAIN_BLOCKS or ("user" in blocks and blocks <= CHAT_BLOCKS)):
+    pairs = {f"{role}_{n}" for n in _examples(blocks) for role in ("user", "assistant")}
+    chat = "user" in blocks and blocks >= pairs and blocks <= CHAT_BLOCKS | pairs
+    if not (blocks == PLAIN_BLOCKS or chat):
         raise InputError(
             f"template {name!r} has the blocks {sorted(blocks)}; wanted is {{% block user %}} "
-            "with or without {% block system %} for a chat model, or {% block prompt %} alone "
+            "with or without {% block system %} and worked examples ({% block user_1 %} and "
+            "{% block assistant_1 %}, then 2 ...) for a chat model, or {% block prompt %} alone "
             "for a base model",
             where="prompt",
         )
@@ -189,6 +209,11 @@ def parse_template(name: str, text: str) -> PromptTemplate:
         stop=_stop_strings(name, tree),
         gold_shown="gold" in reads,
     )
+
+
+def _examples(blocks: Iterable[str]) -> list[int]:
+    """Give the numbers of the worked examples among the blocks, in order."""
+    return sorted({int(found[1]) for block in blocks if (found := _EXAMPLE.fullmatch(block))})
 
 
 def _folder() -> Any:

@@ -100,7 +100,7 @@ def read_option(text: str, options: tuple[str, ...]) -> str | None:
         return None
     by_text = _by_text(head, keys)
     if not named:
-        return by_text or (None if options else option_key(text))
+        return by_text or (None if options else option_key(text) or None)
     letter = named.pop()
     rest = _equals(_strip_letter(head), keys)
     return letter if rest is None or _same(letter, rest, keys) else None

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.card import CardFacts, ModelFacts
@@ -191,7 +191,6 @@ def test_no_file_is_ever_empty(tmp_path: Path) -> None:
     assert all(pq.read_metadata(file).num_rows for file in files)
 
 
-@settings(deadline=None, max_examples=20)
 @given(st.permutations(ROWS), st.lists(st.integers(0, len(ROWS)), max_size=3))
 def test_the_hash_knows_nothing_of_shards_or_order(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], cuts: list[int]

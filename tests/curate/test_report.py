@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
@@ -147,7 +147,6 @@ def test_verdicts_of_rows_no_longer_live_are_not_counted() -> None:
     assert (count(seen, "f").dropped, count(seen, "f").skipped) == ({}, 1)
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     st.lists(
         st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(OUTCOMES)), max_size=6),

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -74,7 +74,6 @@ def tables(draw: st.DrawFn, prefix: str = "") -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-LAW = settings(deadline=None, max_examples=40)
 KEYS = ["rd_masked", "-rd_masked", "nll_rationale", "-tokens", "tokens"]
 OPTIONS = st.builds(
     SelectOptions,
@@ -93,7 +92,6 @@ def ids(chosen: pl.DataFrame, column: str = "selected") -> set[str]:
     return set(chosen.filter(pl.col(column))["sample_id"])
 
 
-@LAW
 @given(tables(), OPTIONS, st.integers(1, 12), st.integers(0, 12), st.booleans())
 def test_a_smaller_budget_is_a_prefix_of_a_larger_one(
     rows: pl.DataFrame, options: SelectOptions, few: int, more: int, in_tokens: bool
@@ -109,7 +107,6 @@ def test_a_smaller_budget_is_a_prefix_of_a_larger_one(
     assert taken == list(range(1, len(taken) + 1))
 
 
-@LAW
 @given(tables(), OPTIONS, st.randoms(use_true_random=False))
 def test_row_order_changes_nothing(rows: pl.DataFrame, options: SelectOptions, random: Any) -> None:
     places = list(range(rows.height))
@@ -120,7 +117,6 @@ def test_row_order_changes_nothing(rows: pl.DataFrame, options: SelectOptions, r
     assert shuffled["sample_id"].to_list() == rows[places]["sample_id"].to_list()
 
 
-@LAW
 @given(tables(), tables(prefix="x"), OPTIONS)
 def test_unrelated_questions_shift_nobody(
     rows: pl.DataFrame, others: pl.DataFrame, options: SelectOptions
@@ -134,7 +130,6 @@ def test_unrelated_questions_shift_nobody(
     assert alone == {key: together[key] for key in alone}
 
 
-@LAW
 @given(tables(), OPTIONS, st.integers(1, 12))
 def test_every_arm_keeps_its_row_of_the_table(
     rows: pl.DataFrame, options: SelectOptions, budget: int
@@ -159,7 +154,6 @@ def test_every_arm_keeps_its_row_of_the_table(
         assert (sizes["selected"] <= options.per_question).all()
 
 
-@LAW
 @given(tables(), st.integers(0, 3))
 def test_lowest_takes_what_ordering_by_its_column_takes(rows: pl.DataFrame, seed: int) -> None:
     rows = rows.with_columns(nll_rationale=pl.int_range(pl.len()) * 1.0)
@@ -168,7 +162,6 @@ def test_lowest_takes_what_ordering_by_its_column_takes(rows: pl.DataFrame, seed
     assert ids(chosen, "arm_lowest_nll_rationale") == ids(chosen)
 
 
-@LAW
 @given(tables(), OPTIONS)
 def test_ranking_agrees_with_a_plain_loop(rows: pl.DataFrame, options: SelectOptions) -> None:
     keys = tuple(key for key in options.order_by if "rd_" not in key)

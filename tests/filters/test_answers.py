@@ -4,7 +4,7 @@ import time
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.answers import GOLD_TYPES, GoldType, canonical, equal, extract_answer, options_of
@@ -206,6 +206,12 @@ def test_a_letter_against_a_text_needs_the_options():
     assert equal("the nile", "The Nile.", "choice") is True
 
 
+@pytest.mark.parametrize("written", ["?", "...", "()", '""', " - "])
+def test_punctuation_names_no_option(written: str):
+    assert canonical(written, "choice") is None
+    assert canonical(written, "choice", CITIES) is None
+
+
 @pytest.mark.parametrize(
     ("question", "options"),
     [
@@ -347,7 +353,6 @@ FRAGMENTS = [
 ]  # fmt: skip
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=4),
     st.integers(1000, 20_000),

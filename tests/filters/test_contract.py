@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Literal
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ConfigDict
 
@@ -49,7 +49,6 @@ LAWS: Final[tuple[Law, ...]] = (
 
 
 @pytest.mark.parametrize(("kind", "config"), CASES)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_every_filter_keeps_every_law(
     kind: type[Filter], config: dict[str, Any], data: st.DataObject

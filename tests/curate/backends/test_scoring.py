@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import (
     BloomConfig,
@@ -175,7 +175,6 @@ def test_families_that_take_a_tree_mask_are_packed_and_others_are_not() -> None:
     rows=st.lists(st.lists(st.integers(1, 3), min_size=2, max_size=9), min_size=1, max_size=12),
     nodes=st.integers(4, 40),
 )
-@settings(deadline=None, max_examples=25)
 def test_packed_scores_do_not_depend_on_company(
     one_llama: Any, rows: list[list[int]], nodes: int
 ) -> None:

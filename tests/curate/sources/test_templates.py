@@ -11,6 +11,7 @@ from curate.sources.templates import (
     parse_template,
     shipped_templates,
 )
+from filters.answers import GoldType, extract_answer
 
 NUMBER = {
     "question": "A pond has 3 ducks and 4 geese. How many birds?",
@@ -28,7 +29,7 @@ def text_of(name: str, row: dict[str, object]) -> str:
     return rendered.prompt or "\n".join(turn["content"] for turn in rendered.messages or ())
 
 
-def test_shipped_templates_are_the_three_documented_ones():
+def test_shipped_templates_are_the_documented_ones():
     assert shipped_templates() == ["cot", "cot-fewshot", "cot-short", "gold-shown"]
 
 
@@ -64,6 +65,46 @@ def test_chat_turns_are_system_then_user_and_fewshot_is_plain():
     assert load_template("cot-fewshot").stop == ("\nQuestion:", "\n\n\n")
 
 
+@pytest.mark.parametrize("gold_type", ["number", "latex", "boolean", "date", "string", "choice"])
+def test_worked_examples_are_turns_that_end_with_an_answer_of_the_type(gold_type: GoldType):
+    row = (CHOICE if gold_type == "choice" else NUMBER) | {"gold_type": gold_type}
+    *turns, last = load_template("cot-short").render(row).messages or ()
+    assert [turn["role"] for turn in turns] == ["system", *["user", "assistant"] * 2]
+    assert last["role"] == "user"
+    assert str(row["question"]) in last["content"]
+    for turn in turns[2::2]:
+        found = extract_answer(turn["content"], "number" if gold_type == "date" else gold_type)
+        assert found
+        assert found.form != "line"
+        assert turn["content"].endswith((f"{found.answer}.", f"\\boxed{{{found.answer}}}."))
+
+
+def test_examples_are_told_in_the_order_of_their_numbers_and_may_be_left_out():
+    text = "".join(
+        f"{{% block {name} %}}{{% if choices or {name[-1] != '2'} %}}{name}{{% endif %}}"
+        "{% endblock %}"
+        for name in ("user", "assistant_10", "user_10", "assistant_2", "user_2")
+    )
+    template = parse_template("mine", text)
+    with_choices = template.render(CHOICE).messages or ()
+    assert [turn["content"] for turn in with_choices] == [
+        "user_2", "assistant_2", "user_10", "assistant_10", "user",
+    ]  # fmt: skip
+    without = template.render(NUMBER).messages or ()
+    assert [turn["content"] for turn in without] == ["user_10", "assistant_10", "user"]
+
+
+def test_half_an_example_is_refused_by_the_question_that_makes_it():
+    half = "{% block user_1 %}{% if choices %}a{% endif %}{% endblock %}"
+    template = parse_template(
+        "mine",
+        f"{half}{{% block assistant_1 %}}b{{% endblock %}}{{% block user %}}c{{% endblock %}}",
+    )
+    assert len(template.render(CHOICE).messages or ()) == 3
+    with pytest.raises(InputError, match=r"half of a worked example.*A pond has 3 ducks"):
+        template.render(NUMBER)
+
+
 def test_text_of_a_question_is_never_run_as_a_template():
     row = NUMBER | {"question": "What is {{ gold }} {% if x %} worth?"}
     assert "{{ gold }} {% if x %}" in text_of("cot", row)
@@ -90,6 +131,7 @@ def test_a_file_is_named_after_its_stem_and_digest(tmp_path: Path):
         ("{% block user %}{{ question }", "line 1"),
         ("Just {{ question }}", "blocks []"),
         ("{% block user %}a{% endblock %}{% block prompt %}b{% endblock %}", "prompt"),
+        ("{% block user_1 %}a{% endblock %}{% block user %}b{% endblock %}", "assistant_1"),
         ("{% set stop = question %}{% block prompt %}b{% endblock %}", "list of strings"),
         ('{% set stop = ["a", 1] %}{% block prompt %}b{% endblock %}', "list of strings"),
     ],

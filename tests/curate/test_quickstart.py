@@ -1,0 +1,98 @@
+"""The shipped quickstart, whole: real vLLM, real encoder, real student, a dataset at the end.
+
+The answers are checked here by code that shares nothing with the filters: the last amount after
+"answer is" in what the teacher wrote, against the number in the questions' file.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import datasets
+import polars as pl
+import pytest
+
+from curate.models import models_root, resolve
+
+pytestmark = [pytest.mark.slow, pytest.mark.vllm, pytest.mark.models]
+
+MODELS = ("Qwen/Qwen2.5-Coder-0.5B-Instruct", "sentence-transformers/all-MiniLM-L6-v2")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with a store of its own that has the models and nothing else."""
+    folder = tmp_path_factory.mktemp("quickstart")
+    for model in MODELS:
+        resolve(model)
+    (folder / "store").mkdir()
+    (folder / "store" / "models").symlink_to(models_root().resolve())
+    return folder
+
+
+def curate(folder: Path, *arguments: str) -> dict[str, Any]:
+    """Run the command line and read what ``--json`` prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "curate", *arguments, "--json"],
+        cwd=folder,
+        env={**os.environ, "CURATE_STORE": str(folder / "store")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Exception ignored" not in done.stderr
+    return json.loads(done.stdout)
+
+
+def golds() -> dict[str, Decimal]:
+    """Read the known answers from the file the recipe names."""
+    lines = Path("recipes/quickstart_questions.jsonl").read_text().splitlines()
+    return {row["question"]: Decimal(row["answer"]) for row in map(json.loads, lines)}
+
+
+def stated(text: str) -> Decimal:
+    """Read the one amount after the last "answer is", or after the equals sign that follows it."""
+    clause = re.split(r"answer is|=", text, flags=re.IGNORECASE)[-1]
+    amounts = set(re.findall(r"-?\d[\d,]*(?:\.\d+)?", clause))
+    assert len(amounts) == 1, text
+    return Decimal(amounts.pop().replace(",", ""))
+
+
+@pytest.fixture(scope="module")
+def first(folder: Path) -> dict[str, Any]:
+    return curate(folder, "run", "quickstart")
+
+
+def test_every_selected_answer_is_the_gold(folder: Path, first: dict[str, Any]) -> None:
+    selected = datasets.load_dataset(first["folder"], cache_dir=str(folder / "cache"))["train"]
+    known = golds()
+    assert len(selected) >= 16
+    assert len(set(selected["question"])) >= 12
+    for row in selected:
+        assert stated(row["answer"]) == known[row["question"]] == Decimal(row["gold"])
+    (path,) = Path(first["folder"]).glob("audit/samples-*.parquet")
+    written = pl.read_parquet(path).filter("selected")
+    assert written.height == len(selected)
+    for question, text in written.select("question", "raw_output").iter_rows():
+        assert stated(text) == known[question]
+
+
+def test_several_filters_had_something_to_drop(first: dict[str, Any]) -> None:
+    (path,) = Path(first["folder"]).glob("audit/samples-*.parquet")
+    audit = pl.read_parquet(path)
+    verdicts = [column for column in audit.columns if column.startswith("verdict_")]
+    assert audit.height == 32 * 4
+    dropping = [c for c in verdicts if audit[c].struct.field("keep").eq(other=False).any()]
+    assert len(dropping) >= 3
+
+
+def test_again_no_model_is_asked(folder: Path, first: dict[str, Any]) -> None:
+    again = curate(folder, "run", "quickstart")
+    assert (again["sampled"], again["measured"]) == (0, 0)
+    assert again["dataset_hash"] == first["dataset_hash"]
