@@ -16,7 +16,7 @@ from curate.accounts import Account, Tally, funnel_of
 from curate.chain import Chain, Ran
 from curate.drawing import Drawing, Drawn
 from curate.errors import InputError
-from curate.executors.local import local
+from curate.executors import open_executor
 from curate.funnel import Funnel
 from curate.instruments import Instruments
 from curate.lineage import key
@@ -43,7 +43,7 @@ class RunOptions:
     """How this one run is done.
 
     Attributes:
-        limit: use only the first so many questions.
+        limit: use only the first so many questions; by default `questions.limit` of the recipe.
         replay: from the record alone; no model is ever called.
         locked: refuse to resolve anything that is not in the lock file.
         out: put the run into this very folder instead of ``runs/<name>/``.
@@ -127,14 +127,15 @@ def run(
     lock = Lock(file.lock, locked=options.locked, tell=progress.say)
     _refuse_used(options.out)
     # Whatever may be wrong with the input comes before models, whose digests are written down.
-    questions = _questions(file, options)
+    limit = options.limit or file.recipe.questions.limit
+    questions = _questions(file, limit)
     _lock_data(file, lock)
     instruments = Instruments(file, lock, plan)
     drawing = Drawing(file, lock, store, progress, replay=options.replay)
     _tell_questions(questions, progress)
     lock.libraries(_deciding_libraries(plan))
     lock.save()
-    executor = local(file.recipe.runtime.workers)
+    executor = open_executor(file.recipe.runtime.executor, file.recipe.runtime.workers)
     try:
         with store.workspace() as work:
             table = build_table(
@@ -150,7 +151,7 @@ def run(
             )
             drawn = drawing.drawn
             funnel = funnel_of(questions, drawn, table, ran, ranked, chosen, file.recipe.select)
-            account = Account(file, options.limit, lock, plan, instruments, drawn, ran)
+            account = Account(file, limit, lock, plan, instruments, drawn, ran)
             identity = account.identity()
             tally = Tally.of(drawn, [ran, *again], started)
             summary = write_release(
@@ -207,9 +208,9 @@ def _file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _questions(file: RecipeFile, options: RunOptions) -> QuestionsTable:
+def _questions(file: RecipeFile, limit: int | None) -> QuestionsTable:
     recipe = file.recipe
-    questions = load_questions(recipe.questions, file.folder, options.limit)
+    questions = load_questions(recipe.questions, file.folder, limit)
     split = assign_splits(questions.frame, recipe.splits.validation, recipe.select.seed)
     return replace(questions, frame=split)
 

@@ -11,12 +11,13 @@ from functools import cache
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, Union, cast
+from typing import Annotated, Any, Self, Union, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from curate.backends.teachers import BackendOptions, VllmOptions
 from curate.errors import InputError
+from curate.executors import Where
 from curate.measures.embed import EmbedOptions
 from curate.measures.parse import ParseOptions
 from curate.measures.score import ScoreOptions
@@ -83,13 +84,15 @@ class Runtime(_Section):
     """How a run is carried out; in no key.
 
     Attributes:
-        executor: where shards are judged.
-        workers: processes that judge; 1 stays in this one.
+        executor: where shards are judged; ``ray`` uses the cluster that ``RAY_ADDRESS`` names, that
+            runs on this machine, or a new one here. All its nodes must see the store.
+        workers: shards judged at a time; by default one, in the run's own process, and with
+            ``ray`` as many as the cluster has cores.
         sources: how each generating source is reached, by its name; `vllm` where left out.
     """
 
-    executor: Literal["local"] = "local"
-    workers: int = Field(default=1, ge=1)
+    executor: Where = "local"
+    workers: int | None = Field(default=None, ge=1)
     sources: dict[str, BackendOptions] = Field(default_factory=dict)
 
 

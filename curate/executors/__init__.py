@@ -1,1 +1,27 @@
 """Where work on shards runs: the same shards, the same results everywhere."""
+
+from typing import Literal
+
+from curate.executors.base import Executor
+from curate.executors.local import InProcess, WorkerProcesses
+
+__all__ = ["Executor", "Where", "open_executor"]
+
+Where = Literal["local", "ray"]
+
+
+def open_executor(where: Where, workers: int | None) -> Executor:
+    """Give the executor a recipe's `runtime` asks for.
+
+    Args:
+        where: on this machine or on a Ray cluster.
+        workers: shards at a time; None for one here, and for every core of a cluster.
+
+    Raises:
+        CurateError: the cluster is not to be had.
+    """
+    if where == "ray":
+        from curate.executors.ray import RayCluster
+
+        return RayCluster(workers)
+    return WorkerProcesses(workers) if workers and workers > 1 else InProcess()

@@ -4,7 +4,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
-from curate.executors.base import Executor, Result, Task
+from curate.executors.base import Result, Task
 
 
 class InProcess:
@@ -36,8 +36,3 @@ class WorkerProcesses:
     def close(self) -> None:
         """End the workers."""
         self._pool.shutdown(cancel_futures=True)
-
-
-def local(workers: int) -> Executor:
-    """Give the executor for so many workers."""
-    return InProcess() if workers <= 1 else WorkerProcesses(workers)

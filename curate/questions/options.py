@@ -172,10 +172,17 @@ class GoldOptions(_Options):
 
 
 class QuestionsOptions(TableOptions):
-    """The recipe's `questions` block."""
+    """The recipe's `questions` block.
+
+    Attributes:
+        columns: which column holds what.
+        gold: how the known answers are read.
+        limit: use only the first so many usable questions; ``--limit`` says another number.
+    """
 
     columns: QuestionColumns = QuestionColumns()
     gold: GoldOptions
+    limit: int | None = Field(default=None, ge=1)
 
 
 def _letter(place: int) -> str:

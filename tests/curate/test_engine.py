@@ -128,11 +128,12 @@ def test_how_the_table_is_cut_does_not_matter(
     assert pieces.funnel == whole.funnel
 
 
-def test_workers_give_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", ["local", "ray"])
+def test_workers_give_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     one = do(folder)
     monkeypatch.setattr("curate.engine.QUESTIONS_PER_SHARD", 9)
     monkeypatch.setenv("CURATE_STORE", str(folder / "other"))
-    many = do(folder, "runtime.workers=2")
+    many = do(folder, "runtime.workers=2", f"runtime.executor={where}")
     assert many.summary.dataset_hash == one.summary.dataset_hash
 
 
@@ -154,6 +155,12 @@ def test_limit_takes_the_first_questions(folder: Path) -> None:
     assert result.funnel.questions is not None
     assert result.funnel.questions.in_use == 10
     assert result.audit.height == 50
+
+
+def test_the_recipe_can_set_the_limit_and_the_command_line_another(folder: Path) -> None:
+    assert do(folder, "questions.limit=10").audit.height == 50
+    assert do(folder, "questions.limit=10", limit=4).audit.height == 20
+    assert do(folder, "questions.limit=null").audit.height == do(folder).audit.height
 
 
 def test_samples_of_quarantined_questions_are_never_live(folder: Path) -> None:

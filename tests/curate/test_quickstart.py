@@ -57,8 +57,9 @@ def golds() -> dict[str, Decimal]:
 
 
 def stated(text: str) -> Decimal:
-    """Read the one amount after the last "answer is", or after the equals sign that follows it."""
-    clause = re.split(r"answer is|=", text, flags=re.IGNORECASE)[-1]
+    """Read the one amount in the last box, after the last "answer is" or an equals sign there."""
+    boxed = re.findall(r"\\boxed\{([^}]*)\}", text)
+    clause = boxed[-1] if boxed else re.split(r"answer is|=", text, flags=re.IGNORECASE)[-1]
     amounts = set(re.findall(r"-?\d[\d,]*(?:\.\d+)?", clause))
     assert len(amounts) == 1, text
     return Decimal(amounts.pop().replace(",", ""))

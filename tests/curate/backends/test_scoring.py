@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -222,24 +222,64 @@ def not_masking_pads(original: Callable[..., Any]) -> Callable[..., Any]:
     return pad
 
 
-# Packs hold no padding, and a causal model never sees what is padded on the right, so padding can
-# only be seen by an encoder.
+def decodes(rows: Any) -> bool:
+    """Tell rows for the decoder, which begin with the start token, from sources."""
+    return rows[0][0] == 0
+
+
+def dropping_the_start(original: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda rows: original([(*row[1:], 0) for row in rows] if decodes(rows) else rows)
+
+
+def reading_on_in_the_next_source(original: Callable[..., Any]) -> Callable[..., Any]:
+    def pad(rows: Any) -> Any:
+        if decodes(rows):
+            return original(rows)
+        longest = max(map(len, rows))
+        return original([(*row, *rows[n - 1])[:longest] for n, row in enumerate(rows)])
+
+    return pad
+
+
+def losing_a_source_token(original: Callable[..., Any]) -> Callable[..., Any]:
+    def pad(rows: Any) -> Any:
+        ids, mask = original(rows)
+        if not decodes(rows):
+            mask[:, 1] = 0
+        return ids, mask
+
+    return pad
+
+
+class Mutant(NamedTuple):
+    """A mistake: what of which module it puts something else in place of."""
+
+    module: Any
+    name: str
+    mutate: Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+# Packs hold no padding, and a causal model never sees what is padded on the right, so of the five
+# mistakes an unmasked pad can only be made with an encoder.
 MUTANTS = {
-    "position off by one": (packing, "depths", shifted_from_branch, "packed"),
-    "sibling visible": (packing, "visible", seeing_siblings, "packed"),
-    "context token lost": (packing, "visible", losing_a_context_token, "packed"),
-    "answer token off by one": (packing, "readers", reading_the_next_token, "packed"),
-    "answer token off by one, padded": (packing, "readers", reading_the_next_token, "padded"),
-    "answer token off by one, encoder": (packing, "readers", reading_the_next_token, "encoder"),
-    "unmasked pad, encoder": (scoring, "pad", not_masking_pads, "encoder"),
+    ("packed", "position off by one"): Mutant(packing, "depths", shifted_from_branch),
+    ("packed", "sibling visible"): Mutant(packing, "visible", seeing_siblings),
+    ("packed", "context token lost"): Mutant(packing, "visible", losing_a_context_token),
+    ("packed", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
+    ("padded", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
+    ("encoder", "position off by one"): Mutant(scoring, "pad", dropping_the_start),
+    ("encoder", "sibling visible"): Mutant(scoring, "pad", reading_on_in_the_next_source),
+    ("encoder", "context token lost"): Mutant(scoring, "pad", losing_a_source_token),
+    ("encoder", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
+    ("encoder", "unmasked pad"): Mutant(scoring, "pad", not_masking_pads),
 }
 
 
-@pytest.mark.parametrize("mutant", sorted(MUTANTS))
+@pytest.mark.parametrize(("way", "mistake"), sorted(MUTANTS))
 def test_the_comparison_notices(
-    mutant: str, one_llama: Any, monkeypatch: pytest.MonkeyPatch
+    way: str, mistake: str, one_llama: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module, name, mutate, way = MUTANTS[mutant]
+    module, name, mutate = MUTANTS[way, mistake]
     scorer = Scorer(t5() if way == "encoder" else one_llama)
     scorer.packs = way == "packed"
     # One more token, so that there is something after the answer to misread.

@@ -17,7 +17,7 @@ from curate.measures.score import Score, ScoreOptions, choose_dtype, refuse_no_e
 from curate.measures.tokens import Tokens
 from curate.models import ResolvedModel, resolve
 from curate.rendering import render
-from tests.curate.backends.test_scoring import TOLERANCE, llama, loop, t5
+from tests.curate.backends.test_scoring import MUTANTS, TOLERANCE, gap, llama, loop, t5
 from tests.curate.byte_tokenizer import byte_tokenizer
 from tests.curate.test_rendering import DROPPING, LINES
 
@@ -229,9 +229,14 @@ def gemma() -> ResolvedModel:
     return resolve("google/gemma-3-270m")
 
 
+@pytest.fixture(scope="module")
+def gemma_reader(gemma: ResolvedModel) -> PairReader:
+    return PairReader.load(gemma.path, "float32", "plain", LINES[:2])
+
+
 @pytest.mark.models
-def test_gemma_agrees_with_the_loop(gemma: ResolvedModel) -> None:
-    reader = PairReader.load(gemma.path, "float32", "plain", LINES[:2])
+def test_gemma_agrees_with_the_loop(gemma_reader: PairReader) -> None:
+    reader = gemma_reader
     pair = Pair(rows()["question"][0], "18", TEXTS[0], TEXTS[0].replace("18", "___"))
     (value,) = reader.read([pair])
     model, tokenizer = reader._scorer.model, reader._tokenizer
@@ -241,6 +246,25 @@ def test_gemma_agrees_with_the_loop(gemma: ResolvedModel) -> None:
             nll = value[form][number]["nats"] / value[form][number]["tokens"]
             by_loop = by_hand(model, tokenizer, text, line, "plain")
             assert nll == pytest.approx(by_loop, abs=TOLERANCE)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("mistake", sorted(name for way, name in MUTANTS if way == "packed"))
+def test_on_gemma_too_the_comparison_notices(
+    gemma_reader: PairReader, mistake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer, tokenizer = gemma_reader._scorer, gemma_reader._tokenizer
+    question = rows()["question"][0]
+    shown = [render(question, text, LINES[0], "18", tokenizer, "plain") for text in TEXTS]
+    targets = [
+        # Something after the answer, to be misread.
+        encode(tokenizer, f"{one.text} Next", [one.answer, one.rationale], begin=True)
+        for one in shown
+    ]
+    assert gap(scorer, targets) < TOLERANCE
+    module, name, mutate = MUTANTS["packed", mistake]
+    monkeypatch.setattr(module, name, mutate(getattr(module, name)))
+    assert gap(scorer, targets) > 10 * TOLERANCE
 
 
 @pytest.mark.models
