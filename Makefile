@@ -9,6 +9,8 @@ SEED ?= $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo 0)
 ENGINE := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU && echo vllm || echo cpu)
 # --no-compile leaves byte-compiling to the first import, of the tenth of the files that is imported.
 PIP_INSTALL := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check
+# What every start of `curate` imports is compiled once, also for those who write no byte code.
+STARTS := curate filters $(addprefix .venv/lib/python3*/site-packages/,jinja2 numpy polars pyarrow pydantic rich typer yaml)
 
 .PHONY: help
 help:  ## List the targets.
@@ -22,6 +24,7 @@ setup: .venv/.installed  ## Make .venv with all that a run needs (vllm or cpu, w
 	@echo "installing curate-rationales[$(ENGINE),openai] into .venv (minutes the first time)"
 	@$(PIP_INSTALL) $$($(PYTHON) .ci/torch_index.py $(ENGINE)) -e '.[$(ENGINE),openai]'
 	@$(BIN)/python .ci/drop_broken_torch_extras.py
+	@$(BIN)/python -m compileall -q -j 0 $(STARTS)
 	@touch $@
 
 .venv/.installed-dev: .venv/.installed
@@ -61,13 +64,23 @@ format: .venv/.installed-dev  ## Format and mend what can be mended.
 	@$(BIN)/ruff check --fix .
 
 .PHONY: bench
-bench: bench-validity  ## Run all benchmarks; tables are in tests/bench/README.md.
-	@$(BIN)/python -m tests.bench.generation
+bench: bench-validity bench-score  ## Run all benchmarks; tables are in tests/bench/README.md.
+	@$(BIN)/python -m tests.bench.generation server
+	@$(BIN)/python -m tests.bench.generation engine Qwen/Qwen2.5-Coder-0.5B-Instruct
 	@$(BIN)/python -m tests.bench.million
 
 .PHONY: bench-validity
 bench-validity: .venv/.installed-dev  ## Measure what the diversity measures see, on real rationales.
 	@$(BIN)/python -m tests.bench.validity
+
+.PHONY: bench-score
+bench-score: .venv/.installed-dev  ## Time the scorer against the loop, lm-eval and vLLM, on real rationales.
+	@$(PIP_INSTALL) lm-eval
+	@for model in google/gemma-3-270m Qwen/Qwen2.5-Coder-0.5B-Instruct; do for k in 1 4 12 22; do \
+		$(BIN)/python -m tests.bench.score compare $$model k=$$k || exit 1; done; \
+		$(BIN)/python -m tests.bench.score compare $$model k=12 shots=4 || exit 1; \
+		$(BIN)/python -m tests.bench.score variants $$model || exit 1; done
+	@$(BIN)/python -m tests.bench.score memory google/gemma-3-270m
 
 .PHONY: schema
 schema: .venv/.installed  ## Write the recipe's JSON Schema beside the shipped recipes.

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 class Target(NamedTuple):
@@ -49,38 +48,39 @@ class Pack(NamedTuple):
     members: list[int]
 
 
-def packs(targets: Sequence[Target], nodes: int, reads: int) -> Iterator[Pack]:
+def packs(targets: Sequence[Target], nodes: int) -> Iterator[Pack]:
     """Pack sequences; sorted, so that each shares the most with the one before it.
 
     Args:
         targets: in any order.
         nodes: most nodes of a pack; a longer sequence gets one of its own.
-        reads: most wanted positions of a pack, each of which costs a row of the vocabulary.
     """
     order = sorted(range(len(targets)), key=lambda number: targets[number].ids)
     tokens: list[int] = []
     parents: list[int] = []
     paths: list[list[int]] = []
     members: list[int] = []
-    wanted = 0
     for number in order:
-        target = targets[number]
-        cost = sum(end - start for start, end in target.spans)
-        shared = _shared(target.ids, targets[members[-1]].ids) if members else 0
-        full = len(tokens) + len(target.ids) - shared > nodes or wanted + cost > reads
-        if members and full:
+        ids = targets[number].ids
+        shared = _shared(ids, targets[members[-1]].ids) if members else 0
+        if members and len(tokens) + len(ids) - shared > nodes:
             yield _pack(tokens, parents, paths, members)
-            tokens, parents, paths, members, wanted, shared = [], [], [], [], 0, 0
+            tokens, parents, paths, members, shared = [], [], [], [], 0
         path = paths[-1][:shared] if paths else []
-        for token in target.ids[shared:]:
+        for token in ids[shared:]:
             parents.append(path[-1] if path else -1)
             path.append(len(tokens))
             tokens.append(token)
         paths.append(path)
         members.append(number)
-        wanted += cost
     if members:
         yield _pack(tokens, parents, paths, members)
+
+
+def common(rows: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Give what all sequences begin with."""
+    first, last = min(rows), max(rows)
+    return first[: _shared(first, last)]
 
 
 def _shared(a: tuple[int, ...], b: tuple[int, ...]) -> int:
@@ -104,20 +104,6 @@ def depths(parents: Ints) -> Ints:
     for node, parent in enumerate(parents):
         depth[node] = 0 if parent < 0 else depth[parent] + 1
     return depth
-
-
-def visible(parents: Ints) -> Bools:
-    """Tell for each node (row) which nodes it sees: itself and its ancestors (n x n)."""
-    seen = np.eye(len(parents), dtype=np.bool_)
-    for node, parent in enumerate(parents):
-        if parent >= 0:
-            seen[node] |= seen[parent]
-    return seen
-
-
-def within(depth: Ints, window: int) -> Bools:
-    """Tell which nodes lie less than `window` positions before each node, by depth (n x n)."""
-    return depth[None, :] > depth[:, None] - window
 
 
 def readers(span: tuple[int, int]) -> range:

@@ -9,14 +9,16 @@ is scored in padded batches. Encoder-decoder students run their encoder once for
 import gc
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from curate.backends import packing
+from curate.backends import packing, trees
 from curate.backends.packing import Pack, Target
+from curate.backends.trees import Prefix, Tree
 from curate.errors import ModelError
 
 logger = logging.getLogger(__name__)
@@ -24,8 +26,15 @@ logger = logging.getLogger(__name__)
 Summed = tuple[float, int]
 """Sum of log-probabilities in nats, and number of tokens."""
 
-_CHUNK = 128
-_BUDGETS = {"cpu": (768, 512), "cuda": (4096, 2048)}
+_NODES = {"cpu": 1024, "cuda": 8192}
+"""Tokens a pack: fewer repeat more questions, more leave the cache of a CPU."""
+_ROWS = 512
+"""States multiplied with the vocabulary together; 36 reach a third of the rate of 256."""
+_TILE = 16_384
+"""Entries of the vocabulary at a time on a CPU."""
+_PREFIX = 16
+"""Tokens from which a prefix is worth a pass of its own."""
+_REFUSALS = (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError, LookupError)
 
 
 def load_scorer(folder: Path, dtype: str, device: str | None = None) -> "Scorer":
@@ -67,7 +76,8 @@ class Scorer:
         self._torch = torch
         self.model: Any = model.eval()
         self.device = str(model.device.type)
-        self._nodes, self._reads = _BUDGETS["cuda" if self.device == "cuda" else "cpu"]
+        self._nodes = _NODES["cuda" if self.device == "cuda" else "cpu"]
+        self._prefix: tuple[tuple[int, ...], Prefix] = ((), Prefix(0))
         parameters = inspect.signature(model.forward).parameters
         self._keeps = "logits_to_keep" in parameters
         self._has_encoder = bool(model.config.is_encoder_decoder)
@@ -81,7 +91,7 @@ class Scorer:
         """Score every span of every target.
 
         Args:
-            targets: in any order; long ones cost memory with the square of their length.
+            targets: in any order; those that begin alike are best given together.
 
         Returns:
             For each target, for each of its spans, sum and number of log-probabilities.
@@ -107,28 +117,29 @@ class Scorer:
     def close(self) -> None:
         """Free the model."""
         self.model = None
+        self._prefix = ((), Prefix(0))
         gc.collect()
         if self.device == "cuda":
             self._torch.cuda.empty_cache()
 
     def _halve(self, error: BaseException) -> None:
-        """Halve the budgets after the device ran out of memory."""
+        """Halve the budget after the device ran out of memory."""
         if self._nodes < 32:
             raise ModelError(
                 "the student's device has not enough memory for one rationale; use a smaller "
                 "student, or a device with more memory"
             ) from error
-        self._nodes, self._reads = self._nodes // 2, max(1, self._reads // 2)
+        self._nodes //= 2
         logger.warning("out of memory; going on with %d tokens at a time", self._nodes)
         gc.collect()
         if self.device == "cuda":
             self._torch.cuda.empty_cache()
 
-    def _batches(self, targets: list[Target]) -> Any:
+    def _batches(self, targets: list[Target]) -> Iterator[tuple[list[int], list[list[Summed]]]]:
         """Give members and their sums, batch by batch."""
         if self.packs:
-            for pack in packing.packs(targets, self._nodes, self._reads):
-                yield pack.members, self._packed(targets, pack)
+            with self._attention(trees.NAME):
+                yield from self._packed(targets)
             return
         one: Callable[[list[Target]], list[list[Summed]]] = (
             self._encoded if self._has_encoder else self._padded
@@ -136,74 +147,131 @@ class Scorer:
         for members in by_length(targets, self._nodes):
             yield members, one([targets[member] for member in members])
 
-    def _packed(self, targets: list[Target], pack: Pack) -> list[list[Summed]]:
-        """Score one tree of sequences."""
-        torch = self._torch
+    @contextmanager
+    def _attention(self, name: str) -> Generator[None]:
+        """Have the model attend by another function for a while."""
+        before = self.model.config._attn_implementation  # noqa: SLF001
+        self.model.set_attn_implementation(name)
+        try:
+            yield
+        finally:
+            self.model.set_attn_implementation(before)
+
+    def _packed(self, targets: list[Target]) -> Iterator[tuple[list[int], list[list[Summed]]]]:
+        """Score trees of sequences; their outputs meet the vocabulary many rows together."""
+        prefix = self._shared_prefix(targets)
+        cut = prefix.length if prefix else 0
+        rest = [
+            Target(t.ids[cut:], tuple((start - cut, end - cut) for start, end in t.spans))
+            for t in targets
+        ]
+        waiting: list[_Read] = []
+        rows = 0
+        for pack in packing.packs(rest, self._nodes):
+            waiting.append(self._run(rest, pack, prefix))
+            rows += len(waiting[-1].hidden)
+            if rows >= _ROWS:
+                yield self._look_up(waiting)
+                waiting, rows = [], 0
+        if waiting:
+            yield self._look_up(waiting)
+
+    def _shared_prefix(self, targets: list[Target]) -> "Prefix | None":
+        """Run what all targets begin with, or find it run; None where that does not pay.
+
+        It ends before the place that predicts the first wanted token of any target. The prefix of
+        earlier calls is taken, or what it shares with this one: questions come and go, the system
+        prompt and worked examples stay.
+        """
+        ids = packing.common([target.ids for target in targets])
+        ids = ids[: min((span[0] - 1 for t in targets for span in t.spans), default=0)]
+        known, prefix = self._prefix
+        if known:
+            ids = packing.common([known, ids])
+        if len(ids) < _PREFIX:
+            return None
+        if ids != known:
+            prefix = Prefix(len(ids))
+            tokens = np.array(ids, dtype=np.int64)
+            self._hidden(tokens, Tree(np.arange(-1, len(ids) - 1), *self._kind, prefix))
+            self._prefix = (ids, prefix)
+        return prefix
+
+    def _run(self, targets: list[Target], pack: Pack, prefix: "Prefix | None") -> "_Read":
+        """Run the network over one tree; keep what predicts the wanted tokens."""
         reads: list[int] = []
         wanted: list[int] = []
         for path, member in zip(pack.paths, pack.members, strict=True):
             for span in targets[member].spans:
                 reads += path[list(packing.readers(span))].tolist() if span[1] > span[0] else []
                 wanted += targets[member].ids[span[0] : span[1]]
-        depth = packing.depths(pack.parents)
-        rows, inverse = np.unique(np.array(reads, dtype=np.int64), return_inverse=True)
-        with torch.inference_mode():
-            logits = self._logits(
-                torch.from_numpy(rows).to(self.device),
-                input_ids=torch.from_numpy(pack.tokens)[None].to(self.device),
-                position_ids=torch.from_numpy(depth)[None].to(self.device),
-                attention_mask=self._masks(pack, depth),
-            )[0]
-            scores = self._log_probabilities(logits, inverse, wanted)
-        return _sums(scores, [targets[member].spans for member in pack.members])
+        places, rows = np.unique(np.array(reads, dtype=np.int64), return_inverse=True)
+        hidden = self._hidden(pack.tokens, Tree(pack.parents, *self._kind, prefix))
+        kept = hidden[self._torch.from_numpy(places).to(self.device)]
+        return _Read(pack.members, [targets[m].spans for m in pack.members], kept, rows, wanted)
 
-    def _masks(self, pack: Pack, depth: packing.Ints) -> Any:
-        """Make the additive mask, one for each kind of layer where a window cuts a sequence."""
-        seen = packing.visible(pack.parents)
-        full = self._additive(seen)
-        config: Any = self.model.config.get_text_config()
-        window = getattr(config, "sliding_window", None)
-        kinds = set(getattr(config, "layer_types", None) or [])
-        slides = "sliding_attention" in kinds or (not kinds and window is not None)
-        if not slides or window is None or int(depth.max()) < window:
-            return full
-        sliding = self._additive(seen & packing.within(depth, window))
-        if kinds == {"sliding_attention"} or not kinds:
-            return sliding
-        return {"full_attention": full, "sliding_attention": sliding}
+    @property
+    def _kind(self) -> tuple[str, Any]:
+        return self.device, self.model.dtype
 
-    def _additive(self, seen: packing.Bools) -> Any:
+    def _hidden(self, tokens: packing.Ints, tree: Tree) -> Any:
+        """Run all layers; give each node's last state (n x width)."""
         torch = self._torch
-        lowest = torch.finfo(self.model.dtype).min
-        mask = torch.zeros(seen.shape, dtype=self.model.dtype)
-        mask.masked_fill_(torch.from_numpy(~seen), lowest)
-        return mask[None, None].to(self.device)
+        with torch.inference_mode(), trees.attending(tree):
+            return self.model.base_model(
+                input_ids=torch.from_numpy(tokens)[None].to(self.device),
+                position_ids=torch.from_numpy(tree.positions)[None].to(self.device),
+                use_cache=False,
+            ).last_hidden_state[0]
 
-    def _logits(self, rows: Any, **inputs: Any) -> Any:
-        """Run the network; only the wanted positions go through the vocabulary, where it can."""
-        kept = {"logits_to_keep": rows} if self._keeps else {}
-        logits = self.model(**inputs, use_cache=False, **kept).logits
-        return logits if self._keeps else logits[:, rows]
+    def _look_up(self, waiting: "list[_Read]") -> tuple[list[int], list[list[Summed]]]:
+        """Turn the states of several trees into sums."""
+        torch = self._torch
+        with torch.inference_mode():
+            hidden = torch.cat([read.hidden for read in waiting])
+            starts = np.cumsum([0, *(len(read.hidden) for read in waiting)])
+            rows = np.concatenate(
+                [read.rows + start for read, start in zip(waiting, starts, strict=False)]
+            )
+            scores = self._log_probabilities(hidden, rows, [t for r in waiting for t in r.wanted])
+        members = [member for read in waiting for member in read.members]
+        return members, _sums(scores, [spans for read in waiting for spans in read.spans])
 
-    def _log_probabilities(self, logits: Any, rows: packing.Ints, wanted: list[int]) -> list[float]:
-        """Take the log-softmax in float32, a slice at a time.
+    def _log_probabilities(self, hidden: Any, rows: packing.Ints, wanted: list[int]) -> list[float]:
+        """Multiply with the vocabulary and take the log-softmax, tile by tile, in float32.
+
+        A tile stays in the processor's cache, and no matrix of rows by vocabulary is ever held.
 
         Args:
-            logits: a row for each place in the vocabulary's input (m x vocabulary).
+            hidden: states (m x width).
             rows: row of each wanted token (n).
             wanted: token ids (n).
         """
         torch = self._torch
-        parts: list[Any] = [
-            torch.logsumexp(logits[start : start + _CHUNK].float(), dim=-1)
-            for start in range(0, logits.shape[0], _CHUNK)
-        ]
-        if not parts:
-            return []
-        index = torch.from_numpy(np.asarray(rows)).to(self.device)
-        tokens = torch.tensor(wanted, device=self.device)
-        scores = logits[index, tokens].float() - torch.cat(parts)[index]
-        return scores.double().cpu().tolist()
+        head = self.model.get_output_embeddings()
+        cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
+        index, tokens = torch.from_numpy(rows), torch.tensor(wanted, dtype=torch.int64)
+        found = torch.empty(len(wanted), dtype=torch.float32)
+        size = head.weight.shape[0]
+        tile = size if self.device == "cuda" else _TILE
+        for first in range(0, hidden.shape[0], _ROWS):
+            states = hidden[first : first + _ROWS]
+            mine = torch.nonzero((index >= first) & (index < first + _ROWS))[:, 0]
+            own_rows, own_tokens = index[mine] - first, tokens[mine]
+            total = torch.full((len(states),), -torch.inf, device=self.device)
+            picked = torch.empty(len(mine), dtype=torch.float32)
+            for start in range(0, size, tile):
+                part = slice(start, start + tile)
+                bias = None if head.bias is None else head.bias[part]
+                logits = torch.nn.functional.linear(states, head.weight[part], bias).float()
+                if cap:
+                    logits = torch.tanh(logits / cap) * cap
+                total = torch.logaddexp(total, torch.logsumexp(logits, dim=-1))
+                here = torch.nonzero((own_tokens >= start) & (own_tokens < start + tile))[:, 0]
+                at = own_rows[here].to(self.device), (own_tokens[here] - start).to(self.device)
+                picked[here] = logits[at].cpu()
+            found[mine] = picked - total.cpu()[own_rows]
+        return found.double().tolist()
 
     def _padded(self, targets: list[Target]) -> list[list[Summed]]:
         """Score a right-padded batch of a decoder-only student."""
@@ -219,6 +287,12 @@ class Scorer:
                 attention_mask=torch.from_numpy(mask).to(self.device),
             )
             return self._read(logits, places, targets)
+
+    def _logits(self, rows: Any, **inputs: Any) -> Any:
+        """Run the network; only the wanted positions go through the vocabulary, where it can."""
+        kept = {"logits_to_keep": rows} if self._keeps else {}
+        logits = self.model(**inputs, use_cache=False, **kept).logits
+        return logits if self._keeps else logits[:, rows]
 
     def _encoded(self, targets: list[Target]) -> list[list[Summed]]:
         """Score a batch of an encoder-decoder student, each source encoded once."""
@@ -254,26 +328,51 @@ class Scorer:
         for row, target in enumerate(targets):
             rows = [column[place] for span in target.spans for place in readers_of(span)]
             wanted = [token for a, b in target.spans for token in target.ids[a:b]]
-            scores = self._log_probabilities(logits[row], np.array(rows, dtype=np.int64), wanted)
+            logs = self._torch.log_softmax(logits[row, rows].float(), dim=-1)
+            scores = logs[range(len(wanted)), wanted].double().tolist()
             results += _sums(scores, [target.spans])
         return results
 
     def _can_pack(self) -> bool:
-        """Try a small tree both ways on this very model."""
+        """Try two small trees with a prefix both ways on this very model."""
         top = int(self.model.config.get_text_config().vocab_size)
-        ids = [(7919 * place + 17) % top for place in range(12)]
-        stem, spans = tuple(ids[:4]), ((1, 8),)
-        targets = [Target((*stem, *ids[4:8]), spans), Target((*stem, *ids[8:12]), spans)]
+        ids = [(7919 * place + 17) % top for place in range(_PREFIX + 12)]
+        stem, spans = tuple(ids[: _PREFIX + 4]), ((_PREFIX + 1, _PREFIX + 8),)
+        targets = [Target((*stem, *ids[start : start + 4]), spans) for start in (20, 24)]
+        plain = self._padded(targets)
         try:
-            (pack,) = packing.packs(targets, 64, 64)
-            packed = self._packed(targets, pack)
-        except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+            trees.register()
+            with self._attention(trees.NAME):
+                found = list(self._packed(targets))
+        except _REFUSALS as error:
             logger.info("packing refused by the model: %s", error)
             return False
-        plain = self._padded([targets[member] for member in pack.members])
+        finally:
+            self._prefix = ((), Prefix(0))
+        packed = {
+            member: sums for members, of in found for member, sums in zip(members, of, strict=True)
+        }
         allowed = 1e-3 if self.model.dtype == self._torch.float32 else 0.1
-        gaps = [abs(a[0][0] - b[0][0]) / a[0][1] for a, b in zip(packed, plain, strict=True)]
+        gaps = [abs(packed[n][0][0] - plain[n][0][0]) / plain[n][0][1] for n in packed]
         return max(gaps) <= allowed
+
+
+class _Read(NamedTuple):
+    """What one tree leaves for the vocabulary.
+
+    Attributes:
+        members: numbers of its targets.
+        spans: of each of them.
+        hidden: states that predict wanted tokens (m x width).
+        rows: row of each wanted token in `hidden` (n).
+        wanted: token ids, target by target, span by span (n).
+    """
+
+    members: list[int]
+    spans: list[tuple[tuple[int, int], ...]]
+    hidden: Any
+    rows: packing.Ints
+    wanted: list[int]
 
 
 def readers_of(span: tuple[int, int]) -> range:

@@ -24,7 +24,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from curate.backends import packing, scoring
+from curate.backends import packing, scoring, trees
 from curate.backends.packing import Target
 from curate.backends.scoring import Scorer
 from curate.errors import ModelError
@@ -126,16 +126,23 @@ def gap(scorer: Scorer, targets: Sequence[Target]) -> float:
     return max(abs(a - b) for mine, theirs in pairs for a, b in zip(mine, theirs, strict=True))
 
 
-def siblings(seed: int, *, source: bool = False) -> list[Target]:
-    """Three questions with four rationales under two target lines, one answer each."""
+def siblings(seed: int, *, source: bool = False, stem: int = 0) -> list[Target]:
+    """Three questions with four rationales under two target lines, one answer each.
+
+    Args:
+        seed: of all tokens.
+        source: for an encoder-decoder.
+        stem: how many tokens all begin with.
+    """
     draw = random.Random(seed)
+    begun = tuple(draw.randrange(1, VOCABULARY) for _ in range(stem))
 
     def some(low: int, high: int) -> tuple[int, ...]:
         return tuple(draw.randrange(1, VOCABULARY) for _ in range(draw.randint(low, high)))
 
     targets: list[Target] = []
     for _ in range(3):
-        question, lines, answer = some(3, 9), (some(1, 4), some(1, 4)), some(1, 3)
+        question, lines, answer = begun + some(3, 9), (some(1, 4), some(1, 4)), some(1, 3)
         for rationale in [(), *(some(1, 12) for _ in range(4))]:
             for line in lines:
                 if source:
@@ -151,8 +158,37 @@ def siblings(seed: int, *, source: bool = False) -> list[Target]:
 
 
 @pytest.mark.parametrize("seed", [11, 12])
-def test_decoder_agrees_with_the_loop(decoder: Scorer, seed: int) -> None:
-    assert gap(decoder, siblings(seed)) < TOLERANCE
+@pytest.mark.parametrize("stem", [0, 25])
+@pytest.mark.parametrize("block", [5, 64])
+def test_decoder_agrees_with_the_loop(
+    decoder: Scorer, seed: int, stem: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(trees.BLOCK, "cpu", block)
+    assert gap(decoder, siblings(seed, stem=stem)) < TOLERANCE
+
+
+def test_a_prefix_is_run_once_and_shrinks_to_what_stays(
+    one_llama: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer, run = Scorer(one_llama), []
+    original = scorer._hidden
+
+    def counted(tokens: Any, tree: Any) -> Any:
+        run.append(len(tokens))
+        return original(tokens, tree)
+
+    monkeypatch.setattr(scorer, "_hidden", counted)
+    all_of_them = siblings(11, stem=25)
+    first, others = all_of_them[:10], all_of_them[10:]
+    assert gap(scorer, first) < TOLERANCE
+    with_question = run[0]
+    assert with_question > 25, "so far the question is shared by all"
+    assert gap(scorer, others) < TOLERANCE
+    assert scorer._prefix[1].length == 25
+    before = len(run)
+    assert gap(scorer, first) < TOLERANCE
+    assert max(run[before:]) < max(len(target.ids) for target in first) * 10
+    assert 25 not in run[before:], "it is not run again"
 
 
 @pytest.mark.parametrize("seed", [11, 12])
@@ -197,17 +233,24 @@ def shifted_from_branch(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def seeing_siblings(original: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda parents: np.tril(np.ones_like(original(parents)))
+    def blocks(parents: Any, size: int) -> Any:
+        for block in original(parents, size):
+            nodes = np.arange(block.stop)
+            yield block._replace(
+                path=nodes[: block.start], seen=nodes[None] <= nodes[block.start :, None]
+            )
+
+    return blocks
 
 
 def losing_a_context_token(original: Callable[..., Any]) -> Callable[..., Any]:
-    def visible(parents: Any) -> Any:
-        seen = original(parents).copy()
-        seen[3:, 1] = False
-        seen[1, 1] = True
-        return seen
+    def blocks(parents: Any, size: int) -> Any:
+        for block in original(parents, size):
+            seen = block.seen.copy()
+            seen[3:, 1] = False
+            yield block._replace(seen=seen)
 
-    return visible
+    return blocks
 
 
 def reading_the_next_token(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -262,9 +305,9 @@ class Mutant(NamedTuple):
 # Packs hold no padding, and a causal model never sees what is padded on the right, so of the five
 # mistakes an unmasked pad can only be made with an encoder.
 MUTANTS = {
-    ("packed", "position off by one"): Mutant(packing, "depths", shifted_from_branch),
-    ("packed", "sibling visible"): Mutant(packing, "visible", seeing_siblings),
-    ("packed", "context token lost"): Mutant(packing, "visible", losing_a_context_token),
+    ("packed", "position off by one"): Mutant(trees, "depths", shifted_from_branch),
+    ("packed", "sibling visible"): Mutant(trees, "blocks", seeing_siblings),
+    ("packed", "context token lost"): Mutant(trees, "blocks", losing_a_context_token),
     ("packed", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
     ("padded", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
     ("encoder", "position off by one"): Mutant(scoring, "pad", dropping_the_start),
@@ -292,7 +335,7 @@ def test_the_comparison_notices(
 def test_a_family_whose_mask_is_broken_is_not_packed(
     one_llama: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "visible", seeing_siblings(packing.visible))
+    monkeypatch.setattr(trees, "blocks", seeing_siblings(trees.blocks))
     assert not Scorer(one_llama).packs
 
 
@@ -300,14 +343,14 @@ def test_out_of_memory_halves_and_goes_on(one_llama: Any, monkeypatch: pytest.Mo
     scorer = Scorer(one_llama)
     targets = siblings(14)
     expected = measured(scorer, targets)
-    original, budget = scorer._packed, 48
+    original, budget = scorer._run, 64
 
-    def tight(of: list[Target], pack: Any) -> Any:
+    def tight(of: list[Target], pack: Any, prefix: Any) -> Any:
         if len(pack.tokens) > budget:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return original(of, pack)
+        return original(of, pack, prefix)
 
-    monkeypatch.setattr(scorer, "_packed", tight)
+    monkeypatch.setattr(scorer, "_run", tight)
     assert np.allclose(np.concatenate(measured(scorer, targets)), np.concatenate(expected))
     assert scorer._nodes == budget
 
@@ -317,30 +360,48 @@ def test_out_of_memory_for_one_rationale_is_an_error(
 ) -> None:
     scorer = Scorer(one_llama)
 
-    def never(of: list[Target], pack: Any) -> Any:
+    def never(of: list[Target], pack: Any, prefix: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(scorer, "_packed", never)
+    monkeypatch.setattr(scorer, "_run", never)
     with pytest.raises(ModelError, match="not enough memory for one rationale"):
         scorer.score(siblings(15))
 
 
 def test_shared_tokens_stand_once() -> None:
     targets = [Target((1, 2, 3, 4), ((1, 4),)), Target((1, 2, 5), ((1, 3),))]
-    (pack,) = packing.packs(targets, 99, 99)
+    (pack,) = packing.packs(targets, 99)
     assert pack.tokens.tolist() == [1, 2, 3, 4, 5]
     assert packing.depths(pack.parents).tolist() == [0, 1, 2, 3, 2]
-    assert packing.visible(pack.parents)[4].tolist() == [True, True, False, False, True]
+    (block,) = trees.blocks(pack.parents, 99)
+    assert block.seen[4].tolist() == [True, True, False, False, True]
+
+
+@given(
+    rows=st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), min_size=1, max_size=20),
+    size=st.integers(1, 40),
+)
+def test_a_node_sees_its_ancestors_and_itself_however_the_tree_is_cut(
+    rows: list[list[int]], size: int
+) -> None:
+    (pack,) = packing.packs([Target(tuple(row), ()) for row in rows], 10_000)
+    seen: dict[int, set[int]] = {}
+    for block in trees.blocks(pack.parents, size):
+        keys = np.concatenate([block.path, np.arange(block.start, block.stop)])
+        for node in range(block.start, block.stop):
+            seen[node] = set(keys[block.seen[node - block.start]].tolist())
+    for path in pack.paths:
+        for place, node in enumerate(path.tolist()):
+            assert seen[node] == set(path[: place + 1].tolist())
 
 
 @given(
     rows=st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=8), min_size=1, max_size=20),
     nodes=st.integers(1, 30),
-    reads=st.integers(1, 30),
 )
-def test_packing_loses_nothing(rows: list[list[int]], nodes: int, reads: int) -> None:
+def test_packing_loses_nothing(rows: list[list[int]], nodes: int) -> None:
     targets = [Target(tuple(row), ((0, len(row)),)) for row in rows]
-    made = list(packing.packs(targets, nodes, reads))
+    made = list(packing.packs(targets, nodes))
     assert sorted(member for pack in made for member in pack.members) == list(range(len(rows)))
     for pack in made:
         assert len(pack.tokens) <= nodes or len(pack.members) == 1
