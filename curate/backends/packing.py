@@ -18,6 +18,10 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 
+Summed = tuple[float, int]
+"""Sum of log-probabilities in nats, and number of tokens."""
+
+
 class Target(NamedTuple):
     """A sequence, and the spans of it whose log-probability is wanted.
 
@@ -109,3 +113,16 @@ def depths(parents: Ints) -> Ints:
 def readers(span: tuple[int, int]) -> range:
     """Give the positions whose output predicts a span's tokens: one before each."""
     return range(span[0] - 1, span[1] - 1)
+
+
+def sums(scores: list[float], spans: Sequence[tuple[tuple[int, int], ...]]) -> list[list[Summed]]:
+    """Cut a run of log-probabilities into the spans it was made of."""
+    results: list[list[Summed]] = []
+    at = 0
+    for of_target in spans:
+        summed: list[Summed] = []
+        for start, end in of_target:
+            summed.append((float(sum(scores[at : at + end - start])), end - start))
+            at += end - start
+        results.append(summed)
+    return results

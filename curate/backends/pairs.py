@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from curate.backends.packing import Target
-from curate.backends.scoring import Scorer, Summed, load_scorer
+from curate.backends.packing import Summed, Target
+from curate.backends.scoring import Scorer, load_scorer
 from curate.backends.tokenizing import encode, load_tokenizer
 from curate.errors import ModelError
 from curate.rendering import Layout, Rendered, render, render_rationale

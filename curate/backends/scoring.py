@@ -1,15 +1,16 @@
 """Log-probabilities of spans under a student, on whatever device there is.
 
 Decoder-only students score whole packs (`curate.backends.packing`): one forward pass over a tree
-of sequences, under a mask by which every token sees its own past alone. Whether a family can take
-such a mask is not looked up but tried, on the loaded model, against the plain way; one that cannot
-is scored in padded batches. Encoder-decoder students run their encoder once for each source.
+of sequences, in which every token sees its own past alone (`curate.backends.trees`). What all
+sequences begin with is run once and its keys and values are kept. Whether a family can be scored
+so is not looked up but tried, on the loaded model, against the plain way; one that cannot, and
+every encoder-decoder, is scored in padded batches (`curate.backends.padding`).
 """
 
 import gc
 import inspect
 import logging
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,21 +18,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from curate.backends import packing, trees
-from curate.backends.packing import Pack, Target
+from curate.backends.packing import Pack, Summed, Target, sums
+from curate.backends.padding import PaddedBatches, by_length
 from curate.backends.trees import Prefix, Tree
+from curate.backends.vocabulary import ROWS, log_probabilities
 from curate.errors import ModelError
 
 logger = logging.getLogger(__name__)
 
-Summed = tuple[float, int]
-"""Sum of log-probabilities in nats, and number of tokens."""
-
 _NODES = {"cpu": 1024, "cuda": 8192}
 """Tokens a pack: fewer repeat more questions, more leave the cache of a CPU."""
-_ROWS = 512
-"""States multiplied with the vocabulary together; 36 reach a third of the rate of 256."""
-_TILE = 16_384
-"""Entries of the vocabulary at a time on a CPU."""
 _PREFIX = 16
 """Tokens from which a prefix is worth a pass of its own."""
 _REFUSALS = (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError, LookupError)
@@ -78,11 +74,11 @@ class Scorer:
         self.device = str(model.device.type)
         self._nodes = _NODES["cuda" if self.device == "cuda" else "cpu"]
         self._prefix: tuple[tuple[int, ...], Prefix] = ((), Prefix(0))
-        parameters = inspect.signature(model.forward).parameters
-        self._keeps = "logits_to_keep" in parameters
-        self._has_encoder = bool(model.config.is_encoder_decoder)
-        self.packs = not self._has_encoder and "position_ids" in parameters and self._can_pack()
-        if not (self.packs or self._has_encoder):
+        self._plain: Any = PaddedBatches(model)
+        takes_positions = "position_ids" in inspect.signature(model.forward).parameters
+        has_encoder = bool(model.config.is_encoder_decoder)
+        self.packs = not has_encoder and takes_positions and self._can_pack()
+        if not (self.packs or has_encoder):
             logger.warning(
                 "%s cannot score packed rows; scoring in padded batches", type(model).__name__
             )
@@ -116,7 +112,7 @@ class Scorer:
 
     def close(self) -> None:
         """Free the model."""
-        self.model = None
+        self.model = self._plain = None
         self._prefix = ((), Prefix(0))
         gc.collect()
         if self.device == "cuda":
@@ -141,11 +137,8 @@ class Scorer:
             with self._attention(trees.NAME):
                 yield from self._packed(targets)
             return
-        one: Callable[[list[Target]], list[list[Summed]]] = (
-            self._encoded if self._has_encoder else self._padded
-        )
         for members in by_length(targets, self._nodes):
-            yield members, one([targets[member] for member in members])
+            yield members, self._plain.score([targets[member] for member in members])
 
     @contextmanager
     def _attention(self, name: str) -> Generator[None]:
@@ -170,7 +163,7 @@ class Scorer:
         for pack in packing.packs(rest, self._nodes):
             waiting.append(self._run(rest, pack, prefix))
             rows += len(waiting[-1].hidden)
-            if rows >= _ROWS:
+            if rows >= ROWS:
                 yield self._look_up(waiting)
                 waiting, rows = [], 0
         if waiting:
@@ -211,6 +204,14 @@ class Scorer:
         return _Read(pack.members, [targets[m].spans for m in pack.members], kept, rows, wanted)
 
     @property
+    def _head(self) -> Any:
+        return self.model.get_output_embeddings()
+
+    @property
+    def _cap(self) -> float | None:
+        return getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
+
+    @property
     def _kind(self) -> tuple[str, Any]:
         return self.device, self.model.dtype
 
@@ -233,105 +234,10 @@ class Scorer:
             rows = np.concatenate(
                 [read.rows + start for read, start in zip(waiting, starts, strict=False)]
             )
-            scores = self._log_probabilities(hidden, rows, [t for r in waiting for t in r.wanted])
+            wanted = [token for read in waiting for token in read.wanted]
+            scores = log_probabilities(self._head, self._cap, hidden, rows, wanted)
         members = [member for read in waiting for member in read.members]
-        return members, _sums(scores, [spans for read in waiting for spans in read.spans])
-
-    def _log_probabilities(self, hidden: Any, rows: packing.Ints, wanted: list[int]) -> list[float]:
-        """Multiply with the vocabulary and take the log-softmax, tile by tile, in float32.
-
-        A tile stays in the processor's cache, and no matrix of rows by vocabulary is ever held.
-
-        Args:
-            hidden: states (m x width).
-            rows: row of each wanted token (n).
-            wanted: token ids (n).
-        """
-        torch = self._torch
-        head = self.model.get_output_embeddings()
-        cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
-        index, tokens = torch.from_numpy(rows), torch.tensor(wanted, dtype=torch.int64)
-        found = torch.empty(len(wanted), dtype=torch.float32)
-        size = head.weight.shape[0]
-        tile = size if self.device == "cuda" else _TILE
-        for first in range(0, hidden.shape[0], _ROWS):
-            states = hidden[first : first + _ROWS]
-            mine = torch.nonzero((index >= first) & (index < first + _ROWS))[:, 0]
-            own_rows, own_tokens = index[mine] - first, tokens[mine]
-            total = torch.full((len(states),), -torch.inf, device=self.device)
-            picked = torch.empty(len(mine), dtype=torch.float32)
-            for start in range(0, size, tile):
-                part = slice(start, start + tile)
-                bias = None if head.bias is None else head.bias[part]
-                logits = torch.nn.functional.linear(states, head.weight[part], bias).float()
-                if cap:
-                    logits = torch.tanh(logits / cap) * cap
-                total = torch.logaddexp(total, torch.logsumexp(logits, dim=-1))
-                here = torch.nonzero((own_tokens >= start) & (own_tokens < start + tile))[:, 0]
-                at = own_rows[here].to(self.device), (own_tokens[here] - start).to(self.device)
-                picked[here] = logits[at].cpu()
-            found[mine] = picked - total.cpu()[own_rows]
-        return found.double().tolist()
-
-    def _padded(self, targets: list[Target]) -> list[list[Summed]]:
-        """Score a right-padded batch of a decoder-only student."""
-        torch = self._torch
-        ids, mask = pad([target.ids for target in targets])
-        places = sorted(
-            {place for target in targets for span in target.spans for place in readers_of(span)}
-        )
-        with torch.inference_mode():
-            logits = self._logits(
-                torch.tensor(places, device=self.device),
-                input_ids=torch.from_numpy(ids).to(self.device),
-                attention_mask=torch.from_numpy(mask).to(self.device),
-            )
-            return self._read(logits, places, targets)
-
-    def _logits(self, rows: Any, **inputs: Any) -> Any:
-        """Run the network; only the wanted positions go through the vocabulary, where it can."""
-        kept = {"logits_to_keep": rows} if self._keeps else {}
-        logits = self.model(**inputs, use_cache=False, **kept).logits
-        return logits if self._keeps else logits[:, rows]
-
-    def _encoded(self, targets: list[Target]) -> list[list[Summed]]:
-        """Score a batch of an encoder-decoder student, each source encoded once."""
-        torch = self._torch
-        sources = list(dict.fromkeys(target.source for target in targets))
-        source, source_mask = (torch.from_numpy(part).to(self.device) for part in pad(sources))
-        which = torch.tensor([sources.index(t.source) for t in targets], device=self.device)
-        begin = self.model.config.decoder_start_token_id
-        ids, mask = (
-            torch.from_numpy(part).to(self.device)
-            for part in pad([(begin, *target.ids[:-1]) for target in targets])
-        )
-        with torch.inference_mode():
-            encoded = self.model.get_encoder()(input_ids=source, attention_mask=source_mask)
-            encoded.last_hidden_state = encoded.last_hidden_state[which]
-            logits = self.model(
-                encoder_outputs=encoded,
-                attention_mask=source_mask[which],
-                decoder_input_ids=ids,
-                decoder_attention_mask=mask,
-                use_cache=False,
-            ).logits
-            # The decoder's input is shifted, so place t predicts token t + 1 of (start, ids).
-            shifted = [
-                Target((begin, *t.ids), tuple((a + 1, b + 1) for a, b in t.spans)) for t in targets
-            ]
-            return self._read(logits, list(range(logits.shape[1])), shifted)
-
-    def _read(self, logits: Any, places: list[int], targets: list[Target]) -> list[list[Summed]]:
-        """Read the spans of a batch from its logits (batch x places x vocabulary)."""
-        column = {place: number for number, place in enumerate(places)}
-        results: list[list[Summed]] = []
-        for row, target in enumerate(targets):
-            rows = [column[place] for span in target.spans for place in readers_of(span)]
-            wanted = [token for a, b in target.spans for token in target.ids[a:b]]
-            logs = self._torch.log_softmax(logits[row, rows].float(), dim=-1)
-            scores = logs[range(len(wanted)), wanted].double().tolist()
-            results += _sums(scores, [target.spans])
-        return results
+        return members, sums(scores, [spans for read in waiting for spans in read.spans])
 
     def _can_pack(self) -> bool:
         """Try two small trees with a prefix both ways on this very model."""
@@ -339,7 +245,7 @@ class Scorer:
         ids = [(7919 * place + 17) % top for place in range(_PREFIX + 12)]
         stem, spans = tuple(ids[: _PREFIX + 4]), ((_PREFIX + 1, _PREFIX + 8),)
         targets = [Target((*stem, *ids[start : start + 4]), spans) for start in (20, 24)]
-        plain = self._padded(targets)
+        plain = self._plain.score(targets)
         try:
             trees.register()
             with self._attention(trees.NAME):
@@ -373,46 +279,6 @@ class _Read(NamedTuple):
     hidden: Any
     rows: packing.Ints
     wanted: list[int]
-
-
-def readers_of(span: tuple[int, int]) -> range:
-    """Give the places that predict a span, none for an empty one."""
-    return packing.readers(span) if span[1] > span[0] else range(0)
-
-
-def pad(rows: Sequence[Sequence[int]]) -> tuple[packing.Ints, packing.Ints]:
-    """Pad on the right with token 0; the mask is 1 on tokens, 0 on padding (n x longest)."""
-    ids = np.zeros((len(rows), max(map(len, rows))), dtype=np.int64)
-    mask = np.zeros_like(ids)
-    for number, row in enumerate(rows):
-        ids[number, : len(row)] = row
-        mask[number, : len(row)] = 1
-    return ids, mask
-
-
-def by_length(targets: Sequence[Target], tokens: int) -> list[list[int]]:
-    """Batch targets of like length, at most so many padded tokens together."""
-    size = [len(target.ids) + len(target.source) for target in targets]
-    batches: list[list[int]] = []
-    for number in sorted(range(len(targets)), key=lambda n: (size[n], targets[n].source)):
-        if batches and (len(batches[-1]) + 1) * size[number] <= tokens:
-            batches[-1].append(number)
-        else:
-            batches.append([number])
-    return batches
-
-
-def _sums(scores: list[float], spans: Sequence[tuple[tuple[int, int], ...]]) -> list[list[Summed]]:
-    """Cut a run of log-probabilities into the spans it was made of."""
-    results: list[list[Summed]] = []
-    at = 0
-    for of_target in spans:
-        sums: list[Summed] = []
-        for start, end in of_target:
-            sums.append((float(sum(scores[at : at + end - start])), end - start))
-            at += end - start
-        results.append(sums)
-    return results
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -24,7 +24,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from curate.backends import packing, scoring, trees
+from curate.backends import packing, padding, trees
 from curate.backends.packing import Target
 from curate.backends.scoring import Scorer
 from curate.errors import ModelError
@@ -310,11 +310,11 @@ MUTANTS = {
     ("packed", "context token lost"): Mutant(trees, "blocks", losing_a_context_token),
     ("packed", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
     ("padded", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
-    ("encoder", "position off by one"): Mutant(scoring, "pad", dropping_the_start),
-    ("encoder", "sibling visible"): Mutant(scoring, "pad", reading_on_in_the_next_source),
-    ("encoder", "context token lost"): Mutant(scoring, "pad", losing_a_source_token),
+    ("encoder", "position off by one"): Mutant(padding, "pad", dropping_the_start),
+    ("encoder", "sibling visible"): Mutant(padding, "pad", reading_on_in_the_next_source),
+    ("encoder", "context token lost"): Mutant(padding, "pad", losing_a_source_token),
     ("encoder", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
-    ("encoder", "unmasked pad"): Mutant(scoring, "pad", not_masking_pads),
+    ("encoder", "unmasked pad"): Mutant(padding, "pad", not_masking_pads),
 }
 
 
