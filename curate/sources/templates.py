@@ -89,16 +89,20 @@ class PromptTemplate:
         values = {name: row.get(name) for name in VARIABLES}
         if not self.chat:
             return Rendered(prompt=self._block("prompt", values))
-        turns = [(name, self._block(name, values).strip()) for name in self._turns]
-        kept = tuple(
-            {"role": name.partition("_")[0], "content": text} for name, text in turns if text
-        )
-        if [turn["role"] for turn in kept if turn["role"] != "system"][::2].count("assistant"):
-            raise InputError(
-                f"template {self.name!r} leaves one half of a worked example empty for the "
-                f"question {str(values['question'])[:80]!r}: give user_N and assistant_N one guard"
-            )
-        return Rendered(messages=kept)
+        texts = {name: self._block(name, values).strip() for name in self._turns}
+        for number in _examples(texts):
+            if bool(texts[f"user_{number}"]) != bool(texts[f"assistant_{number}"]):
+                raise InputError(
+                    f"template {self.name!r} leaves half of worked example {number} empty for the "
+                    f"question {str(values['question'])[:80]!r}: give user_{number} and "
+                    f"assistant_{number} one guard"
+                )
+        turns = [
+            {"role": name.partition("_")[0], "content": text}
+            for name, text in texts.items()
+            if text
+        ]
+        return Rendered(messages=tuple(turns))
 
     @cached_property
     def _turns(self) -> list[str]:

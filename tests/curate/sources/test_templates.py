@@ -94,14 +94,16 @@ def test_examples_are_told_in_the_order_of_their_numbers_and_may_be_left_out():
     assert [turn["content"] for turn in without] == ["user_10", "assistant_10", "user"]
 
 
-def test_half_an_example_is_refused_by_the_question_that_makes_it():
-    half = "{% block user_1 %}{% if choices %}a{% endif %}{% endblock %}"
+@pytest.mark.parametrize(
+    ("guarded", "bare"), [("user_1", "assistant_1"), ("assistant_1", "user_1")]
+)
+def test_half_an_example_is_refused_by_the_question_that_makes_it(guarded: str, bare: str):
+    half = f"{{% block {guarded} %}}{{% if choices %}}a{{% endif %}}{{% endblock %}}"
     template = parse_template(
-        "mine",
-        f"{half}{{% block assistant_1 %}}b{{% endblock %}}{{% block user %}}c{{% endblock %}}",
+        "mine", f"{half}{{% block {bare} %}}b{{% endblock %}}{{% block user %}}c{{% endblock %}}"
     )
     assert len(template.render(CHOICE).messages or ()) == 3
-    with pytest.raises(InputError, match=r"half of a worked example.*A pond has 3 ducks"):
+    with pytest.raises(InputError, match=r"half of worked example 1.*A pond has 3 ducks"):
         template.render(NUMBER)
 
 
