@@ -51,7 +51,9 @@ def run_command(
     ],
     overrides: Overrides = None,
     *,
-    limit: Annotated[int | None, typer.Option(help="only the first so many questions")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="only the first so many questions")
+    ] = None,
     replay: Annotated[bool, typer.Option(help="from the record alone; call no model")] = False,
     locked: Annotated[bool, typer.Option(help="refuse what the lock file does not hold")] = False,
     out: Annotated[Path | None, typer.Option(help="put this run into this folder")] = None,

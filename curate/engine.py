@@ -127,15 +127,15 @@ def run(
     lock = Lock(file.lock, locked=options.locked, tell=progress.say)
     _refuse_used(options.out)
     # Whatever may be wrong with the input comes before models, whose digests are written down.
-    limit = options.limit or file.recipe.questions.limit
+    limit = file.recipe.questions.limit if options.limit is None else options.limit
     questions = _questions(file, limit)
     _lock_data(file, lock)
     instruments = Instruments(file, lock, plan)
     drawing = Drawing(file, lock, store, progress, replay=options.replay)
     _tell_questions(questions, progress)
+    executor = open_executor(file.recipe.runtime.executor, file.recipe.runtime.workers)
     lock.libraries(_deciding_libraries(plan))
     lock.save()
-    executor = open_executor(file.recipe.runtime.executor, file.recipe.runtime.workers)
     try:
         with store.workspace() as work:
             table = build_table(
