@@ -39,7 +39,7 @@ class PaddedBatches:
         torch = self._torch
         ids, mask = pad([target.ids for target in targets])
         places = sorted(
-            {place for target in targets for span in target.spans for place in readers_of(span)}
+            {at for target in targets for span in target.spans for at in packing.readers(span)}
         )
         with torch.inference_mode():
             logits = self._logits(
@@ -87,17 +87,12 @@ class PaddedBatches:
         column = {place: number for number, place in enumerate(places)}
         results: list[list[Summed]] = []
         for row, target in enumerate(targets):
-            rows = [column[place] for span in target.spans for place in readers_of(span)]
+            rows = [column[at] for span in target.spans for at in packing.readers(span)]
             wanted = [token for a, b in target.spans for token in target.ids[a:b]]
             logs = self._torch.log_softmax(logits[row, rows].float(), dim=-1)
             scores = logs[range(len(wanted)), wanted].double().tolist()
             results += sums(scores, [target.spans])
         return results
-
-
-def readers_of(span: tuple[int, int]) -> range:
-    """Give the places that predict a span, none for an empty one."""
-    return packing.readers(span) if span[1] > span[0] else range(0)
 
 
 def pad(rows: Sequence[Sequence[int]]) -> tuple[packing.Ints, packing.Ints]:

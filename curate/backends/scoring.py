@@ -30,7 +30,7 @@ _NODES = {"cpu": 1024, "cuda": 8192}
 """Tokens a pack: fewer repeat more questions, more leave the cache of a CPU."""
 _PREFIX = 16
 """Tokens from which a prefix is worth a pass of its own."""
-_REFUSALS = (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError, LookupError)
+_REFUSALS = (TypeError, ValueError, RuntimeError, AttributeError, LookupError)
 
 
 def load_scorer(folder: Path, dtype: str, device: str | None = None) -> "Scorer":
@@ -73,7 +73,7 @@ class Scorer:
         self.model: Any = model.eval()
         self.device = str(model.device.type)
         self._nodes = _NODES["cuda" if self.device == "cuda" else "cpu"]
-        self._prefix: tuple[tuple[int, ...], Prefix] = ((), Prefix(0))
+        self._prefix: Prefix | None = None
         self._plain: Any = PaddedBatches(model)
         takes_positions = "position_ids" in inspect.signature(model.forward).parameters
         has_encoder = bool(model.config.is_encoder_decoder)
@@ -113,7 +113,7 @@ class Scorer:
     def close(self) -> None:
         """Free the model."""
         self.model = self._plain = None
-        self._prefix = ((), Prefix(0))
+        self._prefix = None
         gc.collect()
         if self.device == "cuda":
             self._torch.cuda.empty_cache()
@@ -143,6 +143,7 @@ class Scorer:
     @contextmanager
     def _attention(self, name: str) -> Generator[None]:
         """Have the model attend by another function for a while."""
+        # transformers has a public way to set it and none to read it.
         before = self.model.config._attn_implementation  # noqa: SLF001
         self.model.set_attn_implementation(name)
         try:
@@ -153,7 +154,7 @@ class Scorer:
     def _packed(self, targets: list[Target]) -> Iterator[tuple[list[int], list[list[Summed]]]]:
         """Score trees of sequences; their outputs meet the vocabulary many rows together."""
         prefix = self._shared_prefix(targets)
-        cut = prefix.length if prefix else 0
+        cut = len(prefix.ids) if prefix else 0
         rest = [
             Target(t.ids[cut:], tuple((start - cut, end - cut) for start, end in t.spans))
             for t in targets
@@ -178,16 +179,17 @@ class Scorer:
         """
         ids = packing.common([target.ids for target in targets])
         ids = ids[: min((span[0] - 1 for t in targets for span in t.spans), default=0)]
-        known, prefix = self._prefix
-        if known:
-            ids = packing.common([known, ids])
+        known = self._prefix
+        if known is not None:
+            ids = packing.common([known.ids, ids])
         if len(ids) < _PREFIX:
             return None
-        if ids != known:
-            prefix = Prefix(len(ids))
-            tokens = np.array(ids, dtype=np.int64)
-            self._hidden(tokens, Tree(np.arange(-1, len(ids) - 1), *self._kind, prefix))
-            self._prefix = (ids, prefix)
+        if known is not None and ids == known.ids:
+            return known
+        prefix = Prefix(ids)
+        tokens = np.array(ids, dtype=np.int64)
+        self._hidden(tokens, Tree(np.arange(-1, len(ids) - 1), *self._kind, prefix))
+        self._prefix = prefix
         return prefix
 
     def _run(self, targets: list[Target], pack: Pack, prefix: "Prefix | None") -> "_Read":
@@ -196,7 +198,7 @@ class Scorer:
         wanted: list[int] = []
         for path, member in zip(pack.paths, pack.members, strict=True):
             for span in targets[member].spans:
-                reads += path[list(packing.readers(span))].tolist() if span[1] > span[0] else []
+                reads += path[list(packing.readers(span))].tolist()
                 wanted += targets[member].ids[span[0] : span[1]]
         places, rows = np.unique(np.array(reads, dtype=np.int64), return_inverse=True)
         hidden = self._hidden(pack.tokens, Tree(pack.parents, *self._kind, prefix))
@@ -242,9 +244,11 @@ class Scorer:
     def _can_pack(self) -> bool:
         """Try two small trees with a prefix both ways on this very model."""
         top = int(self.model.config.get_text_config().vocab_size)
-        ids = [(7919 * place + 17) % top for place in range(_PREFIX + 12)]
-        stem, spans = tuple(ids[: _PREFIX + 4]), ((_PREFIX + 1, _PREFIX + 8),)
-        targets = [Target((*stem, *ids[start : start + 4]), spans) for start in (20, 24)]
+        size = _PREFIX + 4
+        ids = [(7919 * place + 17) % top for place in range(size + 8)]
+        stem, spans = tuple(ids[:size]), ((_PREFIX + 1, size + 4),)
+        ends = ids[size : size + 4], ids[size + 4 :]
+        targets = [Target((*stem, *end), spans) for end in ends]
         plain = self._plain.score(targets)
         try:
             trees.register()
@@ -254,7 +258,7 @@ class Scorer:
             logger.info("packing refused by the model: %s", error)
             return False
         finally:
-            self._prefix = ((), Prefix(0))
+            self._prefix = None
         packed = {
             member: sums for members, of in found for member, sums in zip(members, of, strict=True)
         }

@@ -44,12 +44,12 @@ class Prefix:
     """Keys and values of the tokens with which all sequences begin.
 
     Attributes:
-        length: in tokens.
-        kept: by layer, keys and values (1 x heads x length x dim).
+        ids: the tokens.
+        kept: by layer, keys and values (1 x heads x length x dim); empty until they were run.
     """
 
-    def __init__(self, length: int) -> None:
-        self.length = length
+    def __init__(self, ids: tuple[int, ...]) -> None:
+        self.ids = ids
         self.kept: dict[int, tuple[Any, Any]] = {}
 
 
@@ -66,7 +66,7 @@ class Tree:
 
     def __init__(self, parents: Ints, device: str, dtype: Any, prefix: Prefix | None) -> None:
         self.prefix = prefix
-        self.before = prefix.length if prefix and prefix.kept else 0
+        self.before = len(prefix.ids) if prefix and prefix.kept else 0
         self.positions: Ints = depths(parents) + self.before
         self._parents = parents
         self._device, self._dtype = device, dtype
