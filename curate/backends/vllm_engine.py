@@ -10,6 +10,7 @@ for more samples of the same questions would be handed those of the first run ag
 """
 
 import asyncio
+import importlib
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -290,7 +291,7 @@ def _import_vllm() -> None:
         ModelError: it is not installed, or not for this machine.
     """
     try:
-        from vllm import AsyncLLMEngine as _  # noqa: F401
+        importlib.import_module("vllm.engine.async_llm_engine")
     except ImportError as error:
         raise ModelError(
             f"vLLM cannot be imported ({error}); install curate-rationales[vllm] on a machine with "

@@ -5,10 +5,7 @@ The answers are checked here by code that shares nothing with the filters: the l
 """
 
 import json
-import os
 import re
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ import polars as pl
 import pytest
 
 from curate.models import models_root, resolve
+from tests.curate import sums
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm, pytest.mark.models]
 
@@ -30,21 +28,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("quickstart")
     for model in MODELS:
         resolve(model)
-    (folder / "store").mkdir()
-    (folder / "store" / "models").symlink_to(models_root().resolve())
+    (folder / sums.STORE).mkdir()
+    (folder / sums.STORE / "models").symlink_to(models_root().resolve())
     return folder
 
 
 def curate(folder: Path, *arguments: str) -> dict[str, Any]:
     """Run the command line and read what ``--json`` prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "curate", *arguments, "--json"],
-        cwd=folder,
-        env={**os.environ, "CURATE_STORE": str(folder / "store")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = sums.curate(folder, *arguments, "--json")
     assert done.returncode == 0, done.stderr
     assert "Exception ignored" not in done.stderr
     return json.loads(done.stdout)
