@@ -1,0 +1,51 @@
+"""Packs and trees: nothing is lost, what is shared stands once, a node sees its own past alone."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curate.backends import packing, trees
+from curate.backends.packing import Target
+
+
+def test_shared_tokens_stand_once() -> None:
+    targets = [Target((1, 2, 3, 4), ((1, 4),)), Target((1, 2, 5), ((1, 3),))]
+    (pack,) = packing.packs(targets, 99)
+    assert pack.tokens.tolist() == [1, 2, 3, 4, 5]
+    assert packing.depths(pack.parents).tolist() == [0, 1, 2, 3, 2]
+    (block,) = trees.blocks(pack.parents, 99)
+    assert block.seen[4].tolist() == [True, True, False, False, True]
+
+
+@given(
+    rows=st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), min_size=1, max_size=20),
+    size=st.integers(1, 40),
+)
+def test_a_node_sees_its_ancestors_and_itself_however_the_tree_is_cut(
+    rows: list[list[int]], size: int
+) -> None:
+    (pack,) = packing.packs([Target(tuple(row), ()) for row in rows], 10_000)
+    seen: dict[int, set[int]] = {}
+    for block in trees.blocks(pack.parents, size):
+        keys = np.concatenate([block.path, np.arange(block.start, block.stop)])
+        for node in range(block.start, block.stop):
+            seen[node] = set(keys[block.seen[node - block.start]].tolist())
+    for path in pack.paths:
+        for place, node in enumerate(path.tolist()):
+            assert seen[node] == set(path[: place + 1].tolist())
+
+
+@given(
+    rows=st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=8), min_size=1, max_size=20),
+    nodes=st.integers(1, 30),
+)
+def test_packing_loses_nothing(rows: list[list[int]], nodes: int) -> None:
+    targets = [Target(tuple(row), ((0, len(row)),)) for row in rows]
+    made = list(packing.packs(targets, nodes))
+    assert sorted(member for pack in made for member in pack.members) == list(range(len(rows)))
+    for pack in made:
+        assert len(pack.tokens) <= nodes or len(pack.members) == 1
+        depth = packing.depths(pack.parents)
+        for path, member in zip(pack.paths, pack.members, strict=True):
+            assert pack.tokens[path].tolist() == rows[member]
+            assert depth[path].tolist() == list(range(len(rows[member])))
