@@ -5,15 +5,18 @@
     python -m tests.bench.generation start MODEL [KEY=VALUE ...]
 
 ``server`` draws from a local server that answers at once, ours on the first core, the server on
-the last. ``engine`` compares with one bare `LLM.generate` over the same prompts with ``n = K`` and
-the same sampling and engine arguments, each in a process and an engine of its own that has
-sampled one question before the clock starts; the bar is 1.05. ``start`` says what an engine costs
-before its first sample. KEY=VALUE are fields of `VllmOptions`, and ``dtype``.
+the last. ``engine`` compares with bare `LLM.generate` over the same prompts with ``n = K`` and
+the same sampling and engine arguments, once as vLLM sets a CPU up by itself and once with our
+environment, which on a CPU leaves out vLLM's worker process. All engines stay alive, in a process
+each, warm; in every round each samples the same new questions, the first side of a round being the
+last of the one before. The bar for the median is 1.05. ``start`` says what an engine costs before
+its first sample. KEY=VALUE are fields of `VllmOptions`, ``dtype`` and ``rounds``.
 """
 
 import json
 import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -35,9 +38,9 @@ NAMES = ("Ada", "Bo", "Chen", "Dara", "Eno", "Fay", "Gus", "Hana", "Ivo", "Jun",
 THINGS = ("apples", "coins", "stamps", "shells", "beads", "cards", "pens", "nails")
 
 
-def requests(questions: int, samples: int) -> list[Request]:
-    """Make word problems, siblings together."""
-    chance = random.Random(7)
+def requests(questions: int, samples: int, draw: int = 0) -> list[Request]:
+    """Make word problems, siblings together, others for every `draw`."""
+    chance = random.Random(7 + draw)
     template = load_template("cot")
     made: list[Request] = []
     for number in range(questions):
@@ -48,7 +51,7 @@ def requests(questions: int, samples: int) -> list[Request]:
             f"{name}. How many {thing} does {name} have now?"
         )
         messages = template.render({"question": question, "gold_type": "number"}).messages
-        made += [Request(key=f"{number}-{i}", messages=messages) for i in range(samples)]
+        made += [Request(key=f"{draw}-{number}-{i}", messages=messages) for i in range(samples)]
     return made
 
 
@@ -100,79 +103,127 @@ def start(model: str, given: dict[str, Any]) -> None:
 
 
 def ours(model: str, shape: list[int], given: dict[str, Any]) -> None:
+    """Sample a round for every number on standard input."""
     questions, samples, limit = shape
     with tempfile.TemporaryDirectory() as folder:
         teacher = generator(model, Sampling(max_tokens=limit), given, folder)
-        asked = requests(questions, samples)
-        teacher.preflight(asked)
-        teacher.generate(asked[:samples], lambda _: None)
-        seconds, tokens = timed(teacher, asked, limit)
-        arguments = teacher._arguments() | {"seed": 0}
+        teacher.preflight(requests(questions, 1))
+        teacher.generate(requests(1, samples, draw=-1), lambda _: None)
+        say(arguments=teacher._arguments() | {"seed": 0})
+        for number in sys.stdin:
+            asked, before = requests(questions, samples, int(number)), time.process_time()
+            seconds, tokens = timed(teacher, asked, limit)
+            say(seconds=seconds, tokens=tokens, front=time.process_time() - before)
         teacher.close()
-    say(seconds=seconds, tokens=tokens, arguments=arguments)
 
 
-def bare(shape: list[int], arguments: dict[str, Any]) -> None:
+def bare(shape: list[int], arguments: dict[str, Any], one_process: bool) -> None:
     """Sample the same with nothing of ours but the environment."""
     from vllm import LLM, SamplingParams
 
-    from curate.backends.vllm_setting import quiet_environment
+    from curate.backends.vllm_setting import quiet_environment, use_one_process
 
     questions, samples, limit = shape
+    sampling = SamplingParams(n=samples, temperature=0.7, max_tokens=limit)
     with tempfile.TemporaryDirectory() as folder:
         with quiet_environment(Path(folder) / "engine.log"):
+            if one_process:
+                use_one_process()
             engine = LLM(**arguments)
         tokenizer = engine.get_tokenizer()
-        prompts = [
-            tokenizer.apply_chat_template(
-                list(request.messages or ()), tokenize=False, add_generation_prompt=True
-            )
-            for request in requests(questions, 1)
-        ]
-        sampling = SamplingParams(n=samples, temperature=0.7, max_tokens=limit)
-        engine.generate(prompts[:1], sampling, use_tqdm=False)
-        started = time.perf_counter()
-        outputs = engine.generate(prompts, sampling, use_tqdm=False)
-        seconds = time.perf_counter() - started
-    say(seconds=seconds, tokens=sum(len(o.token_ids) for out in outputs for o in out.outputs))
+
+        def draw(questions: int, number: int) -> tuple[float, int]:
+            prompts = [
+                tokenizer.apply_chat_template(
+                    list(request.messages or ()), tokenize=False, add_generation_prompt=True
+                )
+                for request in requests(questions, 1, number)
+            ]
+            started = time.perf_counter()
+            outputs = engine.generate(prompts, sampling, use_tqdm=False)
+            seconds = time.perf_counter() - started
+            return seconds, sum(len(o.token_ids) for out in outputs for o in out.outputs)
+
+        draw(1, -1)
+        say(ready=True)
+        for number in sys.stdin:
+            seconds, tokens = draw(questions, int(number))
+            say(seconds=seconds, tokens=tokens)
 
 
-def compare(model: str, shape: list[int], given: dict[str, Any]) -> None:
-    mine = _child("ours", model, json.dumps(shape), json.dumps(given))
-    arguments = mine.pop("arguments")
-    theirs = _child("bare", json.dumps(shape), json.dumps(arguments))
-    rates = {name: run["tokens"] / run["seconds"] for name, run in (("o", mine), ("b", theirs))}
-    say(ours=mine, bare=theirs, tokens_per_second=rates["o"], bare_tokens_per_second=rates["b"])
-    # Unseeded runs differ in length, so time is compared a token.
-    say(ratio=rates["b"] / rates["o"], bar=1.05)
+def compare(model: str, shape: list[int], given: dict[str, Any], rounds: int) -> None:
+    sides = {"ours": _Side("ours", model, json.dumps(shape), json.dumps(given))}
+    arguments = json.dumps(sides["ours"].first["arguments"])
+    for kind in ("default", "one_process"):
+        sides[kind] = _Side("bare", json.dumps(shape), arguments, kind)
+    ratios: dict[str, list[float]] = {kind: [] for kind in sides if kind != "ours"}
+    order, fronts = list(sides), list[float]()
+    for number in range(rounds):
+        # Unseeded runs differ in length, so time is compared a token.
+        spent = {}
+        for kind in order:
+            run = sides[kind].ask(number)
+            spent[kind] = run["seconds"] / run["tokens"]
+        order.reverse()
+        say(round=number, tokens_per_second={kind: 1 / cost for kind, cost in spent.items()})
+        fronts.append(sides["ours"].last["front"] / sides["ours"].last["seconds"])
+        for kind, found in ratios.items():
+            found.append(spent["ours"] / spent[kind])
+    for kind, found in ratios.items():
+        say(against=kind, median=statistics.median(found), ratios=sorted(found), bar=1.05)
+    # Whatever else the machine does: what our own process, the engine's apart, took of a core.
+    say(front_share_of_a_core=statistics.median(fronts))
+    for side in sides.values():
+        side.close()
 
 
-def _child(*arguments: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.bench.generation", *arguments]
-    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return json.loads(printed.splitlines()[-1])
+class _Side:
+    """One side of a comparison: a process that samples a round when told its number."""
+
+    def __init__(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "tests.bench.generation", *arguments]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        self.first = self.last = self._read()
+
+    def ask(self, number: int) -> dict[str, Any]:
+        print(number, file=self._process.stdin, flush=True)
+        self.last = self._read()
+        return self.last
+
+    def close(self) -> None:
+        self._process.communicate()
+
+    def _read(self) -> dict[str, Any]:
+        """Read the next line that is ours; an engine may say something between."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                return json.loads(line)
+        raise SystemExit(f"{self._process.args} ended with {self._process.wait()}")
 
 
 def say(**figures: Any) -> None:
-    sys.stdout.write(json.dumps(figures) + "\n")
+    print(json.dumps(figures), flush=True)
 
 
 def main(command: str, *arguments: str) -> None:
     plain = [a for a in arguments if "=" not in a or command in {"ours", "bare"}]
     pairs = dict(a.split("=", 1) for a in arguments if a not in plain)
     given = {name: value if name == "dtype" else json.loads(value) for name, value in pairs.items()}
+    rounds = given.pop("rounds", 7)
     match command:
         case "server":
             server(int(plain[0]) if plain else 10_000)
         case "start":
             start(plain[0], given)
         case "engine":
-            shape = [int(a) for a in plain[1:]] or [32, 4, 160]
-            compare(plain[0], shape, given)
+            shape = [int(a) for a in plain[1:]] or [32, 4, 64]
+            compare(plain[0], shape, given, rounds)
         case "ours":
             ours(plain[0], json.loads(plain[1]), json.loads(plain[2]))
         case "bare":
-            bare(json.loads(plain[0]), json.loads(plain[1]))
+            bare(json.loads(plain[0]), json.loads(plain[1]), plain[2] == "one_process")
         case _:
             raise SystemExit(__doc__)
 
