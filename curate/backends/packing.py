@@ -10,6 +10,7 @@ Pure functions over numpy arrays; nothing here knows a model.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -60,46 +61,63 @@ def packs(targets: Sequence[Target], nodes: int) -> Iterator[Pack]:
         nodes: most nodes of a pack; a longer sequence gets one of its own.
     """
     order = sorted(range(len(targets)), key=lambda number: targets[number].ids)
+    rows = [targets[number].ids for number in order]
+    known = [0, *(shared(*pair) for pair in pairwise(rows))]
+    for start, stop in _slices([len(row) for row in rows], known, nodes):
+        yield _pack(rows[start:stop], [0, *known[start + 1 : stop]], order[start:stop])
+
+
+def _slices(sizes: Sequence[int], known: Sequence[int], nodes: int) -> Iterator[tuple[int, int]]:
+    """Cut sorted sequences into packs at least two thirds full, where the least is repeated.
+
+    What a sequence shares with the one before it must be computed again behind a cut, so packs
+    are cut between questions where there is room for it.
+
+    Args:
+        sizes: tokens of each sequence.
+        known: how many of them the one before it begins with, too.
+        nodes: most nodes of a pack.
+    """
+    start = 0
+    while start < len(sizes):
+        full, stop, cut = sizes[start], start + 1, start + 1
+        while stop < len(sizes) and full + sizes[stop] - known[stop] <= nodes:
+            full += sizes[stop] - known[stop]
+            stop += 1
+            if stop == len(sizes) or 3 * full < 2 * nodes or known[stop] <= known[cut]:
+                cut = stop
+        yield start, cut
+        start = cut
+
+
+def _pack(rows: Sequence[tuple[int, ...]], known: Sequence[int], members: list[int]) -> Pack:
+    """Lay sorted sequences out as one forest."""
     tokens: list[int] = []
     parents: list[int] = []
     paths: list[list[int]] = []
-    members: list[int] = []
-    for number in order:
-        ids = targets[number].ids
-        shared = _shared(ids, targets[members[-1]].ids) if members else 0
-        if members and len(tokens) + len(ids) - shared > nodes:
-            yield _pack(tokens, parents, paths, members)
-            tokens, parents, paths, members, shared = [], [], [], [], 0
-        path = paths[-1][:shared] if paths else []
-        for token in ids[shared:]:
+    for ids, same in zip(rows, known, strict=True):
+        path = paths[-1][:same] if paths else []
+        for token in ids[same:]:
             parents.append(path[-1] if path else -1)
             path.append(len(tokens))
             tokens.append(token)
         paths.append(path)
-        members.append(number)
-    if members:
-        yield _pack(tokens, parents, paths, members)
+    arrays = [np.array(path, dtype=np.int64) for path in paths]
+    return Pack(np.array(tokens), np.array(parents), arrays, members)
 
 
 def common(rows: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """Give what all sequences begin with."""
     first, last = min(rows), max(rows)
-    return first[: _shared(first, last)]
+    return first[: shared(first, last)]
 
 
-def _shared(a: tuple[int, ...], b: tuple[int, ...]) -> int:
+def shared(a: tuple[int, ...], b: tuple[int, ...]) -> int:
     """Count the tokens with which both begin."""
     for place, (left, right) in enumerate(zip(a, b, strict=False)):
         if left != right:
             return place
     return min(len(a), len(b))
-
-
-def _pack(
-    tokens: list[int], parents: list[int], paths: list[list[int]], members: list[int]
-) -> Pack:
-    arrays = [np.array(path, dtype=np.int64) for path in paths]
-    return Pack(np.array(tokens), np.array(parents), arrays, members)
 
 
 def depths(parents: Ints) -> Ints:

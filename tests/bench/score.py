@@ -132,7 +132,7 @@ def ours(scorer: Scorer) -> Score:
 
 def ceiling(model: Any, scorer: Scorer, targets: Sequence[Target]) -> float:
     """Give the seconds that the model's own matrix products take for our rows, and nothing else."""
-    made = list(packing.packs(targets, scorer._nodes))
+    made = list(packing.packs(targets, scorer._tokens))
     tokens = sum(len(pack.tokens) for pack in made)
     reads = sum(end - start for target in targets for start, end in target.spans)
     width = max(len(pack.tokens) for pack in made)

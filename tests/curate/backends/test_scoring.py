@@ -34,7 +34,9 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from curate.backends import packing, padding, trees
+from curate.backends import branching, packing, padding, trees
+from curate.backends.branching import CachedBranches
+from curate.backends.packed import PackedRows
 from curate.backends.packing import Target
 from curate.backends.scoring import Scorer
 from curate.errors import ModelError
@@ -102,7 +104,10 @@ def gemma2() -> Any:
         **SMALL, head_dim=8, query_pre_attn_scalar=8, sliding_window=8, layer_types=kinds,
         attn_logit_softcapping=5.0, final_logit_softcapping=3.0,
     )  # fmt: skip
-    return Gemma2ForCausalLM(config)
+    model = Gemma2ForCausalLM(config)
+    # transformers' sdpa leaves the cap of the scores out and says nothing.
+    model.set_attn_implementation("eager")
+    return model
 
 
 def qwen2() -> Any:
@@ -176,6 +181,15 @@ def loop(model: Any, target: Target) -> list[float]:
         ]
 
 
+def test_a_cap_of_the_scores_is_kept_where_the_default_attention_drops_it() -> None:
+    model = gemma2()
+    right = loop(model, Target((5, 6, 7, 8, 9, 3, 2), ((4, 7),)))
+    model.set_attn_implementation("sdpa")
+    assert abs(loop(model, Target((5, 6, 7, 8, 9, 3, 2), ((4, 7),)))[0] - right[0]) > 10 * TOLERANCE
+    assert gap(Scorer(model), [Target((5, 6, 7, 8, 9, 3, 2), ((4, 7),))]) < TOLERANCE
+    assert loop(model, Target((5, 6, 7, 8, 9, 3, 2), ((4, 7),))) == right
+
+
 def measured(scorer: Scorer, targets: Sequence[Target]) -> list[list[float]]:
     return [[-nats / tokens for nats, tokens in sums] for sums in scorer.score(targets)]
 
@@ -231,21 +245,23 @@ def test_a_prefix_is_run_once_and_shrinks_to_what_stays(
     one_llama: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scorer, run = Scorer(one_llama), []
-    original = scorer._hidden
+    route = scorer.route
+    assert isinstance(route, PackedRows)
+    original = route._hidden
 
     def counted(tokens: Any, tree: Any) -> Any:
         run.append(len(tokens))
         return original(tokens, tree)
 
-    monkeypatch.setattr(scorer, "_hidden", counted)
+    monkeypatch.setattr(route, "_hidden", counted)
     all_of_them = siblings(11, stem=25)
     first, others = all_of_them[:10], all_of_them[10:]
     assert gap(scorer, first) < TOLERANCE
     with_question = run[0]
     assert with_question > 25, "so far the question is shared by all"
     assert gap(scorer, others) < TOLERANCE
-    assert scorer._prefix is not None
-    assert len(scorer._prefix.ids) == 25
+    assert route._prefix is not None
+    assert len(route._prefix.ids) == 25
     before = len(run)
     assert gap(scorer, first) < TOLERANCE
     behind = {t.ids[:end] for t in first for end in range(26, len(t.ids) + 1)}
@@ -259,13 +275,14 @@ def test_encoder_decoder_agrees_with_the_loop(seed: int) -> None:
 
 def test_padded_batches_agree_with_the_loop(one_llama: Any) -> None:
     scorer = Scorer(one_llama)
-    scorer.packs = False
+    scorer.route = None
     assert gap(scorer, siblings(13)) < TOLERANCE
 
 
-def test_families_that_take_a_tree_mask_are_packed_and_others_are_not() -> None:
-    packed = {name: Scorer(make()).packs for name, make in DECODERS.items()}
-    assert packed == {name: name != "bloom" for name in DECODERS}
+def test_families_whose_attention_can_be_exchanged_are_packed_and_others_share_a_cache() -> None:
+    routes = {name: type(Scorer(make()).route) for name, make in DECODERS.items()}
+    own_attention = {"bloom": CachedBranches}
+    assert routes == {name: own_attention.get(name, PackedRows) for name in DECODERS}
 
 
 @given(
@@ -277,9 +294,15 @@ def test_packed_scores_do_not_depend_on_company(
 ) -> None:
     # Three tokens only, so that sequences share prefixes, contain and repeat one another.
     scorer = Scorer(one_llama)
-    scorer._nodes = nodes
+    scorer._tokens = nodes
     targets = [Target(tuple(row), ((1, len(row)),)) for row in rows]
     assert gap(scorer, targets) < TOLERANCE
+
+
+ROUTES: dict[str, type[PackedRows] | type[CachedBranches]] = {
+    "packed": PackedRows,
+    "cached": CachedBranches,
+}
 
 
 def shifted_from_branch(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -316,6 +339,31 @@ def losing_a_context_token(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def reading_the_next_token(original: Callable[..., Any]) -> Callable[..., Any]:
     return lambda span: range(original(span).start + 1, original(span).stop + 1)
+
+
+def forgetting_the_stem(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a stem without its first token, so that all that follows stands one place too early."""
+    return lambda route, stem: original(route, stem[1:])
+
+
+def running_on_in_the_next_branch(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Put the first tokens of the branch before in front of each, as if it saw its sibling."""
+
+    def pad(rows: Any) -> Any:
+        ids, mask = original(rows)
+        ids[1:, 0] = ids[:-1, 0]
+        return ids, mask
+
+    return pad
+
+
+def losing_a_branch_token(original: Callable[..., Any]) -> Callable[..., Any]:
+    def pad(rows: Any) -> Any:
+        ids, mask = original(rows)
+        mask[:, 0] = 0
+        return ids, mask
+
+    return pad
 
 
 def not_masking_pads(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -370,6 +418,10 @@ MUTANTS = {
     ("packed", "sibling visible"): Mutant(trees, "blocks", seeing_siblings),
     ("packed", "context token lost"): Mutant(trees, "blocks", losing_a_context_token),
     ("packed", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
+    ("cached", "position off by one"): Mutant(CachedBranches, "_past", forgetting_the_stem),
+    ("cached", "sibling visible"): Mutant(branching, "pad", running_on_in_the_next_branch),
+    ("cached", "context token lost"): Mutant(branching, "pad", losing_a_branch_token),
+    ("cached", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
     ("padded", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
     ("encoder", "position off by one"): Mutant(padding, "pad", dropping_the_start),
     ("encoder", "sibling visible"): Mutant(padding, "pad", reading_on_in_the_next_source),
@@ -385,9 +437,11 @@ def test_the_comparison_notices(
 ) -> None:
     module, name, mutate = MUTANTS[way, mistake]
     scorer = Scorer(t5() if way == "encoder" else one_llama)
-    scorer.packs = way == "packed"
+    scorer.route = ROUTES[way](scorer.model) if way in ROUTES else None
     # One more token, so that there is something after the answer to misread.
-    targets = [t._replace(ids=(*t.ids, 5)) for t in siblings(11, source=way == "encoder")]
+    # And questions long enough that a cache is worth sharing.
+    drawn = siblings(11, source=way == "encoder", stem=20 if way == "cached" else 0)
+    targets = [t._replace(ids=(*t.ids, 5)) for t in drawn]
     assert gap(scorer, targets) < TOLERANCE
     monkeypatch.setattr(module, name, mutate(getattr(module, name)))
     assert gap(scorer, targets) > 10 * TOLERANCE
@@ -397,23 +451,24 @@ def test_a_family_whose_mask_is_broken_is_not_packed(
     one_llama: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trees, "blocks", seeing_siblings(trees.blocks))
-    assert not Scorer(one_llama).packs
+    assert isinstance(Scorer(one_llama).route, CachedBranches)
 
 
 def test_out_of_memory_halves_and_goes_on(one_llama: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     scorer = Scorer(one_llama)
-    targets = siblings(14)
+    targets, scorer._tokens = siblings(14), 1024
     expected = measured(scorer, targets)
-    original, budget = scorer._run, 64
+    assert isinstance(scorer.route, PackedRows)
+    original, budget = scorer.route._run, 64
 
     def tight(of: list[Target], pack: Any, prefix: Any) -> Any:
         if len(pack.tokens) > budget:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return original(of, pack, prefix)
 
-    monkeypatch.setattr(scorer, "_run", tight)
+    monkeypatch.setattr(scorer.route, "_run", tight)
     assert np.allclose(np.concatenate(measured(scorer, targets)), np.concatenate(expected))
-    assert scorer._nodes == budget
+    assert scorer._tokens == budget
 
 
 def test_out_of_memory_for_one_rationale_is_an_error(
@@ -424,6 +479,6 @@ def test_out_of_memory_for_one_rationale_is_an_error(
     def never(of: list[Target], pack: Any, prefix: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(scorer, "_run", never)
+    monkeypatch.setattr(scorer.route, "_run", never)
     with pytest.raises(ModelError, match="not enough memory for one rationale"):
         scorer.score(siblings(15))

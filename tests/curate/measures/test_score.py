@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from curate.backends.packed import PackedRows
 from curate.backends.pairs import Pair, PairReader
 from curate.backends.tokenizing import encode
 from curate.errors import ModelError
@@ -240,7 +241,7 @@ def test_gemma_agrees_with_the_loop(gemma_reader: PairReader) -> None:
     pair = Pair(rows()["question"][0], "18", TEXTS[0], TEXTS[0].replace("18", "___"))
     (value,) = reader.read([pair])
     model, tokenizer = reader._scorer.model, reader._tokenizer
-    assert reader._scorer.packs
+    assert isinstance(reader._scorer.route, PackedRows)
     for form, text in (("paper", pair.rationale), ("masked", pair.masked)):
         for number, line in enumerate(LINES[:2]):
             nll = value[form][number]["nats"] / value[form][number]["tokens"]
