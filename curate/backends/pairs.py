@@ -61,13 +61,13 @@ class PairReader:
         templates: target lines.
 
     Raises:
-        ModelError: the student's chat template drops rationales.
+        ModelError: see `prove_comparable`.
     """
 
     def __init__(
         self, tokenizer: Any, scorer: Scorer, layout: Layout, templates: Sequence[str]
     ) -> None:
-        prove_rationale_shown(tokenizer, layout, templates)
+        prove_comparable(tokenizer, layout, templates)
         self._tokenizer = tokenizer
         self._scorer = scorer
         self._layout: Layout = layout
@@ -81,10 +81,10 @@ class PairReader:
         """Load a student, its tokenizer first, so that a template is refused before the weights.
 
         Raises:
-            ModelError: the student can't be loaded, or its chat template drops rationales.
+            ModelError: the student can't be loaded; or see `prove_comparable`.
         """
         tokenizer = load_tokenizer(folder)
-        prove_rationale_shown(tokenizer, layout, templates)
+        prove_comparable(tokenizer, layout, templates)
         return cls(tokenizer, load_scorer(folder, dtype), layout, templates)
 
     def read(self, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
@@ -159,6 +159,16 @@ class PairReader:
         return encode(self._tokenizer, text.text, spans, text.source, begin=begin)
 
 
+def prove_comparable(tokenizer: Any, layout: Layout, templates: Sequence[str]) -> None:
+    """Prove that RD would compare what it says it compares.
+
+    Raises:
+        ModelError: the chat template drops rationales, or the answer's tokens are others with one.
+    """
+    prove_rationale_shown(tokenizer, layout, templates)
+    prove_answer_apart(tokenizer, layout, templates)
+
+
 def prove_rationale_shown(tokenizer: Any, layout: Layout, templates: Sequence[str]) -> None:
     """Render a probe under every template and look for it.
 
@@ -173,6 +183,33 @@ def prove_rationale_shown(tokenizer: Any, layout: Layout, templates: Sequence[st
                 f"the student's {layout} layout does not show the rationale to it under template "
                 f"{template!r}; choose another layout under measures.score"
             )
+
+
+def prove_answer_apart(tokenizer: Any, layout: Layout, templates: Sequence[str]) -> None:
+    """Tokenise a probe with and without a rationale: the answer's tokens must be the same.
+
+    RD compares how likely one and the same tokens are. A tokenizer may merge the answer with what
+    stands before it, and without a rationale something else stands there.
+
+    Raises:
+        ModelError: they are not.
+    """
+    begin = layout == "plain"
+    for template in templates:
+        found: list[tuple[int, ...]] = []
+        for rationale in ("", "There are 3 * 6 = 18 pens.", "so 18", "hence\n18\n"):
+            shown = render("How many pens?", rationale, template, "18", tokenizer, layout)
+            target = encode(tokenizer, shown.text, [shown.answer], shown.source, begin=begin)
+            found.append(target.ids[slice(*target.spans[0])])
+        for other in found[1:]:
+            if other != found[0]:
+                pieces = [tokenizer.convert_ids_to_tokens(list(ids)) for ids in (found[0], other)]
+                raise ModelError(
+                    f"under template {template!r} the student's tokenizer reads the answer 18 as "
+                    f"{pieces[0]} without a rationale and as {pieces[1]} behind one, so their "
+                    "likelihoods can't be compared; put a word and a space before {answer} in "
+                    "measures.score.templates"
+                )
 
 
 def context_length(model: Any, tokenizer: Any) -> int:

@@ -5,8 +5,10 @@
     python -m tests.bench.score memory MODEL [KEY=VALUE ...]
 
 ``compare`` times the plain loop, lm-eval's HFLM, vLLM's `prompt_logprobs` and ours on the same
-tokens, in alternation: KEY=VALUE are questions (5), k (12) rationales each, shots (0) worked
-examples before every question, rounds (3), and without (``vllm,loop``), whom to leave out.
+tokens, in alternation, in the layout that a run would choose for the student: KEY=VALUE are
+questions (5), k (12) rationales each, shots (0) worked examples before every question, rounds (3),
+and without (``vllm,loop``), whom to leave out. vLLM's processes are stopped while others are timed,
+and only we keep freed memory (`curate.backends.heap`), since the others' users do not.
 ``variants`` says what two templates, the masked form and NLL(r|q) cost over one template alone.
 ``memory`` gives the peak memory at 50 and at 5,000 pairs. A pair is one (question, rationale);
 the branch without a rationale is done by all and counted by none. Needs CURATE_TEST_DATA, and
@@ -22,12 +24,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
-from curate.backends import packing
+from curate.backends import heap, packing
 from curate.backends.packing import Target
 from curate.backends.scoring import Scorer, load_scorer
 from curate.backends.tokenizing import encode, load_tokenizer
@@ -66,9 +70,10 @@ def targets_of(tokenizer: Any, pool: Sequence[tuple[str, str, list[str]]], shots
 def one_target(
     tokenizer: Any, question: str, text: str, line: str, gold: str, *, own: bool = False
 ) -> Target:
-    shown = render(question, text, line, gold, tokenizer, "plain")
+    layout = "chat" if tokenizer.chat_template else "plain"
+    shown = render(question, text, line, gold, tokenizer, layout)
     spans = [shown.answer, shown.rationale] if own else [shown.answer]
-    return encode(tokenizer, shown.text, spans, shown.source, begin=True)
+    return encode(tokenizer, shown.text, spans, shown.source, begin=layout == "plain")
 
 
 def loop(model: Any) -> Score:
@@ -130,6 +135,20 @@ def ours(scorer: Scorer) -> Score:
     return score
 
 
+@contextmanager
+def alone(way: str) -> Iterator[None]:
+    """Have one way run as its users would run it: nobody beside it, memory as it keeps it."""
+    engines = [] if way == "vllm" else psutil.Process().children(recursive=True)
+    for engine in engines:
+        engine.suspend()
+    (heap.keep_freed if way == "ours" else heap.give_back)()
+    try:
+        yield
+    finally:
+        for engine in engines:
+            engine.resume()
+
+
 def ceiling(model: Any, scorer: Scorer, targets: Sequence[Target]) -> float:
     """Give the seconds that the model's own matrix products take for our rows, and nothing else."""
     made = list(packing.packs(targets, scorer._tokens))
@@ -170,11 +189,13 @@ def compare(model: str, given: dict[str, Any]) -> None:
     for score in ways.values():
         score(targets[:k])
     for _ in range(given.get("rounds", 3)):
-        seconds["ceiling"].append(ceiling(scorer.model, scorer, targets))
+        with alone("ours"):
+            seconds["ceiling"].append(ceiling(scorer.model, scorer, targets))
         for name, score in ways.items():
-            started = time.perf_counter()
-            values[name] = score(targets)
-            seconds[name].append(time.perf_counter() - started)
+            with alone(name):
+                started = time.perf_counter()
+                values[name] = score(targets)
+                seconds[name].append(time.perf_counter() - started)
             say(way=name, pairs_per_second=len(targets) / seconds[name][-1])
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     say(

@@ -1,15 +1,19 @@
 """What a student reads, and the refusal of templates that hide the rationale from it."""
 
+from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.trainers import BpeTrainer
 from transformers import PreTrainedTokenizerFast
 
-from curate.backends.pairs import prove_rationale_shown
-from curate.backends.tokenizing import count_tokens, covering, encode
+from curate.backends.pairs import prove_answer_apart, prove_rationale_shown
+from curate.backends.tokenizing import count_tokens, covering, encode, load_tokenizer
 from curate.errors import ModelError
+from curate.models import resolve
 from curate.rendering import answer_text, question_text, render
 
 LINES = (" The answer is {answer}.", "\nAnswer: {answer}\n", " So: {answer}")
@@ -123,6 +127,40 @@ def test_the_eager_tokenizer_merges_across_the_border(tokenizer: Any) -> None:
     shown = render("How many?", BODY, LINES[1], "18", tokenizer, "plain")
     pieces = tokenizer.convert_ids_to_tokens(tokenizer(shown.text)["input_ids"])
     assert any("Ċ" in piece and len(piece) > 1 for piece in pieces), "else nothing is tested"
+
+
+def test_a_line_under_which_the_answer_merges_is_refused_by_name(tokenizer: Any) -> None:
+    prove_answer_apart(tokenizer, "plain", [LINES[0]])
+    with pytest.raises(ModelError, match="put a word and a space before") as refusal:
+        prove_answer_apart(tokenizer, "plain", LINES)
+    assert repr(LINES[1]) in str(refusal.value)
+    assert "'ĊAnswer:Ġ18Ċ'" in str(refusal.value)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("ref", ["google/gemma-3-270m", "Qwen/Qwen2.5-Coder-0.5B-Instruct"])
+@given(
+    rationale=st.text(alphabet="a7 .\n=$,(", max_size=12),
+    answer=st.sampled_from(["14", "1,200", "$3.50", "(B)", "yes", "-7/3", "\\frac{1}{2}"]),
+    line=st.sampled_from(LINES),
+)
+def test_real_tokenizers_give_an_answer_the_same_tokens_behind_any_rationale(
+    ref: str, rationale: str, answer: str, line: str
+) -> None:
+    student = real_tokenizer(ref)
+    layout = "chat" if student.chat_template else "plain"
+
+    def answer_ids(text: str) -> tuple[int, ...]:
+        shown = render("How many?", text, line, answer, student, layout)
+        target = encode(student, shown.text, [shown.answer], begin=layout == "plain")
+        return target.ids[slice(*target.spans[0])]
+
+    assert answer_ids(rationale) == answer_ids("")
+
+
+@cache
+def real_tokenizer(ref: str) -> Any:
+    return load_tokenizer(resolve(ref).path)
 
 
 def test_a_space_of_its_own_is_not_part_of_the_answer() -> None:
