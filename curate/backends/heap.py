@@ -13,10 +13,18 @@ from typing import Any, Final, cast
 
 _TRIM_THRESHOLD: Final = -1
 _TOP_PAD: Final = -2
+_MMAP_THRESHOLD: Final = -3
 _MAPPED_BLOCKS: Final = -4
 """Numbers of mallopt's parameters, from glibc's malloc.h."""
 _KEEP: Final = {_MAPPED_BLOCKS: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 64 << 20}
-_DEFAULT: Final = {_MAPPED_BLOCKS: 65_536, _TRIM_THRESHOLD: 128 << 10, _TOP_PAD: 0}
+# Thresholds that were set are no longer adjusted; these are what glibc adjusts them to by itself
+# once large blocks were freed.
+_USUAL: Final = {
+    _MAPPED_BLOCKS: 65_536,
+    _MMAP_THRESHOLD: 32 << 20,
+    _TRIM_THRESHOLD: 64 << 20,
+    _TOP_PAD: 128 << 10,
+}
 
 
 def keep_freed() -> None:
@@ -24,9 +32,14 @@ def keep_freed() -> None:
     _set(_KEEP)
 
 
+def as_usual() -> None:
+    """Return to the usual way with what is freed from now on."""
+    _set(_USUAL)
+
+
 def give_back() -> None:
     """Return to the usual way, and give the system what is free now."""
-    _set(_DEFAULT)
+    as_usual()
     trim = _function("malloc_trim")
     if trim is not None:
         trim(0)

@@ -20,7 +20,7 @@ from curate.backends.branching import CachedBranches
 from curate.backends.packed import PREFIX, PackedRows
 from curate.backends.packing import Summed, Target
 from curate.backends.padding import PaddedBatches, by_length
-from curate.backends.vocabulary import ROWS, Head, Read, look_up
+from curate.backends.vocabulary import ROWS, Read, Vocabulary
 from curate.errors import ModelError
 
 logger = logging.getLogger(__name__)
@@ -81,6 +81,7 @@ class Scorer:
             heap.keep_freed()
         self._tokens = _TOKENS["cuda" if self.device == "cuda" else "cpu"]
         self._plain: Any = PaddedBatches(model)
+        self._vocabulary: Any = Vocabulary(model)
         self.route: Route | None = None if model.config.is_encoder_decoder else self._choose()
 
     def score(self, targets: Sequence[Target]) -> list[list[Summed]]:
@@ -112,7 +113,7 @@ class Scorer:
 
     def close(self) -> None:
         """Free the model."""
-        self.model = self._plain = self.route = None
+        self.model = self._plain = self._vocabulary = self.route = None
         gc.collect()
         if self.device == "cuda":
             self._torch.cuda.empty_cache()
@@ -144,15 +145,15 @@ class Scorer:
     ) -> Iterator[tuple[list[int], list[list[Summed]]]]:
         """Run batches until they have states enough for the vocabulary."""
         waiting: list[Read] = []
-        rows, head = 0, Head.of(self.model)
+        rows = 0
         for read in route.reads(targets, self._tokens):
             waiting.append(read)
             rows += len(read.hidden)
             if rows >= ROWS:
-                yield look_up(head, waiting)
+                yield self._vocabulary.look_up(waiting)
                 waiting, rows = [], 0
         if waiting:
-            yield look_up(head, waiting)
+            yield self._vocabulary.look_up(waiting)
 
     def _choose(self) -> Route | None:
         """Find the fastest way that gives the plain way's values on this very model."""

@@ -141,7 +141,7 @@ def alone(way: str) -> Iterator[None]:
     engines = [] if way == "vllm" else psutil.Process().children(recursive=True)
     for engine in engines:
         engine.suspend()
-    (heap.keep_freed if way == "ours" else heap.give_back)()
+    (heap.keep_freed if way == "ours" else heap.as_usual)()
     try:
         yield
     finally:
@@ -213,7 +213,7 @@ def variants(model: str, given: dict[str, Any]) -> None:
     resolved = resolve(model).path
     scorer, tokenizer = load_scorer(resolved, "float32"), load_tokenizer(resolved)
     pool = list(rationales(given.get("k", 12)))[: given.get("questions", 5)]
-    alone = targets_of(tokenizer, pool, "")
+    single = targets_of(tokenizer, pool, "")
     every: list[Target] = []
     for question, gold, texts in pool:
         for text in texts:
@@ -222,15 +222,16 @@ def variants(model: str, given: dict[str, Any]) -> None:
                 every.append(one_target(tokenizer, question, text, line, gold, own=not number))
                 every.append(one_target(tokenizer, question, masked, line, gold))
     every = list(dict.fromkeys(every))
-    times: dict[str, list[float]] = {"alone": [], "every": []}
-    scorer.score(alone[:12])
-    for _ in range(given.get("rounds", 3)):
-        for name, targets in (("alone", alone), ("every", every)):
+    ratios: list[float] = []
+    scorer.score(single[:12])
+    for _ in range(given.get("rounds", 5)):
+        seconds: list[float] = []
+        for targets in (single, every):
             started = time.perf_counter()
             scorer.score(targets)
-            times[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(found) for name, found in times.items()}
-    say(model=model, **medians, ratio=medians["every"] / medians["alone"], bar=2.2)
+            seconds.append(time.perf_counter() - started)
+        ratios.append(seconds[1] / seconds[0])
+    say(model=model, median=statistics.median(ratios), ratios=sorted(ratios), bar=2.2)
 
 
 def memory(model: str, given: dict[str, Any]) -> None:
