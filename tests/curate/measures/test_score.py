@@ -236,6 +236,31 @@ def gemma_reader(gemma: ResolvedModel) -> PairReader:
 
 
 @pytest.mark.models
+def test_a_long_rationales_own_nll_agrees_with_the_loop(
+    gemma_reader: PairReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Long enough that its normalisers are screened, which any CPU can be told to do.
+    reader, text = gemma_reader, " ".join(TEXTS)
+    vocabulary = reader._scorer._vocabulary
+    monkeypatch.setattr(vocabulary, "screens", True)
+    screened: list[int] = []
+    original = vocabulary._screened
+
+    def counted(states: Any) -> Any:
+        screened.append(len(states))
+        return original(states)
+
+    monkeypatch.setattr(vocabulary, "_screened", counted)
+    (value,) = reader.read([Pair(rows()["question"][0], "18", text)])
+    shown = render(rows()["question"][0], text, LINES[0], "18", reader._tokenizer, "plain")
+    target = encode(reader._tokenizer, shown.text, [shown.rationale], begin=True)
+    (expected,) = loop(reader._scorer.model, target)
+    assert sum(screened) == value["rationale"]["tokens"] > 60
+    nll = value["rationale"]["nats"] / value["rationale"]["tokens"]
+    assert nll == pytest.approx(expected, abs=TOLERANCE)
+
+
+@pytest.mark.models
 def test_gemma_agrees_with_the_loop(gemma_reader: PairReader) -> None:
     reader = gemma_reader
     pair = Pair(rows()["question"][0], "18", TEXTS[0], TEXTS[0].replace("18", "___"))
