@@ -231,11 +231,14 @@ class Vocabulary:
         """Compute single logits, each from its state and its row of the vocabulary (n)."""
         torch, layer = self._torch, self._layer
         parts = [
-            (states[at] * layer.weight[of]).sum(dim=-1).float()
+            (states[at].float() * layer.weight[of].float()).sum(dim=-1)
             for at, of in zip(rows.split(_SINGLES), ids.split(_SINGLES), strict=True)
         ]
         logits = torch.cat(parts)
-        return self._bent(logits if layer.bias is None else logits + layer.bias[ids].float())
+        if layer.bias is not None:
+            logits = logits + layer.bias[ids].float()
+        # Rounded as those of the normaliser are, or a likelihood might exceed one.
+        return self._bent(logits.to(layer.weight.dtype).float())
 
     def _bent(self, logits: Any) -> Any:
         """Scale and bound logits as the model does."""

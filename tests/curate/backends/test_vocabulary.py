@@ -68,6 +68,20 @@ def test_full_is_the_definition(config: dict[str, float]) -> None:
     assert np.abs(logs(Vocabulary(drawn), drawn.states, exact=True) - expected).max() < 1e-5
 
 
+def test_single_logits_are_rounded_as_those_of_the_normaliser_are() -> None:
+    drawn = Drawn()
+    drawn.layer = drawn.layer.to(torch.bfloat16)
+    # States along entries, so that these hold nearly all of their rows' mass.
+    states = 4 * drawn.layer.weight[(torch.arange(ROWS) * 731) % ENTRIES].detach()
+    found = logs(Vocabulary(drawn), states, exact=True)
+    with torch.inference_mode():
+        logits = drawn.layer(states).float()
+    picked = (torch.arange(ROWS), (torch.arange(ROWS) * 731) % ENTRIES)
+    expected = torch.log_softmax(logits, dim=-1)[picked].numpy()
+    assert found.max() <= 0
+    assert np.abs(found - expected).max() < 1e-5, "logits of 40 are 4e-6 apart in float32"
+
+
 @pytest.mark.usefixtures("screening")
 def test_rows_in_doubt_are_done_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = Drawn()
