@@ -25,6 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--tenth", metavar="SEED", help="run a tenth of the tests, chosen by SEED")
 
 
+# After the choice by marker: a tenth of all tests may hold not one of the slow ones.
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     seed = config.getoption("--tenth")
     if seed is None or not items:
