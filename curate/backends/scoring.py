@@ -1,11 +1,11 @@
 """Log-probabilities of spans under a student, on whatever device there is.
 
 There are three ways to run a decoder-only student: over packed trees, in which every shared token
-is computed once (`curate.backends.packed`); with copies of a cached past, where a family takes no
-tree (`curate.backends.branching`); in plain padded batches (`curate.backends.padding`), as every
-encoder-decoder is. Whether a family can be scored in a way is not looked up but tried, on the
-loaded model, against the plain way. Under the first two the outputs of many batches meet the
-vocabulary together (`curate.backends.vocabulary`).
+is computed once (`packed_rows`); with copies of a cached past, where a family takes no tree
+(`cached_branches`); in plain padded batches (`padded_batches`), as every encoder-decoder is.
+Whether a family can be scored in a way is not looked up but tried, on the loaded model, against the
+plain way. Under the first two the outputs of many batches meet the vocabulary together
+(`vocabulary`).
 """
 
 import gc
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from curate.backends import heap
-from curate.backends.branching import CachedBranches
-from curate.backends.packed import PREFIX, PackedRows
+from curate.backends.cached_branches import CachedBranches
+from curate.backends.packed_rows import PREFIX, PackedRows
 from curate.backends.packing import Summed, Target
-from curate.backends.padding import PaddedBatches, by_length
+from curate.backends.padded_batches import PaddedBatches, by_length
 from curate.backends.vocabulary import ROWS, Read, Vocabulary
 from curate.errors import ModelError
 

@@ -34,9 +34,9 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from curate.backends import branching, packing, padding, trees
-from curate.backends.branching import CachedBranches
-from curate.backends.packed import PackedRows
+from curate.backends import cached_branches, packing, padded_batches, trees
+from curate.backends.cached_branches import CachedBranches
+from curate.backends.packed_rows import PackedRows
 from curate.backends.packing import Target
 from curate.backends.scoring import Scorer
 from curate.errors import ModelError
@@ -419,15 +419,15 @@ MUTANTS = {
     ("packed", "context token lost"): Mutant(trees, "blocks", losing_a_context_token),
     ("packed", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
     ("cached", "position off by one"): Mutant(CachedBranches, "_past", forgetting_the_stem),
-    ("cached", "sibling visible"): Mutant(branching, "pad", running_on_in_the_next_branch),
-    ("cached", "context token lost"): Mutant(branching, "pad", losing_a_branch_token),
+    ("cached", "sibling visible"): Mutant(cached_branches, "pad", running_on_in_the_next_branch),
+    ("cached", "context token lost"): Mutant(cached_branches, "pad", losing_a_branch_token),
     ("cached", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
     ("padded", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
-    ("encoder", "position off by one"): Mutant(padding, "pad", dropping_the_start),
-    ("encoder", "sibling visible"): Mutant(padding, "pad", reading_on_in_the_next_source),
-    ("encoder", "context token lost"): Mutant(padding, "pad", losing_a_source_token),
+    ("encoder", "position off by one"): Mutant(padded_batches, "pad", dropping_the_start),
+    ("encoder", "sibling visible"): Mutant(padded_batches, "pad", reading_on_in_the_next_source),
+    ("encoder", "context token lost"): Mutant(padded_batches, "pad", losing_a_source_token),
     ("encoder", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
-    ("encoder", "unmasked pad"): Mutant(padding, "pad", not_masking_pads),
+    ("encoder", "unmasked pad"): Mutant(padded_batches, "pad", not_masking_pads),
 }
 
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from curate.backends.packed import PackedRows
+from curate.backends.packed_rows import PackedRows
 from curate.backends.pairs import Pair, PairReader
 from curate.backends.tokenizing import encode
 from curate.errors import ModelError

@@ -12,7 +12,7 @@ import numpy as np
 
 from curate.backends import packing
 from curate.backends.packing import Target
-from curate.backends.padding import pad
+from curate.backends.padded_batches import pad
 from curate.backends.vocabulary import Read, Wanted
 
 _STEM = 16
