@@ -12,11 +12,8 @@ import numpy as np
 
 from curate.backends import packing
 from curate.backends.packing import Target
-from curate.backends.padded_batches import pad
+from curate.backends.padded_batches import by_length, pad
 from curate.backends.vocabulary import Read, Wanted
-
-_STEM = 16
-"""Tokens from which a beginning is worth a pass of its own."""
 
 
 class Group(NamedTuple):
@@ -31,7 +28,7 @@ class Group(NamedTuple):
     members: list[int]
 
 
-def groups(targets: Sequence[Target], least: int = _STEM) -> Iterator[Group]:
+def groups(targets: Sequence[Target]) -> Iterator[Group]:
     """Group targets so that the most tokens are spared; sorted, so that like stands beside like.
 
     The stem of a group ends before whatever predicts its first wanted token, and leaves each
@@ -39,7 +36,6 @@ def groups(targets: Sequence[Target], least: int = _STEM) -> Iterator[Group]:
 
     Args:
         targets: in any order.
-        least: tokens of a stem below which nothing is shared.
     """
     stem, members = 0, list[int]()
     for number in sorted(range(len(targets)), key=lambda number: targets[number].ids):
@@ -47,7 +43,7 @@ def groups(targets: Sequence[Target], least: int = _STEM) -> Iterator[Group]:
         if members:
             joint = min(stem, own, packing.shared(targets[members[0]].ids, targets[number].ids))
             # A group of n spares n - 1 stems; the first member alone spares nothing yet.
-            if joint >= least and joint * len(members) >= stem * (len(members) - 1):
+            if joint >= packing.WORTH_A_PASS and joint * len(members) >= stem * (len(members) - 1):
                 stem = joint
                 members.append(number)
                 continue
@@ -84,7 +80,7 @@ class CachedBranches:
         """
         for stem, members in groups(targets):
             past = self._past(targets[members[0]].ids[:stem]) if stem else None
-            for batch in _batches([targets[member] for member in members], tokens):
+            for batch in by_length([targets[member] for member in members], tokens):
                 yield self._run(targets, stem, past, [members[place] for place in batch])
 
     def _past(self, stem: tuple[int, ...]) -> Any:
@@ -116,15 +112,3 @@ class CachedBranches:
         wanted = Wanted.of(members, targets, paths)
         places = torch.from_numpy(wanted.places).to(self._device)
         return Read(wanted, hidden.flatten(0, 1)[places])
-
-
-def _batches(targets: Sequence[Target], tokens: int) -> Iterator[list[int]]:
-    """Batch targets of like length, at most so many padded tokens together."""
-    batch = list[int]()
-    for number in sorted(range(len(targets)), key=lambda number: len(targets[number].ids)):
-        if batch and (len(batch) + 1) * len(targets[number].ids) > tokens:
-            yield batch
-            batch = []
-        batch.append(number)
-    if batch:
-        yield batch

@@ -7,7 +7,7 @@ values are kept.
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from curate.backends import packing, trees
 from curate.backends.packing import Pack, Target
 from curate.backends.trees import Prefix, Tree
 from curate.backends.vocabulary import Read, Wanted
-
-PREFIX: Final = 16
-"""Tokens from which a prefix is worth a pass of its own."""
 
 
 class PackedRows:
@@ -44,19 +41,18 @@ class PackedRows:
             targets: in any order.
             tokens: most of a pack; a longer target gets one of its own.
         """
-        with self._attending():
-            prefix = self._shared_prefix(targets)
-            cut = len(prefix.ids) if prefix else 0
-            rest = [
-                Target(t.ids[cut:], tuple((start - cut, end - cut) for start, end in t.spans))
-                for t in targets
-            ]
-            for pack in packing.packs(rest, tokens):
-                yield self._run(rest, pack, prefix)
+        prefix = self._shared_prefix(targets)
+        cut = len(prefix.ids) if prefix else 0
+        rest = [
+            Target(t.ids[cut:], tuple((start - cut, end - cut) for start, end in t.spans))
+            for t in targets
+        ]
+        for pack in packing.packs(rest, tokens):
+            yield self._run(rest, pack, prefix)
 
     @contextmanager
     def _attending(self) -> Generator[None]:
-        """Have the model attend over trees for a while."""
+        """Have the model attend over trees for one pass; 1 ms, and it never stays so."""
         # transformers has a public way to set it and none to read it.
         before = self._model.config._attn_implementation  # noqa: SLF001
         self._model.set_attn_implementation(trees.NAME)
@@ -77,7 +73,7 @@ class PackedRows:
         known = self._prefix
         if known is not None:
             ids = packing.common([known.ids, ids])
-        if len(ids) < PREFIX:
+        if len(ids) < packing.WORTH_A_PASS:
             return None
         if known is not None and ids == known.ids:
             return known
@@ -128,7 +124,7 @@ class PackedRows:
     def _hidden(self, tokens: packing.Ints, tree: Tree) -> Any:
         """Run all layers; give each node's last state (n x width)."""
         torch = self._torch
-        with torch.inference_mode(), trees.attending(tree):
+        with torch.inference_mode(), self._attending(), trees.attending(tree):
             return self._model.base_model(
                 input_ids=torch.from_numpy(tokens)[None].to(self._device),
                 position_ids=torch.from_numpy(tree.positions)[None].to(self._device),

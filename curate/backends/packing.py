@@ -11,13 +11,15 @@ Pure functions over numpy arrays; nothing here knows a model.
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
+WORTH_A_PASS: Final = 16
+"""Tokens from which a common beginning is worth a pass of its own."""
 
 Summed = tuple[float, int]
 """Sum of log-probabilities in nats, and number of tokens."""

@@ -9,16 +9,16 @@ plain way. Under the first two the outputs of many batches meet the vocabulary t
 """
 
 import gc
-import inspect
 import logging
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from curate.backends import heap
 from curate.backends.cached_branches import CachedBranches
-from curate.backends.packed_rows import PREFIX, PackedRows
-from curate.backends.packing import Summed, Target
+from curate.backends.packed_rows import PackedRows
+from curate.backends.packing import WORTH_A_PASS, Summed, Target
 from curate.backends.padded_batches import PaddedBatches, by_length
 from curate.backends.vocabulary import ROWS, Read, Vocabulary
 from curate.errors import ModelError
@@ -81,7 +81,6 @@ class Scorer:
             heap.keep_freed()
         self._tokens = _TOKENS["cuda" if self.device == "cuda" else "cpu"]
         self._plain: Any = PaddedBatches(model)
-        self._vocabulary: Any = Vocabulary(model)
         self.route: Route | None = None if model.config.is_encoder_decoder else self._choose()
 
     def score(self, targets: Sequence[Target]) -> list[list[Summed]]:
@@ -113,7 +112,8 @@ class Scorer:
 
     def close(self) -> None:
         """Free the model."""
-        self.model = self._plain = self._vocabulary = self.route = None
+        self.model = self._plain = self.route = None
+        self.__dict__.pop("_vocabulary", None)
         gc.collect()
         if self.device == "cuda":
             self._torch.cuda.empty_cache()
@@ -155,27 +155,28 @@ class Scorer:
         if waiting:
             yield self._vocabulary.look_up(waiting)
 
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        return Vocabulary(self.model)
+
     def _choose(self) -> Route | None:
         """Find the fastest way that gives the plain way's values on this very model."""
-        kind = type(self.model).__name__
-        takes_positions = "position_ids" in inspect.signature(self.model.forward).parameters
-        if takes_positions and self._agrees(PackedRows(self.model)):
-            return PackedRows(self.model)
-        if self._agrees(CachedBranches(self.model)):
-            logger.warning(
-                "%s takes no packed rows; what a question's rationales share is cached instead",
-                kind,
-            )
-            return CachedBranches(self.model)
-        logger.warning("%s takes neither packed rows nor a shared cache; scoring in batches", kind)
+        name = type(self.model).__name__
+        for way in (PackedRows, CachedBranches):
+            if self._agrees(way(self.model)):
+                if way is not PackedRows:
+                    logger.warning("%s takes no packed rows; scoring with a shared cache", name)
+                # A new one, since the trial's keeps what the trial's targets began with.
+                return way(self.model)
+        logger.warning("%s takes neither packed rows nor a shared cache; scoring in batches", name)
         return None
 
     def _agrees(self, route: Route) -> bool:
         """Try two small branches behind a prefix both ways."""
         top = int(self.model.config.get_text_config().vocab_size)
-        size = PREFIX + 4
+        size = WORTH_A_PASS + 4
         ids = [(7919 * place + 17) % top for place in range(size + 8)]
-        stem, spans = tuple(ids[:size]), ((PREFIX + 1, size + 4),)
+        stem, spans = tuple(ids[:size]), ((WORTH_A_PASS + 1, size + 4),)
         ends = ids[size : size + 4], ids[size + 4 :]
         targets = [Target((*stem, *end), spans) for end in ends]
         plain = self._plain.score(targets)

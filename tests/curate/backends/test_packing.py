@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.backends import packing, trees
+from curate.backends.cached_branches import groups
 from curate.backends.packing import Target
 
 
@@ -49,3 +50,40 @@ def test_packing_loses_nothing(rows: list[list[int]], nodes: int) -> None:
         for path, member in zip(pack.paths, pack.members, strict=True):
             assert pack.tokens[path].tolist() == rows[member]
             assert depth[path].tolist() == list(range(len(rows[member])))
+
+
+@given(
+    stems=st.lists(st.integers(0, 40), min_size=1, max_size=4),
+    rows=st.lists(
+        st.tuples(st.integers(0, 3), st.lists(st.integers(0, 1), min_size=2, max_size=9)),
+        min_size=1,
+        max_size=14,
+    ),
+)
+def test_groups_lose_nothing_and_share_only_what_all_begin_with(
+    stems: list[int], rows: list[tuple[int, list[int]]]
+) -> None:
+    targets: list[Target] = []
+    for which, end in rows:
+        size = stems[which % len(stems)]
+        ids = (*[7 + which % len(stems)] * size, *end)
+        targets.append(Target(ids, ((len(ids) - 1, len(ids)),)))
+    made = list(groups(targets))
+    assert sorted(member for group in made for member in group.members) == list(range(len(rows)))
+    for stem, members in made:
+        assert stem == 0 or stem >= packing.WORTH_A_PASS
+        assert len({targets[member].ids[:stem] for member in members}) == 1
+        for member in members:
+            (span,) = targets[member].spans
+            assert stem <= packing.readers(span).start
+
+
+def test_siblings_of_a_question_are_one_group_and_another_question_is_not_drawn_in() -> None:
+    question, other = tuple(range(30)), (*range(20), *range(50, 70))
+    siblings = [(*question, 90 + n, 91, 92) for n in range(6)]
+    cousins = [(*other, 90 + n, 91, 92) for n in range(6)]
+    targets = [Target(ids, ((len(ids) - 1, len(ids)),)) for ids in (*siblings, *cousins)]
+    assert [tuple(group) for group in groups(targets)] == [
+        (30, [0, 1, 2, 3, 4, 5]),
+        (40, [6, 7, 8, 9, 10, 11]),
+    ]

@@ -285,6 +285,15 @@ def test_families_whose_attention_can_be_exchanged_are_packed_and_others_share_a
     assert routes == {name: own_attention.get(name, PackedRows) for name in DECODERS}
 
 
+def test_a_family_that_shows_no_last_layer_is_scored_in_plain_batches(
+    one_llama: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_llama, "get_output_embeddings", lambda: None)
+    scorer = Scorer(one_llama)
+    assert scorer.route is None
+    assert gap(scorer, siblings(13)) < TOLERANCE
+
+
 @given(
     rows=st.lists(st.lists(st.integers(1, 3), min_size=2, max_size=9), min_size=1, max_size=12),
     nodes=st.integers(4, 40),
