@@ -18,7 +18,8 @@ from curate.measures.score import Score, ScoreOptions, choose_dtype, refuse_no_e
 from curate.measures.tokens import Tokens
 from curate.models import ResolvedModel, resolve
 from curate.rendering import render
-from tests.curate.backends.test_scoring import MUTANTS, TOLERANCE, gap, llama, loop, t5
+from tests.curate.backends.mutants import MUTANTS
+from tests.curate.backends.students import TOLERANCE, gap, llama, loop, t5
 from tests.curate.byte_tokenizer import byte_tokenizer
 from tests.curate.test_rendering import DROPPING, LINES
 
