@@ -157,6 +157,10 @@ def _config_list(configs: Sequence[ConfigFacts], folder: str) -> list[dict[str, 
     none is named. So when nothing was selected and fewer than two other configs are left, the
     empty ``default`` is listed all the same: loading is then refused, instead of handing out
     rejected or audit rows as if they were the selection.
+
+    The description is not for people alone. `datasets` keeps what it read of a local folder under
+    the folder's name and what its card says of configs; were that the same for two releases, it
+    would hand out the rows of the first for the second.
     """
     filled = [config for config in configs if config.rows]
     if not configs[0].rows and len(filled) < 2:
@@ -164,6 +168,7 @@ def _config_list(configs: Sequence[ConfigFacts], folder: str) -> list[dict[str, 
     return [
         {
             "config_name": config.name,
+            "description": f"{config.rows} rows, dataset_hash {config.dataset_hash}",
             "data_files": [
                 {"split": split, "path": f"{folder}/{config.name}/{split}-*.parquet"}
                 for split in (config.splits or {"train": 0})

@@ -142,7 +142,7 @@ class Fingerprint:
 
 
 def _netstring(series: pl.Series) -> pl.Series:
-    """Encode one column (text, Boolean, number or list of texts)."""
+    """Encode one column (text, Boolean, number or a list of these)."""
     text = pl.col("value")
     frame = pl.DataFrame({"value": series})
     if series.dtype.is_float():
@@ -150,8 +150,22 @@ def _netstring(series: pl.Series) -> pl.Series:
         frame = pl.DataFrame({"value": bits, "missing": series.is_null()})
         text = pl.when(~pl.col("missing")).then(text)
     elif isinstance(series.dtype, pl.List):
-        text = text.list.eval(_wrapped(pl.element())).list.join("")
+        frame = pl.DataFrame({"value": _joined(series)})
     return frame.select(_wrapped(text.cast(pl.String)).alias(series.name)).to_series()
+
+
+def _joined(series: pl.Series) -> pl.Series:
+    """Join the netstrings of each list's items: "" for an empty list, null for none."""
+    sizes = series.list.len()
+    filled = (sizes > 0).fill_null(value=False)
+    rows = pl.Series("row", np.repeat(np.arange(len(series)), sizes.fill_null(0).to_numpy()))
+    items = pl.DataFrame({"row": rows, "text": _netstring(series.filter(filled).explode())})
+    joined = items.group_by("row", maintain_order=True).agg(pl.col("text").str.join(""))["text"]
+    empty, none = (
+        pl.Series([text], dtype=pl.String).new_from_index(0, len(series)) for text in ("", None)
+    )
+    texts = empty.zip_with(sizes.is_not_null(), none)
+    return texts.scatter(filled.arg_true(), joined)
 
 
 def _wrapped(text: pl.Expr) -> pl.Expr:

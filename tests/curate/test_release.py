@@ -126,6 +126,18 @@ def test_the_run_folder_loads_as_the_selection(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+def test_another_release_of_a_like_name_is_not_taken_from_the_cache(tmp_path: Path) -> None:
+    kept = [selected("s1", 1, rationale=text) for text in ("once", "twice")]
+    for number, one in enumerate(kept):
+        run = tmp_path / str(number) / "001-eggs"
+        run.parent.mkdir()
+        write_release(run, [shard([one, *ROWS[3:4]])], spec())
+    for number, one in enumerate(kept):
+        run = tmp_path / str(number) / "001-eggs"
+        for folder in (run, run / "dataset"):
+            assert load(folder, tmp_path)["train"]["rationale"][:] == [one["rationale"]]
+
+
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_a_shard_with_nothing_selected_does_no_harm(tmp_path: Path, place: int) -> None:
     shards = [shard(ROWS[1:3]), shard(ROWS[5:6])]
@@ -240,6 +252,26 @@ def test_texts_do_not_run_into_each_other_in_the_hash() -> None:
         ("", None),
     ]
     assert len({digest(*pair) for pair in pairs}) == len(pairs)
+
+
+def test_lists_of_any_kind_have_a_hash_of_their_own() -> None:
+    def digest(kind: pl.DataType, *values: Any) -> str:
+        fingerprint = Fingerprint({"sample_id": pl.String(), "list": pl.List(kind)})
+        columns = {"sample_id": [f"s{n}" for n in range(len(values))], "list": values}
+        schema = {"sample_id": pl.String(), "list": pl.List(kind)}
+        fingerprint.add(pl.DataFrame(columns, schema=schema))
+        return fingerprint.hexdigest()
+
+    numbers = [[1.5, 2.0], [1.5], [2.0], [1.5, None], [None], [], None, [-0.0], [0.0]]
+    texts = [["a", "b"], ["ab"], ["1:a,b"], ["-"], [None], [], None, [""]]
+    for kind, lists in ((pl.Float32(), numbers), (pl.String(), texts)):
+        assert len({digest(kind, one) for one in lists}) == len(lists)
+        assert (
+            len({digest(kind, one, [], other) for one in lists for other in lists})
+            == len(lists) ** 2
+        )
+    assert digest(pl.Int32(), [3], None, [], [4, 5]) != digest(pl.Int32(), [3, 4], None, [], [5])
+    assert digest(pl.Int32(), [3]) != digest(pl.Float64(), [3.0])
 
 
 def test_files_and_row_groups_are_cut_by_rows_alone(
