@@ -18,7 +18,7 @@ from curate.judging import judge, versions
 from curate.lineage import digest, key
 from curate.measures.base import DerivedMeasure, Measure, MemoMeasure
 from curate.measuring import Measured, derive, memoise
-from curate.plan import WRITTEN_BY, FilterStep, MeasureStep, Step
+from curate.plan import FilterStep, MeasureStep, Step
 from curate.progress import Progress
 from curate.store import Store
 from curate.table import Part, Shard, Table, write_part
@@ -110,7 +110,7 @@ class Chain:
         work = self.work / f"without-{name}"
         work.mkdir()
         again = replace(self, work=work).run(steps, forked)
-        columns = [c for s in steps if isinstance(s, MeasureStep) for c in WRITTEN_BY[s.measure]]
+        columns = [c for s in steps if isinstance(s, MeasureStep) for c in s.writes]
         for shard, other in zip(table.shards, forked.shards, strict=True) if columns else ():
             shard.add(_filled(shard, other, columns, work))
         return [shard.live for shard in forked.shards], again

@@ -148,7 +148,7 @@ class _Ledger:
             if item.key in self._known:
                 continue
             self._known.add(item.key)
-            if item.key in self._book:
+            if self._has(item.key):
                 self.reused += 1
             else:
                 missing[item.key] = item
@@ -165,6 +165,13 @@ class _Ledger:
                 self.fresh += 1
                 stage.advance()
         self._book.flush()
+
+    def _has(self, address: str) -> bool:
+        """Tell whether the record holds an item, with all that is asked of it."""
+        detail = self._gauge.detail
+        if detail is None or address not in self._book:
+            return address in self._book
+        return detail in (self._book.get(address) or {})
 
     def values(self, items: Sequence[Item]) -> dict[str, Mapping[str, Any]]:
         """Look up recorded values by key; an item that could not be measured is left out."""

@@ -43,6 +43,15 @@ WRITTEN_BY: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Which measure writes which columns."""
 
+PER_TOKEN: Final = (
+    "rationale_token_ends",
+    "rationale_logprobs",
+    "rationale_entropies",
+    "answer_logprobs_with_rationale",
+    "answer_logprobs_without_rationale",
+)
+"""What `score` writes besides, with `per_token`."""
+
 DEFAULT_ENCODER: Final = "sentence-transformers/all-MiniLM-L6-v2"
 
 
@@ -53,11 +62,13 @@ class MeasureStep:
     Attributes:
         measure: key of `WRITTEN_BY`.
         needed_by: what reads its columns first: ``filter diversity``, ``select`` or ``arms``.
+        writes: the columns.
         gate: the filter it serves, for a measure that takes the filter's own parameters.
     """
 
     measure: str
     needed_by: str
+    writes: tuple[str, ...]
     gate: Filter | None = None
 
 
@@ -116,7 +127,7 @@ class _Steps:
         for name in names:
             if name in self.columns:
                 continue
-            measure = next((m for m, written in WRITTEN_BY.items() if name in written), None)
+            measure = next((m for m in WRITTEN_BY if name in self._written(m)), None)
             if measure is None:
                 raise InputError(self._nobody_writes(name, reader), where)
             self._check_options(measure, name, reader, where)
@@ -124,8 +135,15 @@ class _Steps:
 
     def add_measure(self, measure: str, reader: str, gate: Filter | None) -> None:
         """Append a measure and note its columns."""
-        self.steps.append(MeasureStep(measure, reader, gate))
-        self.columns.update(dict.fromkeys(WRITTEN_BY[measure], measure))
+        writes = self._written(measure)
+        self.steps.append(MeasureStep(measure, reader, writes, gate))
+        self.columns.update(dict.fromkeys(writes, measure))
+
+    def _written(self, measure: str) -> tuple[str, ...]:
+        """List the columns that a measure writes under this recipe."""
+        options = self.recipe.measures.score
+        more = PER_TOKEN if measure == "score" and options and options.per_token else ()
+        return (*WRITTEN_BY[measure], *more)
 
     def add_filter(self, gate: Filter) -> None:
         """Append a filter and note its columns."""
@@ -153,6 +171,11 @@ class _Steps:
             return (
                 f"{reader} reads column {name!r}, which no filter of this recipe writes; "
                 "add `- use: diversity` to filters"
+            )
+        if name in PER_TOKEN:
+            return (
+                f"{reader} reads column {name!r}, which is written on demand only; add "
+                "`per_token: true` under measures.score"
             )
         hint = did_you_mean(name, list(COLUMNS))
         return f"{reader} reads column {name!r}, which nobody writes; {hint}"

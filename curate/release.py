@@ -47,6 +47,8 @@ PUBLISHED: Final = (
     "reasoning", "rationale", "answer", "finish_reason", "completion_tokens", "rationale_tokens",
     "nll_with_rationale", "nll_masked", "nll_without_rationale", "nll_rationale",
     "rd_paper", "rd_masked", "rd_spread", "states_gold", "cluster", "selection_rank",
+    "rationale_token_ends", "rationale_logprobs", "rationale_entropies",
+    "answer_logprobs_with_rationale", "answer_logprobs_without_rationale",
 )  # fmt: skip
 """Columns of every published config, in order, where the run wrote them."""
 REJECTION: Final[Mapping[str, pl.DataType]] = {

@@ -72,6 +72,12 @@ MEASURE_COLUMNS: Final[Mapping[str, pl.DataType]] = {
     "states_gold": pl.Boolean(),  # the stripped rationale still states the answer's value
     "score_truncated": pl.Boolean(),  # the context was too long and was cut from the left
     "student_follows": pl.Boolean(),  # calibration: right and wrong siblings separate when masked
+    # score, with `per_token`: one entry a token of the student's, in nats, under the first template
+    "rationale_token_ends": pl.List(pl.Int32()),  # characters of the rationale up to its end
+    "rationale_logprobs": pl.List(pl.Float32()),  # given the question
+    "rationale_entropies": pl.List(pl.Float32()),  # of the distributions they were drawn from
+    "answer_logprobs_with_rationale": pl.List(pl.Float32()),
+    "answer_logprobs_without_rationale": pl.List(pl.Float32()),
 }
 """Written by measures, null where the row was no longer live."""
 

@@ -44,7 +44,9 @@ class PackedRows:
         prefix = self._shared_prefix(targets)
         cut = len(prefix.ids) if prefix else 0
         rest = [
-            Target(t.ids[cut:], tuple((start - cut, end - cut) for start, end in t.spans))
+            t._replace(
+                ids=t.ids[cut:], spans=tuple((start - cut, end - cut) for start, end in t.spans)
+            )
             for t in targets
         ]
         for pack in packing.packs(rest, tokens):

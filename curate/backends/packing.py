@@ -21,8 +21,21 @@ Ints = NDArray[np.int64]
 WORTH_A_PASS: Final = 16
 """Tokens from which a common beginning is worth a pass of its own."""
 
-Summed = tuple[float, int]
-"""Sum of log-probabilities in nats, and number of tokens."""
+
+class Summed(NamedTuple):
+    """What a span of tokens came to.
+
+    Attributes:
+        total: sum of log-probabilities in nats.
+        tokens: how many there are.
+        logs: log-probability of each in nats; empty unless the target asks for every token.
+        entropies: of the distribution each was predicted from, in nats; likewise.
+    """
+
+    total: float
+    tokens: int
+    logs: tuple[float, ...] = ()
+    entropies: tuple[float, ...] = ()
 
 
 class Target(NamedTuple):
@@ -32,11 +45,13 @@ class Target(NamedTuple):
         ids: token ids, at least one of them before the first span.
         spans: half-open ranges of positions in `ids`.
         source: token ids for the encoder; empty for decoder-only models.
+        per_token: whether each token's log-probability and entropy are wanted, too.
     """
 
     ids: tuple[int, ...]
     spans: tuple[tuple[int, int], ...]
     source: tuple[int, ...] = ()
+    per_token: bool = False
 
 
 class Pack(NamedTuple):
@@ -135,14 +150,26 @@ def readers(span: tuple[int, int]) -> range:
     return range(span[0] - 1, span[1] - 1)
 
 
-def sums(scores: list[float], spans: Sequence[tuple[tuple[int, int], ...]]) -> list[list[Summed]]:
-    """Cut a run of log-probabilities into the spans it was made of."""
+def sums(
+    logs: Sequence[float], entropies: Sequence[float], targets: Sequence[Target]
+) -> list[list[Summed]]:
+    """Cut runs of values into the spans they belong to.
+
+    Args:
+        logs: of each wanted token, target by target, span by span (n).
+        entropies: likewise; read only where a target asks for every token (n).
+        targets: what was wanted.
+    """
     results: list[list[Summed]] = []
     at = 0
-    for of_target in spans:
+    for target in targets:
         summed: list[Summed] = []
-        for start, end in of_target:
-            summed.append((float(sum(scores[at : at + end - start])), end - start))
-            at += end - start
+        for start, end in target.spans:
+            part = slice(at, at + end - start)
+            total = Summed(float(sum(logs[part])), end - start)
+            if target.per_token:
+                total = total._replace(logs=tuple(logs[part]), entropies=tuple(entropies[part]))
+            summed.append(total)
+            at = part.stop
         results.append(summed)
     return results

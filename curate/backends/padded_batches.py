@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from curate.backends import packing
-from curate.backends.packing import Summed, Target, sums
+from curate.backends.packing import Summed, Target
 
 
 class PaddedBatches:
@@ -78,7 +78,8 @@ class PaddedBatches:
             ).logits
             # The decoder's input is shifted, so place t predicts token t + 1 of (start, ids).
             shifted = [
-                Target((begin, *t.ids), tuple((a + 1, b + 1) for a, b in t.spans)) for t in targets
+                t._replace(ids=(begin, *t.ids), spans=tuple((a + 1, b + 1) for a, b in t.spans))
+                for t in targets
             ]
             return self._read(logits, list(range(logits.shape[1])), shifted)
 
@@ -91,7 +92,8 @@ class PaddedBatches:
             wanted = [token for a, b in target.spans for token in target.ids[a:b]]
             logs = self._torch.log_softmax(logits[row, rows].float(), dim=-1)
             scores = logs[range(len(wanted)), wanted].double().tolist()
-            results += sums(scores, [target.spans])
+            entropies = self._torch.special.entr(logs.exp()).sum(dim=-1) if target.per_token else ()
+            results += packing.sums(scores, [float(entropy) for entropy in entropies], [target])
         return results
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from curate.backends.packing import Summed, Target
 from curate.backends.scoring import Scorer, load_scorer
-from curate.backends.tokenizing import encode, load_tokenizer
+from curate.backends.tokenizing import encode, load_tokenizer, token_ends
 from curate.errors import ModelError
 from curate.rendering import Layout, Rendered, render, render_rationale
 
@@ -42,13 +42,15 @@ class _Fitted(NamedTuple):
         paper: one a template; spans are the answer and, in the first, the rationale.
         masked: one a template, none where masking changed nothing.
         rationale: the rationale as an encoder-decoder's output, else none.
-        truncated: whether the rationale's beginning was cut.
+        cut: characters cut from the rationale's beginning.
+        ends: where in the whole rationale each of its tokens ends; empty where nobody asks.
     """
 
     paper: list[Target]
     masked: list[Target]
     rationale: list[Target]
-    truncated: bool
+    cut: int
+    ends: list[int]
 
 
 class PairReader:
@@ -59,24 +61,38 @@ class PairReader:
         scorer: the loaded student.
         layout: how it is asked.
         templates: target lines.
+        per_token: whether values of single tokens are wanted, too.
 
     Raises:
         ModelError: see `prove_comparable`.
     """
 
     def __init__(
-        self, tokenizer: Any, scorer: Scorer, layout: Layout, templates: Sequence[str]
+        self,
+        tokenizer: Any,
+        scorer: Scorer,
+        layout: Layout,
+        templates: Sequence[str],
+        *,
+        per_token: bool = False,
     ) -> None:
         prove_comparable(tokenizer, layout, templates)
         self._tokenizer = tokenizer
         self._scorer = scorer
         self._layout: Layout = layout
         self._templates = templates
+        self._per_token = per_token
         self._limit = context_length(scorer.model, tokenizer)
 
     @classmethod
     def load(
-        cls, folder: Path, dtype: str, layout: Layout, templates: Sequence[str]
+        cls,
+        folder: Path,
+        dtype: str,
+        layout: Layout,
+        templates: Sequence[str],
+        *,
+        per_token: bool = False,
     ) -> "PairReader":
         """Load a student, its tokenizer first, so that a template is refused before the weights.
 
@@ -85,7 +101,8 @@ class PairReader:
         """
         tokenizer = load_tokenizer(folder)
         prove_comparable(tokenizer, layout, templates)
-        return cls(tokenizer, load_scorer(folder, dtype), layout, templates)
+        scorer = load_scorer(folder, dtype)
+        return cls(tokenizer, scorer, layout, templates, per_token=per_token)
 
     def read(self, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
         """Score pairs.
@@ -95,6 +112,11 @@ class PairReader:
             ``{nats, tokens}`` for each template; ``rationale``, its own ``{nats, tokens}``;
             ``truncated``. Without: ``answer``, one a template. NLL is nats / tokens. Where the
             question alone exceeds the student's context: ``too_long``.
+
+            Where values of single tokens are wanted, ``per_token``, under the first template and
+            not masked: ``answer``, the log-probability of each of the answer's tokens in nats;
+            and for the rationale's own tokens ``ends`` (characters of the rationale up to each
+            token's end), ``rationale`` (log-probabilities) and ``entropies``.
         """
         fitted = [self._fit(pair) for pair in pairs]
         targets = [
@@ -106,7 +128,7 @@ class PairReader:
         unique = list(dict.fromkeys(targets))
         scores = dict(zip(unique, self._scorer.score(unique), strict=True))
         return [
-            {"too_long": True} if one is None else _value(pair, one, scores)
+            _value(pair, one, scores) | (_single(one, scores) if self._per_token else {})
             for pair, one in zip(pairs, fitted, strict=True)
         ]
 
@@ -116,9 +138,9 @@ class PairReader:
 
     def _fit(self, pair: Pair) -> _Fitted | None:
         """Tokenise a pair, cutting the rationale's first sentences until all of it fits."""
-        rationale, masked, cut = pair.rationale, pair.masked, False
+        rationale, masked = pair.rationale, pair.masked
         while True:
-            fitted = self._targets(pair, rationale, masked, cut=cut)
+            fitted = self._targets(pair, rationale, masked)
             longest = max(
                 max(len(target.ids), len(target.source))
                 for target in (*fitted.paper, *fitted.masked, *fitted.rationale)
@@ -129,16 +151,20 @@ class PairReader:
                 return None
             # Cutting by share of characters first spares tokenising once a sentence.
             share = max(0.0, 1 - self._limit / longest) / 2
-            rationale, masked, cut = _cut(rationale, share), _cut(masked, share), True
+            rationale, masked = _cut(rationale, share), _cut(masked, share)
 
-    def _targets(self, pair: Pair, rationale: str, masked: str, *, cut: bool) -> _Fitted:
+    def _targets(self, pair: Pair, rationale: str, masked: str) -> _Fitted:
         """Tokenise every text of a pair."""
+        cut = len(pair.rationale) - len(rationale)
         paper: list[Target] = []
+        ends: list[int] = []
         for number, template in enumerate(self._templates):
             text = self._render(pair, rationale, template)
             with_own = number == 0 and bool(rationale) and self._layout != "encoder"
             spans = [text.answer, text.rationale] if with_own else [text.answer]
-            paper.append(self._encode(text, spans))
+            paper.append(self._encode(text, spans, per_token=self._per_token and number == 0))
+            if with_own:
+                ends = self._ends(text, cut)
         hidden: list[Target] = []
         if masked != rationale:
             texts = [self._render(pair, masked, template) for template in self._templates]
@@ -146,17 +172,29 @@ class PairReader:
         own: list[Target] = []
         if self._layout == "encoder" and rationale:
             text = render_rationale(pair.question, rationale, self._tokenizer)
-            own = [self._encode(text, [text.rationale])]
-        return _Fitted(paper, hidden, own, cut)
+            own = [self._encode(text, [text.rationale], per_token=self._per_token)]
+            ends = self._ends(text, cut)
+        return _Fitted(paper, hidden, own, cut, ends)
+
+    def _ends(self, text: Rendered, cut: int) -> list[int]:
+        """Say where in the whole rationale each of its tokens ends, where anybody asks."""
+        if not self._per_token:
+            return []
+        begin = self._layout == "plain"
+        ends = token_ends(self._tokenizer, text.text, text.rationale, begin=begin)
+        return [cut + end for end in ends]
 
     def _render(self, pair: Pair, rationale: str, template: str) -> Rendered:
         return render(
             pair.question, rationale, template, pair.answer, self._tokenizer, self._layout
         )
 
-    def _encode(self, text: Rendered, spans: Sequence[tuple[int, int]]) -> Target:
+    def _encode(
+        self, text: Rendered, spans: Sequence[tuple[int, int]], *, per_token: bool = False
+    ) -> Target:
         begin = self._layout == "plain"
-        return encode(self._tokenizer, text.text, spans, text.source, begin=begin)
+        target = encode(self._tokenizer, text.text, spans, text.source, begin=begin)
+        return target._replace(per_token=per_token)
 
 
 def prove_comparable(tokenizer: Any, layout: Layout, templates: Sequence[str]) -> None:
@@ -230,8 +268,13 @@ def _cut(text: str, share: float) -> str:
     return ""
 
 
-def _value(pair: Pair, fitted: _Fitted, scores: dict[Target, list[Summed]]) -> dict[str, Any]:
+Scores = dict[Target, list[Summed]]
+
+
+def _value(pair: Pair, fitted: _Fitted | None, scores: Scores) -> dict[str, Any]:
     """Turn log-probabilities into what the record keeps."""
+    if fitted is None:
+        return {"too_long": True}
     answers = [_nll(scores[target][0]) for target in fitted.paper]
     if not pair.rationale:
         return {"answer": answers}
@@ -243,9 +286,28 @@ def _value(pair: Pair, fitted: _Fitted, scores: dict[Target, list[Summed]]) -> d
         "paper": answers,
         "masked": masked or answers,
         "rationale": _nll(own),
-        "truncated": fitted.truncated,
+        "truncated": bool(fitted.cut),
+    }
+
+
+def _single(fitted: _Fitted | None, scores: Scores) -> dict[str, Any]:
+    """Give the values of single tokens, for the record."""
+    if fitted is None:
+        return {"per_token": {}}
+    answer, *own = scores[fitted.paper[0]]
+    if fitted.rationale:
+        own = scores[fitted.rationale[0]]
+    if not own:
+        return {"per_token": {"answer": answer.logs}}
+    return {
+        "per_token": {
+            "answer": answer.logs,
+            "ends": fitted.ends,
+            "rationale": own[0].logs,
+            "entropies": own[0].entropies,
+        }
     }
 
 
 def _nll(summed: Summed) -> dict[str, float | int]:
-    return {"nats": -summed[0], "tokens": summed[1]}
+    return {"nats": -summed.total, "tokens": summed.tokens}

@@ -70,12 +70,34 @@ def encode(
         source: for the encoder, where there is one.
         begin: add the tokens that open a text; false where a chat template wrote them.
     """
-    encoded = tokenizer(text, add_special_tokens=begin, return_offsets_mapping=True, verbose=False)
-    offsets: list[Span] = encoded["offset_mapping"]
-    ids = tuple(encoded["input_ids"])
+    ids, offsets = _tokens(tokenizer, text, begin=begin)
     found = tuple(covering(offsets, span) for span in spans)
     sourced = tuple(tokenizer(source, verbose=False)["input_ids"]) if source else ()
     return Target(ids, found, sourced)
+
+
+def token_ends(tokenizer: Any, text: str, span: Span, *, begin: bool) -> list[int]:
+    """Say where in a span of a text each of its tokens ends.
+
+    Args:
+        tokenizer: a fast one.
+        text: tokenised whole, as `encode` does.
+        span: half-open character range of `text`.
+        begin: add the tokens that open a text.
+
+    Returns:
+        For each token that `encode` finds for the span, the number of the span's characters up to
+        its end; never more than the span has.
+    """
+    _, offsets = _tokens(tokenizer, text, begin=begin)
+    first, last = covering(offsets, span)
+    return [min(end, span[1]) - span[0] for _, end in offsets[first:last]]
+
+
+def _tokens(tokenizer: Any, text: str, *, begin: bool) -> tuple[tuple[int, ...], list[Span]]:
+    """Tokenise a text; give ids, and the half-open character range of each."""
+    encoded = tokenizer(text, add_special_tokens=begin, return_offsets_mapping=True, verbose=False)
+    return tuple(encoded["input_ids"]), encoded["offset_mapping"]
 
 
 def covering(offsets: Sequence[Span], span: Span) -> Span:

@@ -11,7 +11,7 @@ where it is too large is done again in full. The rows of short spans, answers ab
 screened.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from curate.backends import packing
 from curate.backends.packing import Ints, Summed, Target
+
+Flags = NDArray[np.bool_]
 
 ROWS: Final = 512
 """States multiplied together; 36 reach a third of the rate of 256."""
@@ -48,19 +50,21 @@ class Wanted(NamedTuple):
 
     Attributes:
         members: numbers of the batch's targets.
-        spans: of each of them.
+        targets: themselves.
         places: rows among all states of the batch, ascending (m).
         rows: place in `places` of each wanted token (n).
         tokens: their ids, target by target, span by span (n).
         exact: which places a short span reads (m).
+        entropies: which places' entropy is wanted (m).
     """
 
     members: list[int]
-    spans: list[tuple[tuple[int, int], ...]]
+    targets: list[Target]
     places: Ints
     rows: Ints
     tokens: list[int]
-    exact: NDArray[np.bool_]
+    exact: Flags
+    entropies: Flags
 
     @classmethod
     def of(cls, members: list[int], targets: Sequence[Target], paths: Sequence[Ints]) -> "Wanted":
@@ -74,16 +78,23 @@ class Wanted(NamedTuple):
         reads: list[int] = []
         tokens: list[int] = []
         short: list[bool] = []
+        whole: list[bool] = []
         for path, member in zip(paths, members, strict=True):
             for span in targets[member].spans:
+                size = span[1] - span[0]
                 reads += path[list(packing.readers(span))].tolist()
                 tokens += targets[member].ids[span[0] : span[1]]
-                short += [span[1] - span[0] < _LONG] * (span[1] - span[0])
+                short += [size < _LONG] * size
+                whole += [targets[member].per_token] * size
         places, rows = np.unique(np.array(reads, dtype=np.int64), return_inverse=True)
-        exact = np.zeros(len(places), dtype=np.bool_)
-        exact[rows[np.array(short, dtype=np.bool_)]] = True
-        spans = [targets[member].spans for member in members]
-        return cls(members, spans, places, rows, tokens, exact)
+
+        def marked(reads: list[bool]) -> Flags:
+            flags = np.zeros(len(places), dtype=np.bool_)
+            flags[rows[np.array(reads, dtype=np.bool_)]] = True
+            return flags
+
+        asked = [targets[member] for member in members]
+        return cls(members, asked, places, rows, tokens, marked(short), marked(whole))
 
 
 class Read(NamedTuple):
@@ -141,14 +152,15 @@ class Vocabulary:
             )
             tokens = [token for read in waiting for token in read.wanted.tokens]
             exact = np.concatenate([read.wanted.exact for read in waiting])
-            scores = self.log_probabilities(hidden, rows, tokens, exact)
+            entropies = np.concatenate([read.wanted.entropies for read in waiting])
+            logs, spread = self.log_probabilities(hidden, rows, tokens, exact, entropies)
         members = [member for read in waiting for member in read.wanted.members]
-        spans = [one for read in waiting for one in read.wanted.spans]
-        return members, packing.sums(scores, spans)
+        targets = [target for read in waiting for target in read.wanted.targets]
+        return members, packing.sums(logs, spread, targets)
 
     def log_probabilities(
-        self, hidden: Any, rows: Ints, tokens: Sequence[int], exact: NDArray[np.bool_]
-    ) -> list[float]:
+        self, hidden: Any, rows: Ints, tokens: Sequence[int], exact: Flags, entropies: Flags
+    ) -> tuple[list[float], list[float]]:
         """Take the log-softmax of some tokens, in float32.
 
         Args:
@@ -156,33 +168,67 @@ class Vocabulary:
             rows: row of each wanted token (n).
             tokens: their ids (n).
             exact: rows whose normaliser may not be screened (m).
+            entropies: rows whose entropy is wanted; they are not screened either (m).
 
         Returns:
-            Log-probability of each wanted token, in nats (n).
+            Log-probability of each wanted token in nats (n), and the entropy of the distribution
+            it was predicted from, nan where that is not wanted (n).
         """
         torch = self._torch
-        normalisers = torch.empty(len(hidden), dtype=torch.float32, device=self._device)
-        full = torch.from_numpy(exact if self.screens else np.ones_like(exact)).to(self._device)
-        for which, way in ((full, self._normalisers), (~full, self._screened)):
-            numbers = torch.nonzero(which)[:, 0]
-            for chunk in numbers.split(ROWS) if len(numbers) else ():
+        normalisers, spread = torch.full((2, len(hidden)), torch.nan, device=self._device)
+        full = exact | entropies if self.screens else np.ones_like(exact)
+        for which, way in (
+            (full & ~entropies, self._normalisers),
+            (~full, self._screened),
+        ):
+            for chunk in self._chunks(which):
                 normalisers[chunk] = way(hidden[chunk])
+        for chunk in self._chunks(entropies):
+            normalisers[chunk], spread[chunk] = self._with_entropies(hidden[chunk])
         at = torch.from_numpy(rows).to(self._device)
         ids = torch.tensor(tokens, dtype=torch.int64, device=self._device)
         found = self._logits(hidden, at, ids) - normalisers[at]
-        return found.double().tolist()
+        return found.double().tolist(), spread[at].double().tolist()
 
-    def _normalisers(self, states: Any) -> Any:
-        """Take the logarithm of the sum of all exponentiated logits of each state (m)."""
-        torch, layer = self._torch, self._layer
-        total = torch.full((len(states),), -torch.inf, device=self._device)
+    def _chunks(self, which: Flags) -> Iterator[Any]:
+        """Give the numbers of marked rows, as many at a time as are multiplied together."""
+        numbers = self._torch.from_numpy(np.flatnonzero(which)).to(self._device)
+        yield from numbers.split(ROWS) if len(numbers) else ()
+
+    def _tiles(self, states: Any) -> Iterator[Any]:
+        """Give the logits of some states, a tile of the vocabulary at a time (m x tile)."""
+        layer = self._layer
         for start in range(0, len(layer.weight), self._tile):
             part = slice(start, start + self._tile)
             bias = None if layer.bias is None else layer.bias[part]
-            logits = torch.nn.functional.linear(states, layer.weight[part], bias)
-            logits = self._bent(logits.float())
+            logits = self._torch.nn.functional.linear(states, layer.weight[part], bias)
+            yield self._bent(logits.float())
+
+    def _normalisers(self, states: Any) -> Any:
+        """Take the logarithm of the sum of all exponentiated logits of each state (m)."""
+        torch = self._torch
+        total = torch.full((len(states),), -torch.inf, device=self._device)
+        for logits in self._tiles(states):
             total = torch.logaddexp(total, torch.logsumexp(logits, dim=-1))
         return total
+
+    def _with_entropies(self, states: Any) -> tuple[Any, Any]:
+        """Do the same, and take the entropy of the distribution (m each).
+
+        That of a whole is its parts' own, weighed by their mass, and that of the masses.
+        """
+        torch = self._torch
+        entr = torch.special.entr
+        total = torch.full((len(states),), -torch.inf, device=self._device)
+        entropy = torch.zeros_like(total)
+        for logits in self._tiles(states):
+            of_tile = torch.logsumexp(logits, dim=-1)
+            within = entr(logits.sub_(of_tile[:, None]).exp_()).sum(dim=-1)
+            joint = torch.logaddexp(total, of_tile)
+            before, here = (total - joint).exp(), (of_tile - joint).exp()
+            entropy = before * entropy + here * within + entr(before) + entr(here)
+            total = joint
+        return total, entropy
 
     def _screened(self, states: Any) -> Any:
         """Do the same with most logits in bfloat16 (m)."""

@@ -79,7 +79,14 @@ class DerivedMeasure(Measure):
 
 
 class MemoMeasure(Measure):
-    """A measure whose values are kept for ever in the record."""
+    """A measure whose values are kept for ever in the record.
+
+    Attributes:
+        detail: key that a recorded value must hold to be used again, where the recipe asks for more
+            than was once recorded; None takes every value.
+    """
+
+    detail: str | None = None
 
     def pool(self) -> PoolRequest | None:
         """Ask for rows to look at once a run (calibration, a threshold); None for no look."""

@@ -46,6 +46,13 @@ _WRITES = (
     "score_truncated",
     "student_follows",
 )
+_PER_TOKEN = (
+    "rationale_token_ends",
+    "rationale_logprobs",
+    "rationale_entropies",
+    "answer_logprobs_with_rationale",
+    "answer_logprobs_without_rationale",
+)
 _WINDOW = 48
 
 
@@ -63,6 +70,9 @@ class ScoreOptions(BaseModel):
         layout: ``chat`` or ``plain``; default chat where the tokenizer has a chat template.
         mask: what the rationale's own final value is replaced by in `rd_masked`.
         dtype: in which the student computes; ``auto`` is bfloat16 on an NVIDIA GPU, else float32.
+        per_token: also write the log-probability of every token of rationale and answer, and the
+            entropies of the rationale's, in columns of lists; what was scored without is scored
+            again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,6 +86,7 @@ class ScoreOptions(BaseModel):
     layout: Literal["chat", "plain"] | None = None
     mask: str = Field(default="___", min_length=1)
     dtype: DType = "auto"
+    per_token: bool = False
 
     @field_validator("templates")
     @classmethod
@@ -104,6 +115,9 @@ class Score(MemoMeasure):
 
     def __init__(self, options: ScoreOptions, student: ResolvedModel) -> None:
         self.options = options
+        if options.per_token:
+            self.detail = "per_token"
+            self.writes = {name: MEASURE_COLUMNS[name] for name in (*_WRITES, *_PER_TOKEN)}
         self._student = student
         self._layout: Layout = choose_layout(options, student.path)
         self._dtype = choose_dtype(options.dtype)
@@ -159,7 +173,11 @@ class Score(MemoMeasure):
         if not waiting:
             return
         reader = self._reader = self._reader or PairReader.load(
-            self._student.path, self._dtype, self._layout, self.options.templates
+            self._student.path,
+            self._dtype,
+            self._layout,
+            self.options.templates,
+            per_token=self.options.per_token,
         )
         for start in range(0, len(waiting), _WINDOW):
             window = waiting[start : start + _WINDOW]
@@ -235,6 +253,7 @@ class Score(MemoMeasure):
             "rd_spread": (max(masked) - min(masked)) / 2,
             "states_gold": states_value(pair.rationale, row.gold, row.kind, row.options),
             "score_truncated": both["truncated"],
+            **(_lists(row, both["per_token"], alone["per_token"]) if self.detail else {}),
         }
 
 
@@ -275,6 +294,19 @@ def refuse_no_effect(rd: Sequence[float | None], student: str) -> None:
             f"Rationale Difficulty is 1 for all {len(known)} rationales under {student}: the "
             "student never saw them; set `layout: plain` under measures.score"
         )
+
+
+def _lists(row: Row, both: Mapping[str, Any], alone: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the columns of single tokens; ends count in the row's rationale as it stands there."""
+    text = row.rationale or ""
+    before = len(text) - len(text.lstrip())
+    return {
+        "rationale_token_ends": [before + end for end in both["ends"]],
+        "rationale_logprobs": both["rationale"],
+        "rationale_entropies": both["entropies"],
+        "answer_logprobs_with_rationale": both["answer"],
+        "answer_logprobs_without_rationale": alone["answer"],
+    }
 
 
 def _means(parts: Sequence[Mapping[str, float]]) -> list[float]:

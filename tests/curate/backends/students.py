@@ -147,6 +147,11 @@ DECODERS = {
 
 def loop(model: Any, target: Target) -> list[float]:
     """The definition, one token sequence at a time: mean NLL of each span."""
+    return [-float(np.mean(logs)) for logs, _ in loop_by_token(model, target)]
+
+
+def loop_by_token(model: Any, target: Target) -> list[tuple[list[float], list[float]]]:
+    """Give log-probabilities and entropies of each span's tokens."""
     with torch.no_grad():
         if target.source:
             begin = model.config.decoder_start_token_id
@@ -158,20 +163,35 @@ def loop(model: Any, target: Target) -> list[float]:
             logits = model(input_ids=torch.tensor([target.ids])).logits
             shift = 1
         logs = torch.log_softmax(logits[0].double(), dim=-1)
+        entropies = -(logs.exp() * logs).sum(dim=-1)
         return [
-            -float(np.mean([logs[t - shift, target.ids[t]] for t in range(*span)]))
+            (
+                [float(logs[t - shift, target.ids[t]]) for t in range(*span)],
+                [float(entropies[t - shift]) for t in range(*span)],
+            )
             for span in target.spans
         ]
 
 
 def measured(scorer: Scorer, targets: Sequence[Target]) -> list[list[float]]:
-    return [[-nats / tokens for nats, tokens in sums] for sums in scorer.score(targets)]
+    return [[-of.total / of.tokens for of in sums] for sums in scorer.score(targets)]
 
 
 def gap(scorer: Scorer, targets: Sequence[Target]) -> float:
     """Largest difference from the loop, in nats a token."""
     pairs = zip(measured(scorer, targets), [loop(scorer.model, t) for t in targets], strict=True)
     return max(abs(a - b) for mine, theirs in pairs for a, b in zip(mine, theirs, strict=True))
+
+
+def gap_by_token(scorer: Scorer, targets: Sequence[Target]) -> float:
+    """Largest difference from the loop in any token's log-probability or entropy, in nats."""
+    return max(
+        abs(a - b)
+        for target, sums in zip(targets, scorer.score(targets), strict=True)
+        for mine, (logs, entropies) in zip(sums, loop_by_token(scorer.model, target), strict=True)
+        for ours, theirs in ((mine.logs, logs), (mine.entropies, entropies))
+        for a, b in zip(ours, theirs, strict=True)
+    )
 
 
 def siblings(seed: int, *, source: bool = False, stem: int = 0) -> list[Target]:

@@ -19,6 +19,7 @@ from tests.curate.backends.students import (
     DECODERS,
     TOLERANCE,
     gap,
+    gap_by_token,
     gemma2,
     llama,
     loop,
@@ -55,6 +56,28 @@ def test_decoder_agrees_with_the_loop(
 ) -> None:
     monkeypatch.setitem(trees.BLOCK, "cpu", block)
     assert gap(decoder, siblings(seed, stem=stem)) < TOLERANCE
+
+
+def asking(targets: list[Target]) -> list[Target]:
+    """Have every other target ask for its single tokens."""
+    return [target._replace(per_token=number % 2 == 0) for number, target in enumerate(targets)]
+
+
+def test_every_token_agrees_with_the_loop(decoder: Scorer) -> None:
+    targets = asking(siblings(16, stem=20))
+    assert gap_by_token(decoder, targets[::2]) < TOLERANCE
+    for target, sums in zip(targets, decoder.score(targets), strict=True):
+        assert all(bool(one.logs) == target.per_token for one in sums)
+        assert all(bool(one.entropies) == target.per_token for one in sums)
+        if target.per_token:
+            assert [sum(one.logs) for one in sums] == pytest.approx([one.total for one in sums])
+
+
+def test_every_token_of_plain_batches_agrees_with_the_loop(one_llama: Any) -> None:
+    scorer = Scorer(one_llama)
+    scorer.route = None
+    assert gap_by_token(scorer, asking(siblings(16))[::2]) < TOLERANCE
+    assert gap_by_token(Scorer(t5()), asking(siblings(16, source=True))[::2]) < TOLERANCE
 
 
 def test_a_prefix_is_run_once_and_shrinks_to_what_stays(

@@ -32,8 +32,9 @@ def logs(head: Vocabulary, states: Any, exact: bool) -> Any:
     ids = (np.arange(len(states)) * 731) % ENTRIES
     which = np.full(len(states), exact)
     rows = np.arange(len(states))
+    none = np.zeros(len(states), dtype=np.bool_)
     with torch.inference_mode():
-        return np.array(head.log_probabilities(states, rows, ids.tolist(), which))
+        return np.array(head.log_probabilities(states, rows, ids.tolist(), which, none)[0])
 
 
 @pytest.fixture
@@ -54,6 +55,23 @@ def test_screened_agrees_with_full(config: dict[str, float]) -> None:
     assert np.abs(gaps).max() > 0, "else nothing was screened"
     assert np.sqrt(np.square(gaps).mean()) < vocabulary._DOUBT
     assert abs(gaps.mean()) < 1e-4, "as a span of as many tokens would see it"
+
+
+@pytest.mark.usefixtures("screening")
+def test_rows_whose_entropy_is_wanted_are_not_screened() -> None:
+    drawn = Drawn()
+    head = Vocabulary(drawn)
+    rows, ids = np.arange(ROWS), ((np.arange(ROWS) * 731) % ENTRIES).tolist()
+    wanted = rows % 3 == 0
+    with torch.inference_mode():
+        whole = torch.log_softmax(drawn.layer(drawn.states).double(), dim=-1)
+        found, entropies = head.log_probabilities(
+            drawn.states, rows, ids, np.zeros_like(wanted), wanted
+        )
+    assert np.array(found)[wanted] == pytest.approx(whole[rows, ids].numpy()[wanted], abs=1e-5)
+    expected = torch.special.entr(whole.exp()).sum(dim=-1).numpy()
+    assert np.array(entropies)[wanted] == pytest.approx(expected[wanted], abs=1e-5)
+    assert np.isnan(np.array(entropies)[~wanted]).all()
 
 
 @pytest.mark.usefixtures("screening")

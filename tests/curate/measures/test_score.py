@@ -1,5 +1,6 @@
 """The score, tokens and embed measures, from rows to columns, on drawn and on real students."""
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from curate.measures.tokens import Tokens
 from curate.models import ResolvedModel, resolve
 from curate.rendering import render
 from tests.curate.backends.mutants import MUTANTS
-from tests.curate.backends.students import TOLERANCE, gap, llama, loop, t5
+from tests.curate.backends.students import TOLERANCE, gap, llama, loop, loop_by_token, t5
 from tests.curate.byte_tokenizer import byte_tokenizer
 from tests.curate.test_rendering import DROPPING, LINES
 
@@ -117,6 +118,63 @@ def test_columns_are_what_the_formula_says(student: Path, layout: Any) -> None:
         assert row["states_gold"] is ("18" in text)
         assert row["score_truncated"] is False
         assert row["student_follows"] is True
+
+
+@pytest.mark.parametrize("layout", ["plain", "chat"])
+def test_every_token_is_written_on_demand(student: Path, layout: Any) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(student)
+    tokenizer = AutoTokenizer.from_pretrained(student)
+    asked = score(student, layout=layout, per_token=True)
+    texts = [f"  {TEXTS[0]}", *TEXTS[1:]]
+    made = columns(asked, rows(texts))
+    for row, text in zip(made.iter_rows(named=True), texts, strict=True):
+        shown = [
+            render(rows()["question"][0], r, LINES[0], "18", tokenizer, layout)
+            for r in (text.strip(), "")
+        ]
+        begin = layout == "plain"
+        both = encode(tokenizer, shown[0].text, [shown[0].answer, shown[0].rationale], begin=begin)
+        alone = encode(tokenizer, shown[1].text, [shown[1].answer], begin=begin)
+        (answer, _), (own, entropies) = loop_by_token(model, both)
+        near = {"abs": TOLERANCE}
+        assert row["rationale_logprobs"] == pytest.approx(own, **near)
+        assert row["rationale_entropies"] == pytest.approx(entropies, **near)
+        assert row["answer_logprobs_with_rationale"] == pytest.approx(answer, **near)
+        without = loop_by_token(model, alone)[0][0]
+        assert row["answer_logprobs_without_rationale"] == pytest.approx(without, **near)
+        ends = row["rationale_token_ends"]
+        pieces = [text[a:b] for a, b in itertools.pairwise([len(text) - len(text.lstrip()), *ends])]
+        spelt = [tokenizer.decode([token]) for token in both.ids[slice(*both.spans[1])]]
+        assert pieces == spelt
+        assert row["nll_rationale"] == pytest.approx(-np.mean(row["rationale_logprobs"]), **near)
+    plain = columns(score(student, layout=layout), rows(texts))
+    for name in plain.columns:
+        assert made[name].to_list() == pytest.approx(plain[name].to_list(), abs=1e-5)
+
+
+def test_tokens_of_a_cut_rationale_stand_where_they_stood(student: Path) -> None:
+    long = "One two three. " * 20 + TEXTS[0]
+    made = columns(score(student, layout="plain", per_token=True), rows([long, *TEXTS[1:]]))
+    ends = made["rationale_token_ends"][0].to_list()
+    assert ends[-1] == len(long)
+    assert len(ends) == len(made["rationale_logprobs"][0]) < len(long)
+    assert long[: ends[0] - 1].endswith("three. ")
+
+
+def test_what_was_scored_without_tokens_does_not_do_with_them(student: Path) -> None:
+    plain, asked = score(student), score(student, per_token=True)
+    keys = [item.key for item in plain.items(rows())]
+    assert [item.key for item in asked.items(rows())] == keys, "one record for both"
+    assert asked.detail is not None
+    values = dict(plain.compute(plain.items(rows())))
+    assert all(asked.detail not in value for value in values.values())
+    values = dict(asked.compute(asked.items(rows())))
+    assert all(asked.detail in value for value in values.values())
+    plain.assemble(rows(), values, {})
+    plain.close()
+    asked.close()
 
 
 def test_what_cannot_be_scored_is_null(student: Path) -> None:

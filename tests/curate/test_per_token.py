@@ -1,0 +1,97 @@
+"""Values of single tokens: asked for, measured once, released, and left out where nobody asks."""
+
+import json
+from pathlib import Path
+
+import datasets
+import polars as pl
+import pytest
+
+from curate.engine import RunOptions, RunResult, run
+from curate.errors import InputError
+from curate.plan import PER_TOKEN, WRITTEN_BY
+from curate.progress import Progress
+from curate.recipe import read_recipe
+from tests.curate.test_thresholds import write_student
+
+RECIPE = """
+name: tokens
+questions: {path: questions.jsonl, gold: {type: number}}
+sources:
+  - {use: import, name: pool, path: pool.jsonl, columns: {question: question, completion: text}}
+measures: {score: {student: student, calibrate: 0}}
+filters: [{use: completeness}, {use: rationale_difficulty, variant: paper, max: 1.0e9}]
+"""
+ASKED = "measures.score.per_token=true"
+SUMS = [(20, 3), (31, 7), (45, 9)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CURATE_STORE", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+    asked = [f"What is {a} plus {b}?" for a, b in SUMS]
+    texts = [f"We add: {a} + {b} = {a + b}. The answer is {a + b}" for a, b in SUMS]
+    answers = [str(a + b) for a, b in SUMS]
+    for name, key, values in (("questions", "answer", answers), ("pool", "text", texts)):
+        rows = [{"question": q, key: value} for q, value in zip(asked, values, strict=True)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    write_student(tmp_path / "student", [*asked, *texts])
+    return tmp_path
+
+
+def do(folder: Path, *overrides: str) -> RunResult:
+    file = read_recipe(str(folder / "recipe.yaml"), overrides)
+    return run(file, RunOptions(runs=folder / "runs"), Progress(quiet=True))
+
+
+def test_tokens_are_measured_when_asked_for_and_kept(folder: Path) -> None:
+    items = 2 * len(SUMS)
+    plain = do(folder)
+    assert (plain.tally.measured, plain.tally.reused) == (items, 0)
+    assert not set(PER_TOKEN) & set(plain.audit.columns)
+    asked = do(folder, ASKED)
+    assert (asked.tally.measured, asked.tally.reused) == (items, 0)
+    again = do(folder, ASKED)
+    assert (again.tally.measured, again.tally.reused) == (0, items)
+    assert again.summary.dataset_hash == asked.summary.dataset_hash
+    without = do(folder)
+    assert (without.tally.measured, without.tally.reused) == (0, items)
+    assert not set(PER_TOKEN) & set(without.audit.columns)
+    for row in asked.audit.iter_rows(named=True):
+        ends, logs = row["rationale_token_ends"], row["rationale_logprobs"]
+        assert len(ends) == len(logs) == len(row["rationale_entropies"]) > 0
+        assert ends[-1] == len(row["rationale"])
+        assert -sum(logs) / len(logs) == pytest.approx(row["nll_rationale"], abs=1e-5)
+        assert min(row["rationale_entropies"]) >= 0
+
+
+def test_a_release_with_tokens_loads(folder: Path) -> None:
+    result = do(folder, ASKED)
+    rows = datasets.load_dataset(str(result.folder / "dataset"), split="train")
+    assert set(PER_TOKEN) <= set(rows.column_names)
+    assert len(rows[0]["rationale_logprobs"]) == len(rows[0]["rationale_token_ends"])
+
+
+def test_whoever_reads_tokens_nobody_writes_is_told_how_to_have_them(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"add `per_token: true` under measures\.score"):
+        do(folder, "select.order_by=[rationale_entropies]")
+
+
+def test_the_plan_knows_what_each_measure_writes(folder: Path) -> None:
+    from curate.measures.embed import Embed
+    from curate.measures.overrides import Overrides
+    from curate.measures.parse import Parse
+    from curate.measures.score import Score, ScoreOptions
+    from curate.measures.tokens import Tokens
+    from curate.measures.verify import Verify
+    from curate.models import resolve
+
+    kinds = (Embed, Overrides, Parse, Score, Tokens, Verify)
+    assert {kind.name: tuple(kind.writes) for kind in kinds} == WRITTEN_BY
+    student = str(folder / "student")
+    asked = Score(ScoreOptions(student=student, per_token=True), resolve(student))
+    assert tuple(asked.writes) == (*WRITTEN_BY["score"], *PER_TOKEN)
+    schema = asked.writes
+    assert {schema[name] for name in PER_TOKEN} == {pl.List(pl.Int32), pl.List(pl.Float32)}
