@@ -92,7 +92,8 @@ class CachedBranches:
     def _run(self, targets: list[Target], stem: int, past: Any, members: list[int]) -> Read:
         """Run what follows a stem, for as many members as fit together."""
         torch = self._torch
-        ids, mask = pad([targets[member].ids[stem:] for member in members])
+        rows = [targets[member].inputs[stem:] for member in members]
+        ids, mask = pad(rows)
         mask = np.concatenate([np.ones((len(members), stem), dtype=mask.dtype), mask], axis=1)
         if past is not None:
             past = copy.deepcopy(past)
@@ -105,10 +106,7 @@ class CachedBranches:
                 use_cache=past is not None,
             ).last_hidden_state
         width = ids.shape[1]
-        paths = [
-            np.arange(len(targets[member].ids)) - stem + row * width
-            for row, member in enumerate(members)
-        ]
+        paths = [np.arange(-stem, len(ids)) + number * width for number, ids in enumerate(rows)]
         wanted = Wanted.of(members, targets, paths)
         places = torch.from_numpy(wanted.places).to(self._device)
         return Read(wanted, hidden.flatten(0, 1)[places])

@@ -53,6 +53,12 @@ class Target(NamedTuple):
     source: tuple[int, ...] = ()
     per_token: bool = False
 
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """Give the tokens that a decoder must run: none behind the last that predicts a wanted."""
+        end = max((end for start, end in self.spans if start < end), default=len(self.ids) + 1)
+        return self.ids[: max(1, end - 1)]
+
 
 class Pack(NamedTuple):
     """Sequences as a forest, parents before children.
@@ -60,7 +66,7 @@ class Pack(NamedTuple):
     Attributes:
         tokens: id of each node (n).
         parents: node before it, -1 for a first token (n).
-        paths: for each target, the nodes of its tokens in order.
+        paths: for each target, the nodes of its inputs in order.
         members: number of each target in the list that was packed.
     """
 
@@ -77,8 +83,9 @@ def packs(targets: Sequence[Target], nodes: int) -> Iterator[Pack]:
         targets: in any order.
         nodes: most nodes of a pack; a longer sequence gets one of its own.
     """
-    order = sorted(range(len(targets)), key=lambda number: targets[number].ids)
-    rows = [targets[number].ids for number in order]
+    inputs = [target.inputs for target in targets]
+    order = sorted(range(len(targets)), key=lambda number: inputs[number])
+    rows = [inputs[number] for number in order]
     known = [0, *(shared(*pair) for pair in pairwise(rows))]
     for start, stop in _slices([len(row) for row in rows], known, nodes):
         yield _pack(rows[start:stop], [0, *known[start + 1 : stop]], order[start:stop])

@@ -37,7 +37,7 @@ class PaddedBatches:
     def _padded(self, targets: list[Target]) -> list[list[Summed]]:
         """Score a right-padded batch of a decoder-only student."""
         torch = self._torch
-        ids, mask = pad([target.ids for target in targets])
+        ids, mask = pad([target.inputs for target in targets])
         places = sorted(
             {at for target in targets for span in target.spans for at in packing.readers(span)}
         )
@@ -64,7 +64,7 @@ class PaddedBatches:
         begin = self._model.config.decoder_start_token_id
         ids, mask = (
             torch.from_numpy(part).to(self._device)
-            for part in pad([(begin, *target.ids[:-1]) for target in targets])
+            for part in pad([(begin, *target.inputs) for target in targets])
         )
         with torch.inference_mode():
             encoded = self._model.get_encoder()(input_ids=source, attention_mask=source_mask)
@@ -109,7 +109,7 @@ def pad(rows: Sequence[Sequence[int]]) -> tuple[packing.Ints, packing.Ints]:
 
 def by_length(targets: Sequence[Target], tokens: int) -> list[list[int]]:
     """Batch targets of like length, at most so many padded tokens together."""
-    size = [len(target.ids) + len(target.source) for target in targets]
+    size = [len(target.inputs) + len(target.source) for target in targets]
     batches: list[list[int]] = []
     for number in sorted(range(len(targets)), key=lambda n: (size[n], targets[n].source)):
         if batches and (len(batches[-1]) + 1) * size[number] <= tokens:

@@ -8,7 +8,9 @@
 tokens, in alternation, in the layout that a run would choose for the student: KEY=VALUE are
 questions (5), k (12) rationales each, shots (0) worked examples before every question, rounds (3),
 and without (``vllm,loop``), whom to leave out. vLLM's processes are stopped while others are timed,
-and only we keep freed memory (`curate.backends.heap`), since the others' users do not.
+and only we keep freed memory (`curate.backends.heap`), since the others' users do not. What is kept
+is handed back between the ways, so each scores one question before it is timed, as it would have
+scored many in a run.
 ``variants`` says what two templates, the masked form and NLL(r|q) cost over one template alone.
 ``memory`` gives the peak memory at 50 and at 5,000 pairs. A pair is one (question, rationale);
 the branch without a rationale is done by all and counted by none. Needs CURATE_TEST_DATA, and
@@ -190,9 +192,11 @@ def compare(model: str, given: dict[str, Any]) -> None:
         score(targets[:k])
     for _ in range(given.get("rounds", 3)):
         with alone("ours"):
+            ceiling(scorer.model, scorer, targets[:k])
             seconds["ceiling"].append(ceiling(scorer.model, scorer, targets))
         for name, score in ways.items():
             with alone(name):
+                score(targets[:k])
                 started = time.perf_counter()
                 values[name] = score(targets)
                 seconds[name].append(time.perf_counter() - started)

@@ -47,8 +47,8 @@ def losing_a_context_token(original: Callable[..., Any]) -> Callable[..., Any]:
     return blocks
 
 
-def reading_the_next_token(original: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda span: range(original(span).start + 1, original(span).stop + 1)
+def reading_the_token_before(original: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda span: range(original(span).start - 1, original(span).stop - 1)
 
 
 def forgetting_the_stem(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -127,15 +127,15 @@ MUTANTS = {
     ("packed", "position off by one"): Mutant(trees, "depths", shifted_from_branch),
     ("packed", "sibling visible"): Mutant(trees, "blocks", seeing_siblings),
     ("packed", "context token lost"): Mutant(trees, "blocks", losing_a_context_token),
-    ("packed", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
+    ("packed", "answer token off by one"): Mutant(packing, "readers", reading_the_token_before),
     ("cached", "position off by one"): Mutant(CachedBranches, "_past", forgetting_the_stem),
     ("cached", "sibling visible"): Mutant(cached_branches, "pad", running_on_in_the_next_branch),
     ("cached", "context token lost"): Mutant(cached_branches, "pad", losing_a_branch_token),
-    ("cached", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
-    ("padded", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
+    ("cached", "answer token off by one"): Mutant(packing, "readers", reading_the_token_before),
+    ("padded", "answer token off by one"): Mutant(packing, "readers", reading_the_token_before),
     ("encoder", "position off by one"): Mutant(padded_batches, "pad", dropping_the_start),
     ("encoder", "sibling visible"): Mutant(padded_batches, "pad", reading_on_in_the_next_source),
     ("encoder", "context token lost"): Mutant(padded_batches, "pad", losing_a_source_token),
-    ("encoder", "answer token off by one"): Mutant(packing, "readers", reading_the_next_token),
+    ("encoder", "answer token off by one"): Mutant(packing, "readers", reading_the_token_before),
     ("encoder", "unmasked pad"): Mutant(padded_batches, "pad", not_masking_pads),
 }

@@ -10,12 +10,20 @@ from curate.backends.packing import Target
 
 
 def test_shared_tokens_stand_once() -> None:
-    targets = [Target((1, 2, 3, 4), ((1, 4),)), Target((1, 2, 5), ((1, 3),))]
+    targets = [Target((1, 2, 3, 4, 9), ((1, 5),)), Target((1, 2, 5, 4, 8), ((1, 4),))]
     (pack,) = packing.packs(targets, 99)
     assert pack.tokens.tolist() == [1, 2, 3, 4, 5]
     assert packing.depths(pack.parents).tolist() == [0, 1, 2, 3, 2]
     (block,) = trees.blocks(pack.parents, 99)
     assert block.seen[4].tolist() == [True, True, False, False, True]
+
+
+def test_nothing_is_run_behind_what_predicts_the_last_wanted_token() -> None:
+    ids = (1, 2, 3, 4, 5, 6)
+    assert Target(ids, ((1, 3), (3, 5))).inputs == (1, 2, 3, 4)
+    assert Target(ids, ((4, 6), (2, 3), (0, 0))).inputs == (1, 2, 3, 4, 5)
+    assert Target(ids, ((0, 0),)).inputs == ids == Target(ids, ()).inputs
+    assert Target((7,), ((0, 1),)).inputs == (7,)
 
 
 @given(
@@ -48,8 +56,9 @@ def test_packing_loses_nothing(rows: list[list[int]], nodes: int) -> None:
         assert len(pack.tokens) <= nodes or len(pack.members) == 1
         depth = packing.depths(pack.parents)
         for path, member in zip(pack.paths, pack.members, strict=True):
-            assert pack.tokens[path].tolist() == rows[member]
-            assert depth[path].tolist() == list(range(len(rows[member])))
+            inputs = list(targets[member].inputs)
+            assert pack.tokens[path].tolist() == inputs
+            assert depth[path].tolist() == list(range(len(inputs)))
 
 
 @given(
