@@ -1,6 +1,10 @@
 """Calibrate students on GSM8K's model-written solutions; writes calibration.md beside this file.
 
-``CURATE_TEST_DATA=... python tests/bench/calibration.py [MODEL ...]``
+    python tests/bench/calibration.py [MODEL ...]
+    python tests/bench/calibration.py cost MODEL [PAIRS]
+
+``cost`` says how much longer a run over PAIRS (1000) right rationales takes because it calibrates.
+Needs CURATE_TEST_DATA.
 """
 
 import json
@@ -13,9 +17,11 @@ from typing import Any
 import polars as pl
 
 from curate.lineage import rank, short_id
+from curate.measures.base import Item
 from curate.measures.parse import ParseOptions, parse
 from curate.measures.score import Score, ScoreOptions
 from curate.models import resolve
+from filters.answers import equal
 
 STUDENTS = ("google/gemma-3-270m", "Qwen/Qwen2.5-Coder-0.5B-Instruct")
 WRITERS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
@@ -57,11 +63,45 @@ def calibrate(student: str, frame: pl.DataFrame) -> dict[str, Any]:
     return {**score.conclude(frame, values), "seconds": seconds, "items": len(items)}
 
 
+def cost(student: str, pairs: int) -> dict[str, Any]:
+    """Time what a run scores, calibration's items first, as a run has them."""
+    frame = pool(Path(os.environ["CURATE_TEST_DATA"]), pairs)
+    right = [equal(a, g, "number", ()) is True for a, g in frame.select("answer", "gold").rows()]
+    live = frame.filter(pl.Series(right)).head(pairs)
+    asked = frame.filter(pl.col("question_id").is_in(live["question_id"].unique().to_list()))
+    score = Score(ScoreOptions(student=student), resolve(student))
+    wanted = {item.key: item for item in score.items(live)}
+    probes = {item.key: item for item in score.pool_items(asked)}
+    dict(score.compute(list(wanted.values())[:24]))  # loads the student
+
+    def timed(items: dict[str, Item]) -> float:
+        start = time.perf_counter()
+        dict(score.compute(items.values()))
+        return time.perf_counter() - start
+
+    first = timed(probes)
+    then = timed({key: item for key, item in wanted.items() if key not in probes})
+    without = timed(wanted)
+    score.close()
+    return {
+        "student": student,
+        "pairs": live.height,
+        "questions": live["question_id"].n_unique(),
+        "items of calibration not scored anyway": len(probes.keys() - wanted.keys()),
+        "seconds with": first + then,
+        "seconds without": without,
+        "cost": (first + then) / without - 1,
+    }
+
+
 def interval(auc: dict[str, Any]) -> str:
     return f"{auc['value']:.2f} ({auc['low']:.2f}-{auc['high']:.2f})"
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["cost"]:
+        print(cost(sys.argv[2], int(sys.argv[3]) if sys.argv[3:] else 1000))
+        return
     frame = pool(Path(os.environ["CURATE_TEST_DATA"]), 256)
     lines = [
         "# Does the student follow rationales?",

@@ -151,6 +151,20 @@ def alone(way: str) -> Iterator[None]:
             engine.resume()
 
 
+@contextmanager
+def watched(peaks: dict[str, float], way: str) -> Iterator[None]:
+    """Note the peak of resident memory, in MB, of us and of the processes we started."""
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    for process in processes:
+        Path(f"/proc/{process.pid}/clear_refs").write_text("5")
+    yield
+    found = 0
+    for process in processes if way == "vllm" else processes[:1]:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        found += int(status.partition("VmHWM:")[2].split()[0])
+    peaks[way] = max(peaks.get(way, 0), found / 1024)
+
+
 def ceiling(model: Any, scorer: Scorer, targets: Sequence[Target]) -> float:
     """Give the seconds that the model's own matrix products take for our rows, and nothing else."""
     made = list(packing.packs(targets, scorer._tokens))
@@ -188,6 +202,7 @@ def compare(model: str, given: dict[str, Any]) -> None:
         ways["vllm"] = vllm(resolved, max(len(t.ids) for t in targets) + 64)
     seconds: dict[str, list[float]] = {name: [] for name in [*ways, "ceiling"]}
     values: dict[str, list[float]] = {}
+    peaks: dict[str, float] = {}
     for score in ways.values():
         score(targets[:k])
     for _ in range(given.get("rounds", 3)):
@@ -197,15 +212,19 @@ def compare(model: str, given: dict[str, Any]) -> None:
         for name, score in ways.items():
             with alone(name):
                 score(targets[:k])
-                started = time.perf_counter()
-                values[name] = score(targets)
-                seconds[name].append(time.perf_counter() - started)
+                with watched(peaks, name):
+                    started = time.perf_counter()
+                    values[name] = score(targets)
+                    seconds[name].append(time.perf_counter() - started)
             say(way=name, pairs_per_second=len(targets) / seconds[name][-1])
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     say(
         model=model, k=k, questions=questions, shots=shots,
         pairs_per_second={n: round(len(targets) / s, 2) for n, s in medians.items()},
         times_ours={n: round(s / medians["ours"], 2) for n, s in medians.items()},
+        ratios={n: [round(s / t, 2) for s, t in zip(all_of_it, seconds["ours"], strict=True)]
+                for n, all_of_it in seconds.items() if n != "ours"},
+        peak_mb={n: round(peak) for n, peak in peaks.items()},
         share_of_ceiling=round(medians["ceiling"] / medians["ours"], 3),
         largest_difference=max(
             abs(a - b) for name in ways for a, b in zip(values["ours"], values[name], strict=True)
