@@ -72,6 +72,7 @@ class Instruments:
                 return Tokens(self._models["student"])
             case "score":
                 assert score is not None
-                return Score(score, self._models["student"])
+                server = self._file.recipe.runtime.student
+                return Score(score, self._models["student"], server)
             case _:
                 raise AssertionError(f"no instrument for measure {step.measure!r}")

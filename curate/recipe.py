@@ -15,12 +15,13 @@ from typing import Annotated, Any, Self, Union, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from curate.backends.servers import StudentServer
 from curate.backends.teachers import BackendOptions, VllmOptions
 from curate.errors import InputError
 from curate.executors import Where
 from curate.measures.embed import EmbedOptions
 from curate.measures.parse import ParseOptions
-from curate.measures.score import ScoreOptions
+from curate.measures.score_options import ScoreOptions
 from curate.questions import QuestionsOptions
 from curate.select import Arm, SelectOptions
 from curate.sources.generate import GenerateSource
@@ -89,11 +90,13 @@ class Runtime(_Section):
         workers: shards judged at a time; by default one, in the run's own process, and with
             ``ray`` as many as the cluster has cores.
         sources: how each generating source is reached, by its name; `vllm` where left out.
+        student: where the student is served; by default it is loaded.
     """
 
     executor: Where = "local"
     workers: int | None = Field(default=None, ge=1)
     sources: dict[str, BackendOptions] = Field(default_factory=dict)
+    student: StudentServer | None = None
 
 
 @cache
@@ -142,7 +145,7 @@ class Recipe(_Section):
     runtime: Runtime = Runtime()
 
     @model_validator(mode="after")
-    def _names_are_unique(self) -> Self:
+    def _fits_together(self) -> Self:
         for key, names in (
             ("sources", [source.name for source in self.sources]),
             ("filters", [gate.name for gate in self.gates]),
@@ -158,6 +161,14 @@ class Recipe(_Section):
                 raise InputError(
                     f"no source is called {name!r}; {did_you_mean(name, known)}", "runtime.sources"
                 )
+        score = self.measures.score
+        if self.runtime.student and score and (score.per_token or score.dtype != "auto"):
+            key = "per_token" if score.per_token else "dtype"
+            raise InputError(
+                "a served student computes in its server's type and gives no entropies; drop "
+                "this, or `student` under runtime, so that the student is loaded here",
+                f"measures.score.{key}",
+            )
         for text in self.arms:
             arm = Arm.parse(text)
             names = [gate.name for gate in self.gates]

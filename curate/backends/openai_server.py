@@ -5,43 +5,26 @@ request is one failed sample; whatever will not get better by itself stops the r
 """
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
-from urllib.request import getproxies
-
-import aiohttp
-import orjson
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-    stop_before_delay,
-    wait_random_exponential,
-)
 
 from curate.backends.base import Completion, Request, Sampling
 from curate.backends.openai_protocol import (
     RefusedError,
-    TransientError,
     body_of,
     completion_of,
     failed,
-    fault,
     path_of,
-    shorten,
 )
+from curate.backends.patient_client import PatientClient, authorization
 from curate.backends.slots import fill
 from curate.backends.teachers import OpenAIOptions, Teacher
-from curate.errors import BackendError, InputError
+from curate.errors import BackendError
 
 Sink = Callable[[Completion], None]
 
 HELD_BACK: Final = 32
 """Refusals kept back, while nothing has succeeded yet, before the cause is looked for."""
-
-_RETRIED: Final = (TransientError, aiohttp.ClientError, TimeoutError)
-_backoff: Final = wait_random_exponential(multiplier=0.5, max=30)
 
 
 class ServerGenerator:
@@ -60,8 +43,7 @@ class ServerGenerator:
         self._teacher = teacher
         self._sampling = sampling
         self._options = options
-        self._url = options.url.rstrip("/")
-        self._headers = {"Content-Type": "application/json"} | _authorization(options)
+        authorization(options)  # a missing key is told before anything is asked
 
     def identity(self) -> Mapping[str, Any]:
         """Identify the teacher; the server's address is no part of it."""
@@ -83,13 +65,8 @@ class ServerGenerator:
         """Do nothing: connections live only inside `generate`."""
 
     async def _generate(self, requests: Iterable[Request], sink: Sink) -> None:
-        async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._options.in_flight),
-            timeout=aiohttp.ClientTimeout(total=self._options.timeout),
-            headers=self._headers,
-            trust_env=bool(getproxies()),  # looking for a proxy costs a thread a request
-        ) as session:
-            call = _Call(session, self._url, self._teacher, self._sampling, self._options)
+        async with PatientClient.connected(self._teacher.model, self._options) as client:
+            call = _Call(client, self._teacher, self._sampling, self._options)
             refusals = _Refusals(call, sink)
 
             async def serve(request: Request) -> None:
@@ -105,69 +82,27 @@ class ServerGenerator:
 
 
 class _Call:
-    """Asks the server, as often as it takes."""
+    """Asks the server for one sample."""
 
     def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        url: str,
-        teacher: Teacher,
-        sampling: Sampling,
-        options: OpenAIOptions,
+        self, client: PatientClient, teacher: Teacher, sampling: Sampling, options: OpenAIOptions
     ) -> None:
-        self._session = session
-        self._url = url
+        self._client = client
         self._teacher = teacher
         self._sampling = sampling
         self._options = options
-        self._hold_until = 0.0
 
     def where(self, request: Request) -> str:
-        return f"{self._url}{path_of(request)} (model {self._teacher.model!r})"
+        return self._client.where(path_of(request))
 
     async def draw(self, request: Request) -> Completion:
-        """Ask until there is an answer, waiting as long as a busy server says.
+        """Draw; see `PatientClient.ask`."""
 
-        Raises:
-            RefusedError: the server will not answer this request.
-            BackendError: it will not answer any, or not in time.
-        """
-        attempts = AsyncRetrying(
-            retry=retry_if_exception_type(_RETRIED),
-            stop=stop_before_delay(self._options.patience),
-            wait=_wait,
-            reraise=True,
-        )
-        body = orjson.dumps(body_of(request, self._teacher, self._sampling, self._options))
-        try:
-            return await attempts(self._post, request, body)
-        except _RETRIED as error:
-            raise BackendError(
-                f"{self.where(request)} did not answer a request in {self._options.patience:g} s "
-                f"of trying: {str(error) or type(error).__name__}; what arrived is recorded, so "
-                "run again when the server is well, or raise `patience` in runtime.sources"
-            ) from error
+        def read(answer: Any) -> Completion:
+            return completion_of(request, answer, self._sampling, self._options)
 
-    async def _post(self, request: Request, body: bytes) -> Completion:
-        pause = self._hold_until - asyncio.get_running_loop().time()
-        if pause > 0:
-            await asyncio.sleep(pause)
-        async with self._session.post(f"{self._url}{path_of(request)}", data=body) as response:
-            data = await response.read()
-        if response.status != 200:
-            error = fault(response.status, response.headers, data, self.where(request))
-            if isinstance(error, TransientError) and error.wait is not None:
-                now = asyncio.get_running_loop().time()
-                self._hold_until = max(self._hold_until, now + error.wait)
-            raise error
-        try:
-            answer = orjson.loads(data)
-        except orjson.JSONDecodeError as error:
-            raise BackendError(
-                f"{self.where(request)} answered with {shorten(data)!r}, which is not JSON; check "
-                "that the url is that of an OpenAI-compatible server"
-            ) from error
-        return completion_of(request, answer, self._sampling, self._options)
+        body = body_of(request, self._teacher, self._sampling, self._options)
+        return await self._client.ask(path_of(request), body, read)
 
 
 class _Refusals:
@@ -227,24 +162,3 @@ def _probe(like: Request) -> Request:
     if like.messages is None:
         return Request(key="", prompt="Hello")
     return Request(key="", messages=({"role": "user", "content": "Hello"},))
-
-
-def _authorization(options: OpenAIOptions) -> dict[str, str]:
-    if options.api_key_env is None:
-        return {}
-    secret = os.environ.get(options.api_key_env)
-    if not secret:
-        raise InputError(
-            f"the environment variable {options.api_key_env!r} is not set; export it with the key "
-            f"for {options.url}",
-            where="api_key_env",
-        )
-    return {"Authorization": f"Bearer {secret}"}
-
-
-def _wait(state: RetryCallState) -> float:
-    """Wait as long as the server said plus jitter, else exponentially with jitter, in seconds."""
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, TransientError) and error.wait is not None:
-        return error.wait + min(1.0, _backoff(state))
-    return _backoff(state)

@@ -1,14 +1,13 @@
 """From question and rationale to NLLs: rendered, fitted to the context, tokenised, scored."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from curate.backends.packing import Summed, Target
-from curate.backends.scoring import Scorer, load_scorer
+from curate.backends.proofs import prove_comparable
 from curate.backends.tokenizing import encode, load_tokenizer, token_ends
-from curate.errors import ModelError
 from curate.rendering import Layout, Rendered, render, render_rationale
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -35,6 +34,23 @@ class Pair(NamedTuple):
         return Pair(self.question, self.answer)
 
 
+class SpanScorer(Protocol):
+    """What reads pairs: a loaded student or a served one."""
+
+    @property
+    def context(self) -> int | None:
+        """Give the most tokens it can read; None where that is not known."""
+        ...
+
+    def score(self, targets: Sequence[Target]) -> list[list[Summed]]:
+        """Score every span of every target; see `curate.backends.scoring.Scorer.score`."""
+        ...
+
+    def close(self) -> None:
+        """Free it."""
+        ...
+
+
 class _Fitted(NamedTuple):
     """The targets of one pair.
 
@@ -58,7 +74,7 @@ class PairReader:
 
     Args:
         tokenizer: the student's, a fast one.
-        scorer: the loaded student.
+        scorer: the student.
         layout: how it is asked.
         templates: target lines.
         per_token: whether values of single tokens are wanted, too.
@@ -70,7 +86,7 @@ class PairReader:
     def __init__(
         self,
         tokenizer: Any,
-        scorer: Scorer,
+        scorer: SpanScorer,
         layout: Layout,
         templates: Sequence[str],
         *,
@@ -82,13 +98,14 @@ class PairReader:
         self._layout: Layout = layout
         self._templates = templates
         self._per_token = per_token
-        self._limit = context_length(scorer.model, tokenizer)
+        limits = (scorer.context, tokenizer.model_max_length)
+        self._limit = min([n for n in limits if n and n < _NO_LIMIT], default=_NO_LIMIT)
 
     @classmethod
     def load(
         cls,
         folder: Path,
-        dtype: str,
+        open_scorer: Callable[[], SpanScorer],
         layout: Layout,
         templates: Sequence[str],
         *,
@@ -96,13 +113,19 @@ class PairReader:
     ) -> "PairReader":
         """Load a student, its tokenizer first, so that a template is refused before the weights.
 
+        Args:
+            folder: the model's, for its tokenizer.
+            open_scorer: loads the student itself, or reaches it.
+            layout: how it is asked.
+            templates: target lines.
+            per_token: whether values of single tokens are wanted, too.
+
         Raises:
-            ModelError: the student can't be loaded; or see `prove_comparable`.
+            ModelError: the tokenizer can't be loaded; or see `prove_comparable`.
         """
         tokenizer = load_tokenizer(folder)
         prove_comparable(tokenizer, layout, templates)
-        scorer = load_scorer(folder, dtype)
-        return cls(tokenizer, scorer, layout, templates, per_token=per_token)
+        return cls(tokenizer, open_scorer(), layout, templates, per_token=per_token)
 
     def read(self, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
         """Score pairs.
@@ -195,70 +218,6 @@ class PairReader:
         begin = self._layout == "plain"
         target = encode(self._tokenizer, text.text, spans, text.source, begin=begin)
         return target._replace(per_token=per_token)
-
-
-def prove_comparable(tokenizer: Any, layout: Layout, templates: Sequence[str]) -> None:
-    """Prove that RD would compare what it says it compares.
-
-    Raises:
-        ModelError: the chat template drops rationales, or the answer's tokens are others with one.
-    """
-    prove_rationale_shown(tokenizer, layout, templates)
-    prove_answer_apart(tokenizer, layout, templates)
-
-
-def prove_rationale_shown(tokenizer: Any, layout: Layout, templates: Sequence[str]) -> None:
-    """Render a probe under every template and look for it.
-
-    Raises:
-        ModelError: a rendered text lacks the rationale.
-    """
-    rationale = "First there are 3 boxes. Each holds 6 pens, so there are 3 * 6 = 18 pens."
-    for template in templates:
-        shown = render("How many pens?", rationale, template, "18", tokenizer, layout)
-        if rationale not in (shown.source if layout == "encoder" else shown.text):
-            raise ModelError(
-                f"the student's {layout} layout does not show the rationale to it under template "
-                f"{template!r}; choose another layout under measures.score"
-            )
-
-
-def prove_answer_apart(tokenizer: Any, layout: Layout, templates: Sequence[str]) -> None:
-    """Tokenise a probe with and without a rationale: the answer's tokens must be the same.
-
-    RD compares how likely one and the same tokens are. A tokenizer may merge the answer with what
-    stands before it, and without a rationale something else stands there.
-
-    Raises:
-        ModelError: they are not.
-    """
-    begin = layout == "plain"
-    for template in templates:
-        found: list[tuple[int, ...]] = []
-        for rationale in ("", "There are 3 * 6 = 18 pens.", "so 18", "hence\n18\n"):
-            shown = render("How many pens?", rationale, template, "18", tokenizer, layout)
-            target = encode(tokenizer, shown.text, [shown.answer], shown.source, begin=begin)
-            found.append(target.ids[slice(*target.spans[0])])
-        for other in found[1:]:
-            if other != found[0]:
-                pieces = [tokenizer.convert_ids_to_tokens(list(ids)) for ids in (found[0], other)]
-                raise ModelError(
-                    f"under template {template!r} the student's tokenizer reads the answer 18 as "
-                    f"{pieces[0]} without a rationale and as {pieces[1]} behind one, so their "
-                    "likelihoods can't be compared; put a word and a space before {answer} in "
-                    "measures.score.templates"
-                )
-
-
-def context_length(model: Any, tokenizer: Any) -> int:
-    """Give the most tokens a student can read."""
-    config = model.config.get_text_config()
-    limits = [
-        getattr(config, "max_position_embeddings", None),
-        getattr(config, "n_positions", None),
-        tokenizer.model_max_length,
-    ]
-    return min([int(limit) for limit in limits if limit and limit < _NO_LIMIT], default=_NO_LIMIT)
 
 
 def _cut(text: str, share: float) -> str:

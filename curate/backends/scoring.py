@@ -83,6 +83,13 @@ class Scorer:
         self._plain: Any = PaddedBatches(model)
         self.route: Route | None = None if model.config.is_encoder_decoder else self._choose()
 
+    @property
+    def context(self) -> int | None:
+        """Give the most tokens the student was made to read; None where it does not say."""
+        config = self.model.config.get_text_config()
+        names = ("max_position_embeddings", "n_positions")
+        return min((n for n in (getattr(config, name, None) for name in names) if n), default=None)
+
     def score(self, targets: Sequence[Target]) -> list[list[Summed]]:
         """Score every span of every target.
 

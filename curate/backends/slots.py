@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
-from curate.backends.base import Request
+T = TypeVar("T")
 
 
-async def fill(
-    slots: int, requests: Iterable[Request], serve: Callable[[Request], Awaitable[None]]
-) -> None:
+async def fill(slots: int, requests: Iterable[T], serve: Callable[[T], Awaitable[None]]) -> None:
     """Serve all requests, at most `slots` at a time, reading each only when a slot is free.
 
     Requests enter in their order, so siblings of a question are in flight together.

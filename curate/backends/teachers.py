@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from curate.backends.base import Generator, Sampling
+from curate.backends.servers import ServerOptions
 
 DType = Literal["float32", "bfloat16", "float16"]
 
@@ -43,31 +44,17 @@ class VllmOptions(BaseModel):
     compile: bool | None = None
 
 
-class OpenAIOptions(BaseModel):
+class OpenAIOptions(ServerOptions):
     """How an OpenAI-compatible server is reached; none of it is in a key.
 
     Attributes:
-        url: base of the API, ending where ``/chat/completions`` follows (usually ``/v1``).
-        api_key_env: name of the environment variable that holds the key; the key itself is never
-            written anywhere.
-        in_flight: most requests open at a time.
-        timeout: seconds a single request may take.
-        patience: seconds for which one request is tried again after 429, 5xx or a lost connection
-            before the run stops.
         continue_cut: the server understands vLLM's ``continue_final_message``, so samples that
             were cut at a smaller `max_tokens` are continued; otherwise they are drawn again.
         limit_field: name under which the server takes the token limit; OpenAI's reasoning models
             want ``max_completion_tokens``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     backend: Literal["openai"]
-    url: str = Field(pattern=r"^https?://")
-    api_key_env: str | None = None
-    in_flight: int = Field(default=64, ge=1)
-    timeout: float = Field(default=600.0, gt=0)
-    patience: float = Field(default=600.0, ge=0)
     continue_cut: bool = False
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
 

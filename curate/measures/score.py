@@ -11,28 +11,24 @@ log RD is averaged over several and half its range is kept as `rd_spread`.
 """
 
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from statistics import fmean
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from curate.backends.pairs import Pair, PairReader
-from curate.backends.tokenizing import has_chat_template, is_encoder_decoder
+from curate.backends.pairs import Pair, PairReader, SpanScorer
+from curate.backends.servers import StudentServer
 from curate.errors import ModelError
 from curate.measures.base import Item, MemoMeasure, PoolRequest
 from curate.measures.calibration import Scored, conclude
 from curate.measures.masking import states_value
 from curate.measures.probes import choose_probes
 from curate.measures.rows import READS, Row, rows_of
+from curate.measures.score_options import ScoreOptions, choose_dtype, choose_layout
 from curate.models import ResolvedModel
 from curate.rendering import Layout
 from filters.columns import MEASURE_COLUMNS
-
-DType = Literal["auto", "float32", "bfloat16", "float16"]
 
 _WRITES = (
     "nll_with_rationale",
@@ -56,56 +52,16 @@ _PER_TOKEN = (
 _WINDOW = 48
 
 
-class ScoreOptions(BaseModel):
-    r"""The student and how it is asked.
-
-    Attributes:
-        student: folder or Hub id of the model that will be trained.
-        revision: commit, tag or branch; locked on first use where it is not given.
-        templates: target lines, each with ``{answer}`` once; the first is the one the student will
-            be trained on. What stands after the answer ends its span; where nothing does, the end
-            of the turn or text.
-        calibrate: questions with a right and a wrong sibling on which the student is tested before
-            it is trusted; 0 for no test, and then ``variant: masked`` abstains.
-        layout: ``chat`` or ``plain``; default chat where the tokenizer has a chat template.
-        mask: what the rationale's own final value is replaced by in `rd_masked`.
-        dtype: in which the student computes; ``auto`` is bfloat16 on an NVIDIA GPU, else float32.
-        per_token: also write the log-probability of every token of rationale and answer, and the
-            entropies of the rationale's, in columns of lists; what was scored without is scored
-            again.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    student: str
-    revision: str | None = None
-    templates: tuple[str, ...] = Field(
-        default=(" The answer is {answer}.", "\nAnswer: {answer}\n"), min_length=1
-    )
-    calibrate: int = Field(default=64, ge=0)
-    layout: Literal["chat", "plain"] | None = None
-    mask: str = Field(default="___", min_length=1)
-    dtype: DType = "auto"
-    per_token: bool = False
-
-    @field_validator("templates")
-    @classmethod
-    def _one_answer_each(cls, templates: tuple[str, ...]) -> tuple[str, ...]:
-        for template in templates:
-            if template.count("{answer}") != 1:
-                raise ValueError(
-                    f"template {template!r} must hold {{answer}} exactly once, for example "
-                    "' The answer is {answer}.'"
-                )
-        return templates
-
-
 class Score(MemoMeasure):
     """Writes Rationale Difficulty and the NLLs it is made of; null where there is no rationale.
 
     Args:
         options: as the recipe gives them.
         student: the same, found on this machine.
+        server: where it is served; None to load it.
+
+    Raises:
+        ModelError: an encoder-decoder is wanted of a server.
     """
 
     name: ClassVar[str] = "score"
@@ -113,14 +69,23 @@ class Score(MemoMeasure):
     reads = READS
     writes: Mapping[str, pl.DataType] = {name: MEASURE_COLUMNS[name] for name in _WRITES}
 
-    def __init__(self, options: ScoreOptions, student: ResolvedModel) -> None:
+    def __init__(
+        self, options: ScoreOptions, student: ResolvedModel, server: StudentServer | None = None
+    ) -> None:
         self.options = options
         if options.per_token:
             self.detail = "per_token"
             self.writes = {name: MEASURE_COLUMNS[name] for name in (*_WRITES, *_PER_TOKEN)}
         self._student = student
+        self._server = server
         self._layout: Layout = choose_layout(options, student.path)
-        self._dtype = choose_dtype(options.dtype)
+        if server and self._layout == "encoder":
+            raise ModelError(
+                f"{options.student!r} is an encoder-decoder, of which a server says nothing; drop "
+                "`student` under runtime"
+            )
+        # What a server computes in is its own business, but not ours to mix with what is known.
+        self._dtype = "vllm" if server else choose_dtype(options.dtype)
         self._reader: PairReader | None = None
 
     def instrument(self) -> Mapping[str, Any]:
@@ -174,7 +139,7 @@ class Score(MemoMeasure):
             return
         reader = self._reader = self._reader or PairReader.load(
             self._student.path,
-            self._dtype,
+            self._open,
             self._layout,
             self.options.templates,
             per_token=self.options.per_token,
@@ -184,6 +149,15 @@ class Score(MemoMeasure):
             values = reader.read([item.payload for item in window])
             for item, value in zip(window, values, strict=True):
                 yield item.key, value
+
+    def _open(self) -> SpanScorer:
+        if self._server is None:
+            from curate.backends.scoring import load_scorer
+
+            return load_scorer(self._student.path, self._dtype)
+        from curate.backends.served_scorer import ServedScorer
+
+        return ServedScorer(self._student.name, self._server)
 
     def assemble(
         self,
@@ -255,31 +229,6 @@ class Score(MemoMeasure):
             "score_truncated": both["truncated"],
             **(_lists(row, both["per_token"], alone["per_token"]) if self.detail else {}),
         }
-
-
-def choose_layout(options: ScoreOptions, folder: Path) -> Layout:
-    """Choose how a student is asked: by its architecture, the options, its tokenizer.
-
-    Raises:
-        ModelError: ``chat`` is wanted of a student without a chat template.
-    """
-    if is_encoder_decoder(folder):
-        return "encoder"
-    chats = has_chat_template(folder)
-    if options.layout == "chat" and not chats:
-        raise ModelError(
-            f"layout 'chat' is wanted but the tokenizer of {options.student!r} has no chat "
-            "template; drop `layout` under measures.score, or set it to plain"
-        )
-    return options.layout or ("chat" if chats else "plain")
-
-
-def choose_dtype(dtype: DType) -> str:
-    """Choose the type a student computes in, without asking torch, which takes seconds to load."""
-    if dtype != "auto":
-        return dtype
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in {"", "-1"}
-    return "bfloat16" if Path("/dev/nvidiactl").exists() and not hidden else "float32"
 
 
 def refuse_no_effect(rd: Sequence[float | None], student: str) -> None:

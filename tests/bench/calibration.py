@@ -19,7 +19,8 @@ import polars as pl
 from curate.lineage import rank, short_id
 from curate.measures.base import Item
 from curate.measures.parse import ParseOptions, parse
-from curate.measures.score import Score, ScoreOptions
+from curate.measures.score import Score
+from curate.measures.score_options import ScoreOptions
 from curate.models import resolve
 from filters.answers import equal
 

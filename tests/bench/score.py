@@ -3,6 +3,7 @@
     python -m tests.bench.score compare MODEL [KEY=VALUE ...]
     python -m tests.bench.score variants MODEL [KEY=VALUE ...]
     python -m tests.bench.score memory MODEL [KEY=VALUE ...]
+    python -m tests.bench.score bfloat16 MODEL [KEY=VALUE ...]
 
 ``compare`` times the plain loop, lm-eval's HFLM, vLLM's `prompt_logprobs` and ours on the same
 tokens, in alternation, in the layout that a run would choose for the student: KEY=VALUE are
@@ -12,7 +13,9 @@ and only we keep freed memory (`curate.backends.heap`), since the others' users 
 is handed back between the ways, so each scores one question before it is timed, as it would have
 scored many in a run.
 ``variants`` says what two templates, the masked form and NLL(r|q) cost over one template alone.
-``memory`` gives the peak memory at 50 and at 5,000 pairs. A pair is one (question, rationale);
+``memory`` gives the peak memory at 50 and at 5,000 pairs. ``bfloat16`` compares, in that type, the
+loop one by one with the loop in batches of 8 and with ours: nats a token, and for how many
+questions the order of their rationales changes. A pair is one (question, rationale);
 the branch without a rationale is done by all and counted by none. Needs CURATE_TEST_DATA, and
 lm-eval beside the project.
 """
@@ -30,11 +33,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import torch
 
 from curate.backends import heap, packing
 from curate.backends.packing import Target
+from curate.backends.padded_batches import pad
 from curate.backends.scoring import Scorer, load_scorer
 from curate.backends.tokenizing import encode, load_tokenizer
 from curate.measures.masking import mask_value
@@ -86,6 +91,23 @@ def loop(model: Any) -> Score:
                 logits = model(input_ids=torch.tensor([target.ids]), use_cache=False).logits[0]
                 logs = torch.log_softmax(logits.float(), dim=-1)
             found.append(sum(float(logs[t - 1, target.ids[t]]) for t in range(*target.spans[0])))
+        return found
+
+    return score
+
+
+def loop_of_eight(model: Any) -> Score:
+    def score(targets: Sequence[Target]) -> list[float]:
+        found: list[float] = []
+        for start in range(0, len(targets), 8):
+            some = targets[start : start + 8]
+            ids, mask = (torch.from_numpy(part) for part in pad([t.ids for t in some]))
+            with torch.inference_mode():
+                logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+            for row, t in zip(logits, some, strict=True):
+                a, b = t.spans[0]
+                logs = torch.log_softmax(row[a - 1 : b - 1].float(), dim=-1)
+                found.append(sum(float(logs[n, t.ids[a + n]]) for n in range(b - a)))
         return found
 
     return score
@@ -270,6 +292,27 @@ def memory(model: str, given: dict[str, Any]) -> None:
     say(model=model, peak_mb=peaks)
 
 
+def bfloat16(model: str, given: dict[str, Any]) -> None:
+    resolved, k = resolve(model).path, given.get("k", 12)
+    scorer, tokenizer = load_scorer(resolved, "bfloat16"), load_tokenizer(resolved)
+    targets = targets_of(tokenizer, list(rationales(k))[: given.get("questions", 40)], "")
+    sizes = np.array([b - a for t in targets for a, b in t.spans])
+    plain, eight, mine = (
+        (-np.array(score(targets)) / sizes).reshape(-1, k)
+        for score in (loop(scorer.model), loop_of_eight(scorer.model), ours(scorer))
+    )
+
+    def against(other: Any) -> dict[str, float]:
+        return {
+            "largest difference": float(np.abs(other - plain).max()),
+            "root mean square": float(np.sqrt(np.square(other - plain).mean())),
+            "order changed": float((other.argsort(1) != plain.argsort(1)).any(axis=1).mean()),
+            "easiest changed": float((other.argmin(1) != plain.argmin(1)).mean()),
+        }
+
+    say(model=model, questions=len(plain), k=k, batches_of_8=against(eight), ours=against(mine))
+
+
 def say(**figures: Any) -> None:
     sys.stdout.write(json.dumps(figures) + "\n")
     sys.stdout.flush()
@@ -279,7 +322,7 @@ def main(command: str, *arguments: str) -> None:
     plain = [a for a in arguments if "=" not in a]
     pairs = dict(a.split("=", 1) for a in arguments if a not in plain)
     given = {n: int(v) if v.isdigit() else v for n, v in pairs.items()}
-    ways = {"compare": compare, "variants": variants, "memory": memory}
+    ways = {"compare": compare, "variants": variants, "memory": memory, "bfloat16": bfloat16}
     if command not in ways or not plain:
         raise SystemExit(__doc__)
     ways[command](plain[0], given)

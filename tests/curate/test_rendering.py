@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.trainers import BpeTrainer
 from transformers import PreTrainedTokenizerFast
 
-from curate.backends.pairs import prove_answer_apart, prove_rationale_shown
+from curate.backends.proofs import prove_answer_apart, prove_rationale_shown
 from curate.backends.tokenizing import count_tokens, covering, encode, load_tokenizer
 from curate.errors import ModelError
 from curate.models import resolve

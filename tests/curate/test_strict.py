@@ -136,7 +136,7 @@ def test_every_key_of_a_recipe_stands_in_the_recipes_readme() -> None:
     said = Path("recipes/README.md").read_text()
     schema = json.loads(recipe_schema())
     parts = ["QuestionsOptions", "GoldOptions", "Generate", "Import", "EmbedOptions"]
-    parts += ["ScoreOptions", "SelectOptions", "Budget", "Runtime", "Sampling"]
+    parts += ["ScoreOptions", "SelectOptions", "Budget", "Runtime", "Sampling", "StudentServer"]
     keys = {
         *schema["properties"],
         *(k for part in parts for k in schema["$defs"][part]["properties"]),

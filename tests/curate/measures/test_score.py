@@ -12,10 +12,12 @@ from pydantic import ValidationError
 
 from curate.backends.packed_rows import PackedRows
 from curate.backends.pairs import Pair, PairReader
-from curate.backends.tokenizing import encode
+from curate.backends.scoring import Scorer, load_scorer
+from curate.backends.tokenizing import encode, load_tokenizer
 from curate.errors import ModelError
 from curate.measures.embed import Embed, EmbedOptions
-from curate.measures.score import Score, ScoreOptions, choose_dtype, refuse_no_effect
+from curate.measures.score import Score, refuse_no_effect
+from curate.measures.score_options import ScoreOptions, choose_dtype
 from curate.measures.tokens import Tokens
 from curate.models import ResolvedModel, resolve
 from curate.rendering import render
@@ -290,17 +292,22 @@ def gemma() -> ResolvedModel:
 
 
 @pytest.fixture(scope="module")
-def gemma_reader(gemma: ResolvedModel) -> PairReader:
-    return PairReader.load(gemma.path, "float32", "plain", LINES[:2])
+def gemma_scorer(gemma: ResolvedModel) -> Scorer:
+    return load_scorer(gemma.path, "float32")
+
+
+@pytest.fixture(scope="module")
+def gemma_reader(gemma: ResolvedModel, gemma_scorer: Scorer) -> PairReader:
+    return PairReader(load_tokenizer(gemma.path), gemma_scorer, "plain", LINES[:2])
 
 
 @pytest.mark.models
 def test_a_long_rationales_own_nll_agrees_with_the_loop(
-    gemma_reader: PairReader, monkeypatch: pytest.MonkeyPatch
+    gemma_reader: PairReader, gemma_scorer: Scorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Long enough that its normalisers are screened, which any CPU can be told to do.
     reader, text = gemma_reader, " ".join(TEXTS)
-    vocabulary = reader._scorer._vocabulary
+    vocabulary = gemma_scorer._vocabulary
     monkeypatch.setattr(vocabulary, "screens", True)
     screened: list[int] = []
     original = vocabulary._screened
@@ -313,19 +320,19 @@ def test_a_long_rationales_own_nll_agrees_with_the_loop(
     (value,) = reader.read([Pair(rows()["question"][0], "18", text)])
     shown = render(rows()["question"][0], text, LINES[0], "18", reader._tokenizer, "plain")
     target = encode(reader._tokenizer, shown.text, [shown.rationale], begin=True)
-    (expected,) = loop(reader._scorer.model, target)
+    (expected,) = loop(gemma_scorer.model, target)
     assert sum(screened) == value["rationale"]["tokens"] > 60
     nll = value["rationale"]["nats"] / value["rationale"]["tokens"]
     assert nll == pytest.approx(expected, abs=TOLERANCE)
 
 
 @pytest.mark.models
-def test_gemma_agrees_with_the_loop(gemma_reader: PairReader) -> None:
+def test_gemma_agrees_with_the_loop(gemma_reader: PairReader, gemma_scorer: Scorer) -> None:
     reader = gemma_reader
     pair = Pair(rows()["question"][0], "18", TEXTS[0], TEXTS[0].replace("18", "___"))
     (value,) = reader.read([pair])
-    model, tokenizer = reader._scorer.model, reader._tokenizer
-    assert isinstance(reader._scorer.route, PackedRows)
+    model, tokenizer = gemma_scorer.model, reader._tokenizer
+    assert isinstance(gemma_scorer.route, PackedRows)
     for form, text in (("paper", pair.rationale), ("masked", pair.masked)):
         for number, line in enumerate(LINES[:2]):
             nll = value[form][number]["nats"] / value[form][number]["tokens"]
@@ -336,15 +343,16 @@ def test_gemma_agrees_with_the_loop(gemma_reader: PairReader) -> None:
 @pytest.mark.models
 @pytest.mark.parametrize("mistake", sorted(name for way, name in MUTANTS if way == "packed"))
 def test_on_gemma_too_the_comparison_notices(
-    gemma_reader: PairReader, mistake: str, monkeypatch: pytest.MonkeyPatch
+    gemma_reader: PairReader,
+    gemma_scorer: Scorer,
+    mistake: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scorer, tokenizer = gemma_reader._scorer, gemma_reader._tokenizer
+    scorer, tokenizer = gemma_scorer, gemma_reader._tokenizer
     question = rows()["question"][0]
     shown = [render(question, text, LINES[0], "18", tokenizer, "plain") for text in TEXTS]
     targets = [
-        # Something after the answer, to be misread.
-        encode(tokenizer, f"{one.text} Next", [one.answer, one.rationale], begin=True)
-        for one in shown
+        encode(tokenizer, one.text, [one.answer, one.rationale], begin=True) for one in shown
     ]
     assert gap(scorer, targets) < TOLERANCE
     module, name, mutate = MUTANTS["packed", mistake]
@@ -353,9 +361,11 @@ def test_on_gemma_too_the_comparison_notices(
 
 
 @pytest.mark.models
-def test_fourteen_does_not_pass_as_the_beginning_of_145(gemma: ResolvedModel) -> None:
+def test_fourteen_does_not_pass_as_the_beginning_of_145(
+    gemma: ResolvedModel, gemma_scorer: Scorer
+) -> None:
     """Without its terminator 14 would be nearly as likely as 145 where 145 was concluded."""
-    reader = PairReader.load(gemma.path, "float32", "plain", LINES[:1])
+    reader = PairReader(load_tokenizer(gemma.path), gemma_scorer, "plain", LINES[:1])
     question = "A hall has 29 rows of 5 seats. How many seats are there?"
     concluding = "29 rows of 5 seats are 29 * 5 = 145 seats."
     values = reader.read([Pair(question, gold, concluding, concluding) for gold in ("14", "145")])
@@ -364,8 +374,8 @@ def test_fourteen_does_not_pass_as_the_beginning_of_145(gemma: ResolvedModel) ->
     begun = render(question, concluding, LINES[0], "14", reader._tokenizer, "plain")
     span = (begun.answer[0], begun.answer[1] - 1)
     target = encode(reader._tokenizer, begun.text, [span], begin=True)
-    ((bare, _),) = reader._scorer.score([target])[0]
-    assert -bare < right + 1
+    ((bare,),) = gemma_scorer.score([target])
+    assert -bare.total < right + 1
 
 
 @pytest.mark.models

@@ -1,4 +1,4 @@
-"""Values of single tokens: asked for, measured once, released, and left out where nobody asks."""
+"""Whole runs that score: values of single tokens on demand, and students behind a server."""
 
 import json
 from pathlib import Path
@@ -13,6 +13,7 @@ from curate.plan import PER_TOKEN, WRITTEN_BY
 from curate.progress import Progress
 from curate.recipe import read_recipe
 from tests.curate.test_thresholds import write_student
+from tests.servers.student_server import serving_student
 
 RECIPE = """
 name: tokens
@@ -79,11 +80,32 @@ def test_whoever_reads_tokens_nobody_writes_is_told_how_to_have_them(folder: Pat
         do(folder, "select.order_by=[rationale_entropies]")
 
 
+def test_a_served_student_gives_what_a_loaded_one_gives(folder: Path) -> None:
+    items = 2 * len(SUMS)
+    loaded = do(folder)
+    with serving_student(folder / "student", "student", context=2048) as url:
+        served = do(folder, f"runtime.student.url={url}")
+    assert (served.tally.measured, served.tally.reused) == (items, 0), "recorded apart"
+    again = do(folder, f"runtime.student.url={url}")
+    assert (again.tally.measured, again.tally.reused) == (0, items), "the server is gone"
+    audits = (done.audit.sort("sample_id").iter_rows(named=True) for done in (loaded, served))
+    for one, other in zip(*audits, strict=True):
+        for name in ("nll_masked", "nll_with_rationale", "nll_without_rationale", "nll_rationale"):
+            assert one[name] == pytest.approx(other[name], abs=1e-4)
+
+
+@pytest.mark.parametrize("wanted", [ASKED, "measures.score.dtype=bfloat16"])
+def test_what_no_server_gives_is_refused_at_once(folder: Path, wanted: str) -> None:
+    with pytest.raises(InputError, match="drop this, or `student` under runtime"):
+        do(folder, wanted, "runtime.student.url=http://127.0.0.1:1/v1")
+
+
 def test_the_plan_knows_what_each_measure_writes(folder: Path) -> None:
     from curate.measures.embed import Embed
     from curate.measures.overrides import Overrides
     from curate.measures.parse import Parse
-    from curate.measures.score import Score, ScoreOptions
+    from curate.measures.score import Score
+    from curate.measures.score_options import ScoreOptions
     from curate.measures.tokens import Tokens
     from curate.measures.verify import Verify
     from curate.models import resolve

@@ -1,0 +1,126 @@
+"""Log-probabilities of spans under a student that vLLM serves, for those who cannot load it.
+
+Each sequence is a prompt of its own, of which vLLM gives the log-probability of every token
+(``prompt_logprobs``); nothing is shared between them, and the whole vocabulary is computed at every
+token, so this is slower than loading the student. vLLM reads no cached prefix for such a request,
+or there would be no logits to read; before it saw to that itself, a server had to be started with
+``--no-enable-prefix-caching``, so an answer with fewer entries than tokens is refused.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from curate.backends import packing
+from curate.backends.openai_protocol import RefusedError
+from curate.backends.packing import Summed, Target
+from curate.backends.patient_client import PatientClient
+from curate.backends.servers import StudentServer
+from curate.backends.slots import fill
+from curate.errors import BackendError, ModelError
+
+
+class ServedScorer:
+    """Scores through a server.
+
+    Args:
+        model: the student's name, where the options give none.
+        options: where it is, and how patiently it is asked.
+
+    Attributes:
+        context: most tokens of a prompt that leave room for the one token it must generate.
+
+    Raises:
+        BackendError: nobody serves this model there.
+    """
+
+    def __init__(self, model: str, options: StudentServer) -> None:
+        self._model = options.model or model
+        self._options = options
+        self.context: int | None = asyncio.run(self._ask_context())
+
+    def score(self, targets: Sequence[Target]) -> list[list[Summed]]:
+        """Score every span of every target; see `curate.backends.scoring.Scorer.score`.
+
+        Raises:
+            ModelError: a target wants entropies, which no server gives.
+            BackendError: the server refuses a sequence, or does not say how likely its tokens are.
+        """
+        if any(target.per_token for target in targets):
+            raise ModelError(
+                "per_token wants entropies, which a server does not give; drop `student` under "
+                "runtime so that the student is loaded here, or `per_token` under measures.score"
+            )
+        return asyncio.run(self._score(targets))
+
+    def close(self) -> None:
+        """Do nothing: connections live only inside `score`."""
+
+    async def _ask_context(self) -> int | None:
+        """Ask how much the model can read; None where the server does not say."""
+
+        def read(answer: Any) -> int | None:
+            cards = {card["id"]: card for card in answer["data"]}
+            if self._model not in cards:
+                raise BackendError(
+                    f"{self._options.url} serves {sorted(cards)}, not {self._model!r}; give the "
+                    "name it is served under as `model` in runtime.student"
+                )
+            most = cards[self._model].get("max_model_len")
+            return most and most - 1
+
+        async with PatientClient.connected(self._model, self._options) as client:
+            try:
+                return await client.ask("/models", None, read)
+            except (KeyError, TypeError) as error:
+                raise self._no_vllm(client.where("/models")) from error
+
+    async def _score(self, targets: Sequence[Target]) -> list[list[Summed]]:
+        results: dict[int, list[Summed]] = {}
+        async with PatientClient.connected(self._model, self._options) as client:
+
+            async def serve(number: int) -> None:
+                target = targets[number]
+                logs = await self._logs(client, target)
+                wanted = [log for a, b in target.spans for log in logs[a:b]]
+                (results[number],) = packing.sums(wanted, (), [target])
+
+            await fill(self._options.in_flight, range(len(targets)), serve)
+        return [results[number] for number in range(len(targets))]
+
+    async def _logs(self, client: PatientClient, target: Target) -> list[float]:
+        """Give the log-probability of each token of a target, as far as its last span."""
+        ids = target.ids[: max(end for _, end in target.spans)]
+
+        def read(answer: Any) -> list[float]:
+            try:
+                entries: list[dict[str, Any]] = answer["choices"][0]["prompt_logprobs"]
+                rest = [
+                    float(entry[str(token)]["logprob"])
+                    for entry, token in zip(entries[1:], ids[1:], strict=True)
+                ]
+            except (KeyError, IndexError, TypeError, ValueError) as error:
+                raise self._no_vllm(client.where("/completions")) from error
+            return [0.0, *rest]  # nothing predicts a first token, and nobody wants it
+
+        body = {
+            "model": self._model,
+            "prompt": list(ids),
+            "add_special_tokens": False,
+            "max_tokens": 1,
+            "temperature": 0,
+            "prompt_logprobs": 0,
+        }
+        try:
+            return await client.ask("/completions", body, read)
+        except RefusedError as refusal:
+            raise BackendError(
+                f"{client.where('/completions')} refuses to score a text of {len(ids)} tokens: "
+                f"{refusal}; see the log of the server"
+            ) from refusal
+
+    def _no_vllm(self, where: str) -> BackendError:
+        return BackendError(
+            f"{where} did not give the log-probability of every token of a prompt; a student must "
+            "be served by `vllm serve`, an old one with --no-enable-prefix-caching"
+        )
