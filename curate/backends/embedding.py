@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.backends.threads import use_own_cores
 from curate.errors import ModelError
 
 Vectors = NDArray[np.float32]
@@ -27,6 +28,7 @@ class Encoder:
         from transformers.utils import logging as library_logging
 
         library_logging.disable_progress_bar()
+        use_own_cores()
         try:
             self._model: Any = SentenceTransformer(str(folder))
         except (OSError, ValueError, KeyError, ImportError) as error:

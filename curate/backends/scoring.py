@@ -20,6 +20,7 @@ from curate.backends.cached_branches import CachedBranches
 from curate.backends.packed_rows import PackedRows
 from curate.backends.packing import WORTH_A_PASS, Summed, Target
 from curate.backends.padded_batches import PaddedBatches, by_length
+from curate.backends.threads import use_own_cores
 from curate.backends.vocabulary import ROWS, Read, Vocabulary
 from curate.errors import ModelError
 
@@ -78,6 +79,7 @@ class Scorer:
             model.set_attn_implementation("eager")
         self.device = str(model.device.type)
         if self.device == "cpu":
+            use_own_cores()
             heap.keep_freed()
         self._tokens = _TOKENS["cuda" if self.device == "cuda" else "cpu"]
         self._plain: Any = PaddedBatches(model)

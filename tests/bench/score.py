@@ -14,10 +14,10 @@ is handed back between the ways, so each scores one question before it is timed,
 scored many in a run.
 ``variants`` says what two templates, the masked form and NLL(r|q) cost over one template alone.
 ``memory`` gives the peak memory at 50 and at 5,000 pairs. ``bfloat16`` compares, in that type, the
-loop one by one with the loop in batches of 8 and with ours: nats a token, and for how many
-questions the order of their rationales changes. A pair is one (question, rationale);
-the branch without a rationale is done by all and counted by none. Needs CURATE_TEST_DATA, and
-lm-eval beside the project.
+loop one by one with the loop in batches of 8 and with ours, and each with float32: nats a token,
+and for how many questions the order of their rationales changes. A pair is one (question,
+rationale); the branch without a rationale is done by all and counted by none. Needs
+CURATE_TEST_DATA, and lm-eval beside the project.
 """
 
 import gc
@@ -302,15 +302,24 @@ def bfloat16(model: str, given: dict[str, Any]) -> None:
         for score in (loop(scorer.model), loop_of_eight(scorer.model), ours(scorer))
     )
 
-    def against(other: Any) -> dict[str, float]:
+    exact = load_scorer(resolved, "float32")
+    truth = (-np.array(ours(exact)(targets)) / sizes).reshape(-1, k)
+
+    def against(one: Any, other: Any) -> dict[str, float]:
         return {
-            "largest difference": float(np.abs(other - plain).max()),
-            "root mean square": float(np.sqrt(np.square(other - plain).mean())),
-            "order changed": float((other.argsort(1) != plain.argsort(1)).any(axis=1).mean()),
-            "easiest changed": float((other.argmin(1) != plain.argmin(1)).mean()),
+            "largest difference": float(np.abs(other - one).max()),
+            "root mean square": float(np.sqrt(np.square(other - one).mean())),
+            "order changed": float((other.argsort(1) != one.argsort(1)).any(axis=1).mean()),
+            "easiest changed": float((other.argmin(1) != one.argmin(1)).mean()),
         }
 
-    say(model=model, questions=len(plain), k=k, batches_of_8=against(eight), ours=against(mine))
+    say(model=model, questions=len(plain), k=k)
+    for name, one, other in (
+        ("loop, batches of 8", plain, eight), ("loop, ours", plain, mine),
+        ("float32, loop", truth, plain), ("float32, batches of 8", truth, eight),
+        ("float32, ours", truth, mine),
+    ):  # fmt: skip
+        say(**{name: against(one, other)})
 
 
 def say(**figures: Any) -> None:
