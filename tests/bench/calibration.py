@@ -67,7 +67,8 @@ def calibrate(student: str, frame: pl.DataFrame) -> dict[str, Any]:
 def cost(student: str, pairs: int) -> dict[str, Any]:
     """Time what a run scores, calibration's items first, as a run has them."""
     frame = pool(Path(os.environ["CURATE_TEST_DATA"]), pairs)
-    right = [equal(a, g, "number", ()) is True for a, g in frame.select("answer", "gold").rows()]
+    answers = frame.select("answer", "gold").rows()
+    right = [answer is not None and bool(equal(answer, gold, "number")) for answer, gold in answers]
     live = frame.filter(pl.Series(right)).head(pairs)
     asked = frame.filter(pl.col("question_id").is_in(live["question_id"].unique().to_list()))
     score = Score(ScoreOptions(student=student), resolve(student))
