@@ -41,7 +41,8 @@ class Instruments:
             self._models["encoder"] = lock.model(options.model, options.revision)
         if needed & {"score", "tokens"} and recipe.measures.score is not None:
             options = recipe.measures.score
-            self._models["student"] = lock.model(options.student, options.revision)
+            here = options.dtype != "served"
+            self._models["student"] = lock.model(options.student, options.revision, weights=here)
 
     def models(self) -> Mapping[str, Any]:
         """Name the models by their part, for the manifest."""

@@ -85,7 +85,9 @@ class Lock:
                 f"--locked: there is no lock file {path.name!r}; run `curate pin` first"
             )
 
-    def model(self, reference: str, revision: str | None = None) -> ResolvedModel:
+    def model(
+        self, reference: str, revision: str | None = None, *, weights: bool = True
+    ) -> ResolvedModel:
         """Resolve a model reference, to the locked revision where there is one.
 
         Raises:
@@ -96,7 +98,7 @@ class Lock:
         if known is None:
             self._refuse(f"model {reference!r} is not in the lock file")
         pinned = revision or (known.revision if known and known.how == "hub" else None)
-        found = resolve(reference, pinned)
+        found = resolve(reference, pinned, weights=weights)
         entry = LockedModel(name=found.name, revision=found.revision, how=found.how)
         if known is not None and known.revision != entry.revision:
             self._refuse(f"model {reference!r} is at {entry.revision}, locked at {known.revision}")

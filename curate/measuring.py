@@ -155,13 +155,15 @@ class _Ledger:
         if not missing:
             return
         if self._replay:
+            lacking = f", or without {self._gauge.detail}" if self._gauge.detail else ""
             raise RecordError(
                 f"--replay: {len(missing)} items of measure {self._gauge.name!r} are not in the "
-                "record; run without --replay to have them measured"
+                f"record{lacking}; run without --replay to have them measured"
             )
         with self._progress.stage(f"measure {self._gauge.name}", len(missing), "items") as stage:
             for address, value in self._gauge.compute(missing.values()):
-                self._book.append(address, value)
+                # What a run was built on stays as it was; only what it lacked is added.
+                self._book.append(address, {**value, **(self._book.get(address) or {})})
                 self.fresh += 1
                 stage.advance()
         self._book.flush()

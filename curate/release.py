@@ -46,9 +46,10 @@ PUBLISHED: Final = (
     "sample_id", "source", "teacher", "prompt_id", "gold_shown",
     "reasoning", "rationale", "answer", "finish_reason", "completion_tokens", "rationale_tokens",
     "nll_with_rationale", "nll_masked", "nll_without_rationale", "nll_rationale",
-    "rd_paper", "rd_masked", "rd_spread", "states_gold", "cluster", "selection_rank",
+    "rd_paper", "rd_masked", "rd_spread", "states_gold",
     "rationale_token_ends", "rationale_logprobs", "rationale_entropies",
     "answer_logprobs_with_rationale", "answer_logprobs_without_rationale",
+    "cluster", "selection_rank",
 )  # fmt: skip
 """Columns of every published config, in order, where the run wrote them."""
 REJECTION: Final[Mapping[str, pl.DataType]] = {

@@ -178,7 +178,8 @@ class PairReader:
 
     def _targets(self, pair: Pair, rationale: str, masked: str) -> _Fitted:
         """Tokenise every text of a pair."""
-        cut = len(pair.rationale) - len(rationale)
+        # Rendering strips what a cut left in front.
+        cut = len(pair.rationale) - len(rationale.lstrip())
         paper: list[Target] = []
         ends: list[int] = []
         for number, template in enumerate(self._templates):

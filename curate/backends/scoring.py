@@ -21,6 +21,7 @@ from curate.backends.packed_rows import PackedRows
 from curate.backends.packing import WORTH_A_PASS, Summed, Target
 from curate.backends.padded_batches import PaddedBatches, by_length
 from curate.backends.threads import use_own_cores
+from curate.backends.tokenizing import context_of
 from curate.backends.vocabulary import ROWS, Read, Vocabulary
 from curate.errors import ModelError
 
@@ -88,9 +89,7 @@ class Scorer:
     @property
     def context(self) -> int | None:
         """Give the most tokens the student was made to read; None where it does not say."""
-        config = self.model.config.get_text_config()
-        names = ("max_position_embeddings", "n_positions")
-        return min((n for n in (getattr(config, name, None) for name in names) if n), default=None)
+        return context_of(self.model.config)
 
     def score(self, targets: Sequence[Target]) -> list[list[Summed]]:
         """Score every span of every target.

@@ -9,6 +9,7 @@ or there would be no logits to read; before it saw to that itself, a server had 
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from curate.backends import packing
@@ -17,6 +18,7 @@ from curate.backends.packing import Summed, Target
 from curate.backends.patient_client import PatientClient
 from curate.backends.servers import StudentServer
 from curate.backends.slots import fill
+from curate.backends.tokenizing import load_context
 from curate.errors import BackendError, ModelError
 
 
@@ -24,20 +26,26 @@ class ServedScorer:
     """Scores through a server.
 
     Args:
+        folder: the student's; its configuration is read.
         model: the student's name, where the options give none.
         options: where it is, and how patiently it is asked.
 
     Attributes:
-        context: most tokens of a prompt that leave room for the one token it must generate.
+        context: most tokens the student was made to read, less the one it must generate. Where
+            its server reads fewer, a text that would fit the student is an error and is not cut,
+            since scores are kept for good and the next server may read more.
 
     Raises:
+        ModelError: the folder holds no configuration of a model.
         BackendError: nobody serves this model there.
     """
 
-    def __init__(self, model: str, options: StudentServer) -> None:
+    def __init__(self, folder: Path, model: str, options: StudentServer) -> None:
         self._model = options.model or model
         self._options = options
-        self.context: int | None = asyncio.run(self._ask_context())
+        context = load_context(folder)
+        self.context = context and context - 1
+        self._limit = asyncio.run(self._ask_limit())
 
     def score(self, targets: Sequence[Target]) -> list[list[Summed]]:
         """Score every span of every target; see `curate.backends.scoring.Scorer.score`.
@@ -48,32 +56,34 @@ class ServedScorer:
         """
         if any(target.per_token for target in targets):
             raise ModelError(
-                "per_token wants entropies, which a server does not give; drop `student` under "
-                "runtime so that the student is loaded here, or `per_token` under measures.score"
+                "per_token wants entropies, which no server gives; drop it, or `dtype: served`, so "
+                "that the student is loaded here"
             )
         return asyncio.run(self._score(targets))
 
     def close(self) -> None:
         """Do nothing: connections live only inside `score`."""
 
-    async def _ask_context(self) -> int | None:
-        """Ask how much the model can read; None where the server does not say."""
+    async def _ask_limit(self) -> int | None:
+        """Ask how much the server reads at once; None where it does not say."""
 
         def read(answer: Any) -> int | None:
-            cards = {card["id"]: card for card in answer["data"]}
+            try:
+                cards = {card["id"]: card for card in answer["data"]}
+            except (KeyError, TypeError) as error:
+                raise self._no_list() from error
             if self._model not in cards:
                 raise BackendError(
                     f"{self._options.url} serves {sorted(cards)}, not {self._model!r}; give the "
                     "name it is served under as `model` in runtime.student"
                 )
-            most = cards[self._model].get("max_model_len")
-            return most and most - 1
+            return cards[self._model].get("max_model_len")
 
         async with PatientClient.connected(self._model, self._options) as client:
             try:
                 return await client.ask("/models", None, read)
-            except (KeyError, TypeError) as error:
-                raise self._no_vllm(client.where("/models")) from error
+            except RefusedError as refusal:
+                raise self._no_list() from refusal
 
     async def _score(self, targets: Sequence[Target]) -> list[list[Summed]]:
         results: dict[int, list[Summed]] = {}
@@ -91,6 +101,12 @@ class ServedScorer:
     async def _logs(self, client: PatientClient, target: Target) -> list[float]:
         """Give the log-probability of each token of a target, as far as its last span."""
         ids = target.ids[: max(end for _, end in target.spans)]
+        if self._limit and len(ids) >= self._limit:
+            raise BackendError(
+                f"a text to be scored has {len(ids)} tokens, and one more must be generated, but "
+                f"{client.where('/completions')} reads {self._limit} at most; start the server "
+                "with a larger --max-model-len, or with its default"
+            )
 
         def read(answer: Any) -> list[float]:
             try:
@@ -118,6 +134,12 @@ class ServedScorer:
                 f"{client.where('/completions')} refuses to score a text of {len(ids)} tokens: "
                 f"{refusal}; see the log of the server"
             ) from refusal
+
+    def _no_list(self) -> BackendError:
+        return BackendError(
+            f"{self._options.url}/models gave no list of models; check that the url ends where "
+            "/completions follows (usually /v1)"
+        )
 
     def _no_vllm(self, where: str) -> BackendError:
         return BackendError(

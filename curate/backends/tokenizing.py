@@ -24,6 +24,29 @@ def is_encoder_decoder(folder: Path) -> bool:
     return bool(orjson.loads((folder / "config.json").read_bytes()).get("is_encoder_decoder"))
 
 
+def load_context(folder: Path) -> int | None:
+    """Read from a model's configuration how many tokens it was made to read.
+
+    Raises:
+        ModelError: transformers can't.
+    """
+    from transformers import AutoConfig
+
+    from curate.errors import ModelError
+
+    try:
+        return context_of(AutoConfig.from_pretrained(str(folder)))
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"no config could be read from {str(folder)!r}: {error}") from error
+
+
+def context_of(config: Any) -> int | None:
+    """Give the most tokens a model was made to read; None where its configuration is silent."""
+    text = config.get_text_config()
+    limits = [getattr(text, name, None) for name in ("max_position_embeddings", "n_positions")]
+    return min((limit for limit in limits if limit), default=None)
+
+
 def load_tokenizer(folder: Path) -> Any:
     """Load a model's tokenizer.
 

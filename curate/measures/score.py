@@ -58,7 +58,7 @@ class Score(MemoMeasure):
     Args:
         options: as the recipe gives them.
         student: the same, found on this machine.
-        server: where it is served; None to load it.
+        server: where it is, for dtype ``served``; else None.
 
     Raises:
         ModelError: an encoder-decoder is wanted of a server.
@@ -82,10 +82,9 @@ class Score(MemoMeasure):
         if server and self._layout == "encoder":
             raise ModelError(
                 f"{options.student!r} is an encoder-decoder, of which a server says nothing; drop "
-                "`student` under runtime"
+                "`dtype: served` under measures.score, so that it is loaded here"
             )
-        # What a server computes in is its own business, but not ours to mix with what is known.
-        self._dtype = "vllm" if server else choose_dtype(options.dtype)
+        self._dtype = choose_dtype(options.dtype)
         self._reader: PairReader | None = None
 
     def instrument(self) -> Mapping[str, Any]:
@@ -157,7 +156,7 @@ class Score(MemoMeasure):
             return load_scorer(self._student.path, self._dtype)
         from curate.backends.served_scorer import ServedScorer
 
-        return ServedScorer(self._student.name, self._server)
+        return ServedScorer(self._student.path, self._student.name, self._server)
 
     def assemble(
         self,

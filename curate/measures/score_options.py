@@ -10,7 +10,7 @@ from curate.backends.tokenizing import has_chat_template, is_encoder_decoder
 from curate.errors import ModelError
 from curate.rendering import Layout
 
-DType = Literal["auto", "float32", "bfloat16", "float16"]
+DType = Literal["auto", "float32", "bfloat16", "float16", "served"]
 
 
 class ScoreOptions(BaseModel):
@@ -26,7 +26,8 @@ class ScoreOptions(BaseModel):
             it is trusted; 0 for no test, and then ``variant: masked`` abstains.
         layout: ``chat`` or ``plain``; default chat where the tokenizer has a chat template.
         mask: what the rationale's own final value is replaced by in `rd_masked`.
-        dtype: in which the student computes; ``auto`` is bfloat16 on an NVIDIA GPU, else float32.
+        dtype: in which the student computes; ``auto`` is bfloat16 on an NVIDIA GPU, else float32;
+            ``served``: as the server does that `runtime.student` names, where it is not loaded.
         per_token: also write the log-probability of every token of rationale and answer, and the
             entropies of the rationale's, in columns of lists; what was scored without is scored
             again.

@@ -110,6 +110,18 @@ def test_a_snapshot_lacking_weights_is_not_whole(no_hub: Path) -> None:
     assert resolve("some/student").how == "hub"
 
 
+def test_a_model_served_elsewhere_needs_no_weights_here(no_hub: Path) -> None:
+    path = snapshot(no_hub, "some/student", "c0ffee")
+    for weights in path.glob("*.safetensors"):
+        weights.unlink()
+    with pytest.raises(ModelError, match="not there or not whole"):
+        resolve("some/student", weights=False)
+    (path / "tokenizer.json").write_text("{}")
+    assert resolve("some/student", weights=False).path == path
+    with pytest.raises(ModelError, match="not there or not whole"):
+        resolve("some/student")
+
+
 def test_what_cannot_be_fetched_is_one_message_with_three_ways_out() -> None:
     with pytest.raises(ModelError) as caught:
         resolve("some/student", "v2")

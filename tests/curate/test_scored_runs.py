@@ -24,6 +24,7 @@ measures: {score: {student: student, calibrate: 0}}
 filters: [{use: completeness}, {use: rationale_difficulty, variant: paper, max: 1.0e9}]
 """
 ASKED = "measures.score.per_token=true"
+SERVED = ["measures.score.dtype=served"]
 SUMS = [(20, 3), (31, 7), (45, 9)]
 
 
@@ -60,6 +61,7 @@ def test_tokens_are_measured_when_asked_for_and_kept(folder: Path) -> None:
     without = do(folder)
     assert (without.tally.measured, without.tally.reused) == (0, items)
     assert not set(PER_TOKEN) & set(without.audit.columns)
+    assert without.summary.dataset_hash == plain.summary.dataset_hash, "no score has changed"
     for row in asked.audit.iter_rows(named=True):
         ends, logs = row["rationale_token_ends"], row["rationale_logprobs"]
         assert len(ends) == len(logs) == len(row["rationale_entropies"]) > 0
@@ -84,9 +86,9 @@ def test_a_served_student_gives_what_a_loaded_one_gives(folder: Path) -> None:
     items = 2 * len(SUMS)
     loaded = do(folder)
     with serving_student(folder / "student", "student", context=2048) as url:
-        served = do(folder, f"runtime.student.url={url}")
+        served = do(folder, *SERVED, f"runtime.student.url={url}")
     assert (served.tally.measured, served.tally.reused) == (items, 0), "recorded apart"
-    again = do(folder, f"runtime.student.url={url}")
+    again = do(folder, *SERVED, f"runtime.student.url={url}")
     assert (again.tally.measured, again.tally.reused) == (0, items), "the server is gone"
     audits = (done.audit.sort("sample_id").iter_rows(named=True) for done in (loaded, served))
     for one, other in zip(*audits, strict=True):
@@ -94,10 +96,18 @@ def test_a_served_student_gives_what_a_loaded_one_gives(folder: Path) -> None:
             assert one[name] == pytest.approx(other[name], abs=1e-4)
 
 
-@pytest.mark.parametrize("wanted", [ASKED, "measures.score.dtype=bfloat16"])
-def test_what_no_server_gives_is_refused_at_once(folder: Path, wanted: str) -> None:
-    with pytest.raises(InputError, match="drop this, or `student` under runtime"):
-        do(folder, wanted, "runtime.student.url=http://127.0.0.1:1/v1")
+WRONG = {
+    "a server nobody asks": (["runtime.student.url=http://h/v1"], "nobody asks it"),
+    "nobody to ask": (SERVED, "'served' wants a server"),
+    "entropies": ([*SERVED, ASKED, "runtime.student.url=http://h/v1"], "no server gives entropies"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_student_must_be_where_it_is_said_to_be(folder: Path, case: str) -> None:
+    overrides, said = WRONG[case]
+    with pytest.raises(InputError, match=said):
+        do(folder, *overrides)
 
 
 def test_the_plan_knows_what_each_measure_writes(folder: Path) -> None:

@@ -68,9 +68,15 @@ class Server:
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=16 * 2**20)
+        app.router.add_get("/v1/models", self._list)
         app.router.add_post("/v1/chat/completions", self._answer)
         app.router.add_post("/v1/completions", self._answer)
         return app
+
+    async def _list(self, _: web.Request) -> web.StreamResponse:
+        for fault in self._faults:
+            return web.json_response(fault.body, status=fault.status, headers=fault.headers)
+        return web.json_response({"data": [{"id": "tiny-teacher"}]})
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         number, self._count = self._count, self._count + 1

@@ -49,6 +49,8 @@ class Student:
     async def _score(self, request: web.Request) -> web.Response:
         body = await request.json()
         ids: list[int] = body["prompt"]
+        if body["model"] != self._name:
+            return web.json_response({"error": {"message": "no such model"}}, status=404)
         if self._busy:
             self._busy -= 1
             return web.json_response({"error": {"message": "busy"}}, status=503)
@@ -61,9 +63,8 @@ class Student:
         for place in range(1, len(ids)):
             value = float(logs[place - 1, ids[place]])
             entries.append({str(ids[place]): {"logprob": value, "rank": 1, "decoded_token": "x"}})
-        return web.json_response(
-            {"choices": [{"text": "", "prompt_logprobs": entries[self._forgets :]}]}
-        )
+        shown = entries[self._forgets :] if body.get("prompt_logprobs") == 0 else None
+        return web.json_response({"choices": [{"text": "", "prompt_logprobs": shown}]})
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from curate.backends.servers import StudentServer
 from curate.backends.tokenizing import load_tokenizer
 from curate.errors import BackendError, InputError, ModelError
 from tests.curate.backends.students import TOLERANCE, gap, llama, loop, siblings
-from tests.servers.openai_server import serving
+from tests.servers.openai_server import Fault, serving
 from tests.servers.student_server import serving_student
 
 
@@ -37,8 +37,8 @@ def url(student: Path) -> Iterator[str]:
         yield url
 
 
-def reach(url: str, **options: Any) -> ServedScorer:
-    return ServedScorer("tiny", StudentServer(url=url, **options))
+def reach(student: Path, url: str, name: str = "tiny", **options: Any) -> ServedScorer:
+    return ServedScorer(student, name, StudentServer(url=url, **options))
 
 
 def worst(scorer: ServedScorer, model: Any, targets: list[Target]) -> float:
@@ -51,8 +51,8 @@ def worst(scorer: ServedScorer, model: Any, targets: list[Target]) -> float:
     )
 
 
-def test_a_served_student_agrees_with_the_loop(url: str) -> None:
-    scorer = reach(url)
+def test_a_served_student_agrees_with_the_loop(student: Path, url: str) -> None:
+    scorer = reach(student, url)
     assert worst(scorer, llama(), siblings(11)) < TOLERANCE
     assert scorer.context == 255, "one token must be generated"
     spans = [Target((3, 4, 5, 6, 7, 8), ((1, 3), (4, 5)))]
@@ -61,37 +61,55 @@ def test_a_served_student_agrees_with_the_loop(url: str) -> None:
 
 def test_a_busy_server_is_asked_again(student: Path) -> None:
     with serving_student(student, "tiny", busy=3) as url:
-        assert worst(reach(url, in_flight=2), llama(), siblings(12)[:6]) < TOLERANCE
+        assert worst(reach(student, url, in_flight=2), llama(), siblings(12)[:6]) < TOLERANCE
 
 
-def test_another_name_is_said(url: str) -> None:
+def test_another_name_is_said(student: Path, url: str) -> None:
     with pytest.raises(BackendError, match=r"serves \['tiny'\], not 'small'"):
-        ServedScorer("small", StudentServer(url=url))
-    assert ServedScorer("small", StudentServer(url=url, model="tiny")).context == 255
+        reach(student, url, "small")
+    known = reach(student, url, "small", model="tiny")
+    assert worst(known, llama(), siblings(12)[:3]) < TOLERANCE
 
 
 def test_answers_from_a_prefix_cache_are_refused(student: Path) -> None:
     with serving_student(student, "tiny", forgets=2) as url:
-        scorer = reach(url)
+        scorer = reach(student, url)
         with pytest.raises(BackendError, match="--no-enable-prefix-caching"):
             scorer.score(siblings(11)[:1])
 
 
-def test_a_server_that_is_no_vllm_is_refused(url: str) -> None:
-    with serving() as other, pytest.raises(BackendError, match="404"):
-        reach(other)
-    with pytest.raises(BackendError, match="too long"):
-        reach(url).score([Target(tuple([5] * 300), ((290, 300),))])
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault(400, body={"error": {"message": "no"}}), "gave no list of models"),
+        (Fault(200, body={"models": []}), "gave no list of models"),
+        (Fault(401, body={"error": {"message": "no"}}), "401"),
+    ],
+)
+def test_a_server_that_is_no_vllm_is_refused(student: Path, fault: Fault, said: str) -> None:
+    with serving(faults=[fault]) as url, pytest.raises(BackendError, match=said):
+        reach(student, url)
 
 
-def test_entropies_are_not_to_be_had(url: str) -> None:
+def test_a_server_that_reads_less_than_the_student_is_an_error_and_cuts_nothing(
+    student: Path,
+) -> None:
+    with serving_student(student, "tiny", context=64) as url:
+        scorer = reach(student, url)
+        assert scorer.context == 255
+        with pytest.raises(BackendError, match=r"has 64 tokens.*reads 64 at most"):
+            scorer.score([Target((5,) * 70, ((60, 64),))])
+        assert scorer.score([Target((5,) * 70, ((60, 63),))])[0][0].tokens == 3
+
+
+def test_entropies_are_not_to_be_had(student: Path, url: str) -> None:
     with pytest.raises(ModelError, match="per_token wants entropies"):
-        reach(url).score([Target((1, 2, 3), ((1, 3),), per_token=True)])
+        reach(student, url).score([Target((1, 2, 3), ((1, 3),), per_token=True)])
 
 
-def test_a_key_that_is_not_set_is_told_at_once() -> None:
+def test_a_key_that_is_not_set_is_told_before_anything_is_asked(student: Path) -> None:
     with pytest.raises(InputError, match="NO_SUCH_KEY"):
-        reach("http://127.0.0.1:1/v1", api_key_env="NO_SUCH_KEY")
+        reach(student, "http://127.0.0.1:1/v1", api_key_env="NO_SUCH_KEY")
 
 
 @contextmanager
@@ -152,7 +170,6 @@ def test_a_student_behind_vllm_scores_as_it_does_when_loaded(tmp_path: Path) -> 
     loaded = load_scorer(folder, "float32")
     assert gap(loaded, targets) < TOLERANCE
     with vllm_serving(folder, tmp_path) as url:
-        served = ServedScorer("student", StudentServer(url=url))
-        assert served.context == 511
+        served = reach(folder, url, "student")
         assert worst(served, loaded.model, targets) < TOLERANCE
     loaded.close()

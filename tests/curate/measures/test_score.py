@@ -157,12 +157,13 @@ def test_every_token_is_written_on_demand(student: Path, layout: Any) -> None:
 
 
 def test_tokens_of_a_cut_rationale_stand_where_they_stood(student: Path) -> None:
-    long = "One two three. " * 20 + TEXTS[0]
-    made = columns(score(student, layout="plain", per_token=True), rows([long, *TEXTS[1:]]))
-    ends = made["rationale_token_ends"][0].to_list()
-    assert ends[-1] == len(long)
-    assert len(ends) == len(made["rationale_logprobs"][0]) < len(long)
-    assert long[: ends[0] - 1].endswith("three. ")
+    for sentence in ("One two three. ", "One two three:\n    "):
+        long = sentence * 20 + TEXTS[0]
+        made = columns(score(student, layout="plain", per_token=True), rows([long, *TEXTS[1:]]))
+        ends = made["rationale_token_ends"][0].to_list()
+        assert ends[-1] == len(long)
+        assert len(ends) == len(made["rationale_logprobs"][0]) < len(long)
+        assert long[: ends[0] - 1].endswith(sentence)
 
 
 def test_what_was_scored_without_tokens_does_not_do_with_them(student: Path) -> None:
