@@ -1,7 +1,8 @@
 """Measure the rows that are live, asking a model only for what the record does not hold."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -101,14 +102,15 @@ def _memoise(
     address = key(gauge.name, gauge.version, instrument)
     with store.book(gauge.name, address, about=instrument) as book:
         ledger = _Ledger(gauge, book, progress, replay=replay)
-        facts: Mapping[str, Any] = {}
         request = gauge.pool()
-        if request is not None:
-            pool = gather_pool(table, request)
-            items = gauge.pool_items(pool)
-            ledger.settle(items)
-            facts = gauge.conclude(pool, ledger.values(items))
-        ledger.settle(item for shard in table.shards for item in gauge.items(_live(gauge, shard)))
+        pool = gather_pool(table, request) if request is not None else None
+        probes: Sequence[Item] = () if pool is None else gauge.pool_items(pool)
+        live = (item for shard in table.shards for item in gauge.items(_live(gauge, shard)))
+        # At once, so that a measure may compute together what they share.
+        ledger.settle(chain(probes, live))
+        facts: Mapping[str, Any] = {}
+        if pool is not None:
+            facts = gauge.conclude(pool, ledger.values(probes))
         for shard in table.shards:
             frame = _live(gauge, shard)
             values = ledger.values(gauge.items(frame))
@@ -141,7 +143,7 @@ class _Ledger:
         self.fresh = 0
         self.reused = 0
 
-    def settle(self, items: Iterator[Item] | Sequence[Item]) -> None:
+    def settle(self, items: Iterable[Item]) -> None:
         """Have every item not in the record measured, and recorded as it is done."""
         missing: dict[str, Item] = {}
         for item in items:

@@ -130,10 +130,13 @@ class Score(MemoMeasure):
     def compute(self, items: Iterable[Item]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Score in windows; what the texts of a window share is computed once.
 
+        Items are taken question by question, whatever they are wanted for: siblings of several
+        sources, and those calibration looks at, begin alike.
+
         Raises:
             ModelError: the student can't be loaded, or its chat template drops rationales.
         """
-        waiting = list(items)
+        waiting = sorted(items, key=lambda item: item.payload.question)
         if not waiting:
             return
         reader = self._reader = self._reader or PairReader.load(
