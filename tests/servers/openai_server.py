@@ -1,8 +1,8 @@
 """A local server that speaks OpenAI's protocol, keeps a book of what it was asked, and can fail.
 
-Started in a process of its own (``python openai_server.py --book FILE``), so that it outlives the
-client a test kills; it prints its address as its first line. The book has one JSON line for each
-request as it is answered::
+Started in a process of its own (``python -m tests.servers.openai_server --book FILE``), so that it
+outlives the client a test kills; it prints its address as its first line. The book has one JSON
+line for each request as it is answered::
 
     {"n": 3, "seed": 7, "prompt": "...", "status": 200, "text": "...", "model": "m"}
 
@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import json
 import re
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +24,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from aiohttp import web
+
+from tests.servers.running import running
 
 
 @dataclass
@@ -142,17 +143,11 @@ def serving(
     cpu: int | None = None,
 ) -> Iterator[str]:
     """Run the server in a process of its own and give its base url."""
-    command = [sys.executable, __file__, "--delay", str(delay)]
-    command += ["--faults", json.dumps([vars(fault) for fault in faults])]
-    command += ["--book", str(book)] if book else []
-    command = [*(["taskset", "-c", str(cpu)] if cpu is not None else []), *command]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.terminate()
-        process.wait()
+    arguments = ["--delay", str(delay)]
+    arguments += ["--faults", json.dumps([vars(fault) for fault in faults])]
+    arguments += ["--book", str(book)] if book else []
+    with running("tests.servers.openai_server", *arguments, cpu=cpu) as url:
+        yield url
 
 
 async def _main() -> None:

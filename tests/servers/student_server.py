@@ -1,13 +1,13 @@
 """A local server that says of a prompt's tokens what ``vllm serve`` says, with a real small model.
 
-Started in a process of its own (``python student_server.py FOLDER NAME``); prints its address as
-its first line. With ``--forgets N`` it leaves out the first N entries, as a server does that has
-read them from its prefix cache; with ``--busy N`` it is too busy for the first N requests.
+Started in a process of its own (``python -m tests.servers.student_server FOLDER NAME``); prints
+its address as its first line. With ``--forgets N`` it leaves out the first N entries, as a server
+does that has read them from its prefix cache; with ``--busy N`` it is too busy for the first N
+requests.
 """
 
 import argparse
 import asyncio
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from aiohttp import web
 from transformers import AutoModelForCausalLM
+
+from tests.servers.running import running
 
 
 class Student:
@@ -70,15 +72,9 @@ class Student:
 @contextmanager
 def serving_student(folder: Path, name: str, **options: int) -> Iterator[str]:
     """Run the server in a process of its own and give its base url."""
-    command = [sys.executable, __file__, str(folder), name]
-    command += [part for key, value in options.items() for part in (f"--{key}", str(value))]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.terminate()
-        process.wait()
+    given = [part for key, value in options.items() for part in (f"--{key}", str(value))]
+    with running("tests.servers.student_server", str(folder), name, *given) as url:
+        yield url
 
 
 async def _main() -> None:
