@@ -246,7 +246,8 @@ def _is_whole(snapshot: Path, *, weights: bool = True) -> bool:
     if not (snapshot / "config.json").is_file():
         return False
     if not weights:
-        return any((snapshot / name).is_file() for name in ("tokenizer.json", "tokenizer.model"))
+        # Its configuration says how the student is asked; without it that would be guessed.
+        return (snapshot / "tokenizer_config.json").is_file()
     indexes = [*snapshot.glob("*.safetensors.index.json"), *snapshot.glob("*.bin.index.json")]
     for index in indexes:
         names = set(orjson.loads(index.read_bytes())["weight_map"].values())

@@ -116,7 +116,7 @@ def test_a_model_served_elsewhere_needs_no_weights_here(no_hub: Path) -> None:
         weights.unlink()
     with pytest.raises(ModelError, match="not there or not whole"):
         resolve("some/student", weights=False)
-    (path / "tokenizer.json").write_text("{}")
+    (path / "tokenizer_config.json").write_text("{}")
     assert resolve("some/student", weights=False).path == path
     with pytest.raises(ModelError, match="not there or not whole"):
         resolve("some/student")
