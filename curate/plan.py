@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from curate.errors import InputError
+from curate.measures import score_options
 from curate.measures.embed import EmbedOptions
 from curate.recipe import Recipe
 from curate.select import Arm, needed_columns
@@ -28,29 +29,9 @@ WRITTEN_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "verify": ("verify_outcome",),
     "embed": ("embedding",),
     "overrides": ("override_keep", "override_reason"),
-    "score": (
-        "nll_with_rationale",
-        "nll_masked",
-        "nll_without_rationale",
-        "nll_rationale",
-        "rd_paper",
-        "rd_masked",
-        "rd_spread",
-        "states_gold",
-        "score_truncated",
-        "student_follows",
-    ),
+    "score": score_options.COLUMNS,
 }
 """Which measure writes which columns."""
-
-PER_TOKEN: Final = (
-    "rationale_token_ends",
-    "rationale_logprobs",
-    "rationale_entropies",
-    "answer_logprobs_with_rationale",
-    "answer_logprobs_without_rationale",
-)
-"""What `score` writes besides, with `per_token`."""
 
 DEFAULT_ENCODER: Final = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -141,9 +122,8 @@ class _Steps:
 
     def _written(self, measure: str) -> tuple[str, ...]:
         """List the columns that a measure writes under this recipe."""
-        options = self.recipe.measures.score
-        more = PER_TOKEN if measure == "score" and options and options.per_token else ()
-        return (*WRITTEN_BY[measure], *more)
+        score = self.recipe.measures.score
+        return score.columns if score and measure == "score" else WRITTEN_BY[measure]
 
     def add_filter(self, gate: Filter) -> None:
         """Append a filter and note its columns."""
@@ -172,7 +152,7 @@ class _Steps:
                 f"{reader} reads column {name!r}, which no filter of this recipe writes; "
                 "add `- use: diversity` to filters"
             )
-        if name in PER_TOKEN:
+        if name in score_options.PER_TOKEN:
             return (
                 f"{reader} reads column {name!r}, which is written on demand only; add "
                 "`per_token: true` under measures.score"

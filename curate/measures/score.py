@@ -25,30 +25,11 @@ from curate.measures.calibration import Scored, conclude
 from curate.measures.masking import states_value
 from curate.measures.probes import choose_probes
 from curate.measures.rows import READS, Row, rows_of
-from curate.measures.score_options import ScoreOptions, choose_dtype, choose_layout
+from curate.measures.score_options import COLUMNS, ScoreOptions, choose_dtype, choose_layout
 from curate.models import ResolvedModel
 from curate.rendering import Layout
 from filters.columns import MEASURE_COLUMNS
 
-_WRITES = (
-    "nll_with_rationale",
-    "nll_masked",
-    "nll_without_rationale",
-    "nll_rationale",
-    "rd_paper",
-    "rd_masked",
-    "rd_spread",
-    "states_gold",
-    "score_truncated",
-    "student_follows",
-)
-_PER_TOKEN = (
-    "rationale_token_ends",
-    "rationale_logprobs",
-    "rationale_entropies",
-    "answer_logprobs_with_rationale",
-    "answer_logprobs_without_rationale",
-)
 _WINDOW = 48
 
 
@@ -67,7 +48,7 @@ class Score(MemoMeasure):
     name: ClassVar[str] = "score"
     version: ClassVar[int] = 1
     reads = READS
-    writes: Mapping[str, pl.DataType] = {name: MEASURE_COLUMNS[name] for name in _WRITES}
+    writes: Mapping[str, pl.DataType] = {name: MEASURE_COLUMNS[name] for name in COLUMNS}
 
     def __init__(
         self, options: ScoreOptions, student: ResolvedModel, server: StudentServer | None = None
@@ -75,7 +56,7 @@ class Score(MemoMeasure):
         self.options = options
         if options.per_token:
             self.detail = "per_token"
-            self.writes = {name: MEASURE_COLUMNS[name] for name in (*_WRITES, *_PER_TOKEN)}
+            self.writes = {name: MEASURE_COLUMNS[name] for name in options.columns}
         self._student = student
         self._server = server
         self._layout: Layout = choose_layout(options, student.path)

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -11,6 +11,29 @@ from curate.errors import ModelError
 from curate.rendering import Layout
 
 DType = Literal["auto", "float32", "bfloat16", "float16", "served"]
+
+COLUMNS: Final = (
+    "nll_with_rationale",
+    "nll_masked",
+    "nll_without_rationale",
+    "nll_rationale",
+    "rd_paper",
+    "rd_masked",
+    "rd_spread",
+    "states_gold",
+    "score_truncated",
+    "student_follows",
+)
+"""What `score` writes always."""
+
+PER_TOKEN: Final = (
+    "rationale_token_ends",
+    "rationale_logprobs",
+    "rationale_entropies",
+    "answer_logprobs_with_rationale",
+    "answer_logprobs_without_rationale",
+)
+"""What it writes besides, with `per_token`."""
 
 
 class ScoreOptions(BaseModel):
@@ -29,8 +52,8 @@ class ScoreOptions(BaseModel):
         dtype: in which the student computes; ``auto`` is bfloat16 on an NVIDIA GPU, else float32;
             ``served``: as the server does that `runtime.student` names, where it is not loaded.
         per_token: also write the log-probability of every token of rationale and answer, and the
-            entropies of the rationale's, in columns of lists; what was scored without is scored
-            again.
+            entropies of the rationale's, in columns of lists; what was scored without is run
+            again and keeps its scores.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +68,11 @@ class ScoreOptions(BaseModel):
     mask: str = Field(default="___", min_length=1)
     dtype: DType = "auto"
     per_token: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are written."""
+        return (*COLUMNS, *(PER_TOKEN if self.per_token else ()))
 
     @field_validator("templates")
     @classmethod

@@ -9,7 +9,8 @@ import pytest
 
 from curate.engine import RunOptions, RunResult, run
 from curate.errors import InputError
-from curate.plan import PER_TOKEN, WRITTEN_BY
+from curate.measures.score_options import PER_TOKEN
+from curate.plan import WRITTEN_BY
 from curate.progress import Progress
 from curate.recipe import read_recipe
 from tests.curate.test_thresholds import write_student
