@@ -30,13 +30,13 @@ class Block(NamedTuple):
     Attributes:
         start: first node.
         stop: behind the last.
-        path: nodes before `start` that any of them sees, by depth.
-        seen: for each node, which of the prefix, `path` and the block it sees (nodes x keys).
+        keys: nodes that any of them sees: the path before `start`, by depth, then the block.
+        seen: for each node, which of the prefix and of `keys` it sees (nodes x keys).
     """
 
     start: int
     stop: int
-    path: Ints
+    keys: Ints
     seen: np.ndarray[Any, np.dtype[np.bool_]]
 
 
@@ -73,7 +73,7 @@ class Tree:
         self._plans: dict[int | None, list[tuple[Block, Any, Any]]] = {}
 
     def plan(self, window: int | None) -> list[tuple[Block, Any, Any]]:
-        """Give blocks with the index of their paths and their additive masks.
+        """Give blocks with the index of their keys and their additive masks.
 
         Args:
             window: of the layer: how many tokens back it sees, its own included; None for all.
@@ -89,19 +89,13 @@ class Tree:
                     [np.ones((len(block.seen), self.before), np.bool_), block.seen], axis=1
                 )
                 if window is not None:
-                    keys = np.concatenate(
-                        [
-                            np.arange(self.before),
-                            self.positions[block.path],
-                            self.positions[block.start : block.stop],
-                        ]
-                    )
+                    theirs = np.concatenate([np.arange(self.before), self.positions[block.keys]])
                     own = self.positions[block.start : block.stop]
-                    seen &= keys[None, :] > own[:, None] - window
+                    seen &= theirs[None, :] > own[:, None] - window
                 mask = torch.zeros(seen.shape, dtype=self._dtype)
                 mask.masked_fill_(torch.from_numpy(~seen), torch.finfo(self._dtype).min)
-                path = torch.from_numpy(block.path).to(self._device)
-                planned.append((block, path, mask[None, None].to(self._device)))
+                keys = torch.from_numpy(block.keys).to(self._device)
+                planned.append((block, keys, mask[None, None].to(self._device)))
             self._plans[window] = planned
         return self._plans[window]
 
@@ -131,7 +125,8 @@ def blocks(parents: Ints, size: int) -> Iterator[Block]:
             elif parent >= 0:
                 row[: place[parent] + 1] = True
             row[place[node]] = True
-        yield Block(start, stop, np.array(path, dtype=np.int64), seen)
+        keys = np.concatenate([np.array(path, dtype=np.int64), np.arange(start, stop)])
+        yield Block(start, stop, keys, seen)
 
 
 _CURRENT: ContextVar[Tree] = ContextVar("tree")
@@ -195,17 +190,15 @@ def attend(
     gathered = torch.empty(
         (1, query.shape[2], heads, value.shape[-1]), dtype=query.dtype, device=query.device
     )
-    for block, path, mask in tree.plan(sliding_window):
-        own = slice(block.start, block.stop)
-        keys, values = [key[:, :, own]], [value[:, :, own]]
-        if len(path):
-            keys.insert(0, key.index_select(2, path))
-            values.insert(0, value.index_select(2, path))
-        if tree.before and tree.prefix is not None:
-            first = tree.prefix.kept[module.layer_idx]
-            keys.insert(0, first[0])
-            values.insert(0, first[1])
-        k, v = (torch.cat(parts, dim=2) for parts in (keys, values))
+    plan = tree.plan(sliding_window)
+    most = max(len(index) for _, index, _ in plan)
+    kept = tree.prefix.kept[module.layer_idx] if tree.before and tree.prefix else (None, None)
+    rooms = [_room(states, first, most) for states, first in zip((key, value), kept, strict=True)]
+    for block, index, mask in plan:
+        own, behind = slice(block.start, block.stop), tree.before + len(index)
+        for states, room in zip((key, value), rooms, strict=True):
+            torch.index_select(states, 2, index, out=room[:, :, tree.before : behind])
+        k, v = (room[:, :, :behind] for room in rooms)
         q = query[:, :, own]
         if softcap is None:
             out = torch.nn.functional.scaled_dot_product_attention(
@@ -218,3 +211,18 @@ def attend(
             out = torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype) @ v
         gathered[:, own] = out.transpose(1, 2)
     return gathered, None
+
+
+def _room(states: Any, first: Any, most: int) -> Any:
+    """Make room for what blocks see of some states, the prefix standing there once for all.
+
+    Args:
+        states: of all nodes (1 x groups x n x dim).
+        first: those of the prefix (1 x groups x length x dim); None where there is none.
+        most: nodes that a block sees at most.
+    """
+    before = 0 if first is None else first.shape[2]
+    room = states.new_empty((*states.shape[:2], before + most, states.shape[3]))
+    if first is not None:
+        room[:, :, :before] = first
+    return room

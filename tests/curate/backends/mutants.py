@@ -30,9 +30,7 @@ def seeing_siblings(original: Callable[..., Any]) -> Callable[..., Any]:
     def blocks(parents: Any, size: int) -> Any:
         for block in original(parents, size):
             nodes = np.arange(block.stop)
-            yield block._replace(
-                path=nodes[: block.start], seen=nodes[None] <= nodes[block.start :, None]
-            )
+            yield block._replace(keys=nodes, seen=nodes[None] <= nodes[block.start :, None])
 
     return blocks
 

@@ -1,6 +1,5 @@
 """Packs and trees: nothing is lost, what is shared stands once, a node sees its own past alone."""
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,9 +35,8 @@ def test_a_node_sees_its_ancestors_and_itself_however_the_tree_is_cut(
     (pack,) = packing.packs([Target(tuple(row), ()) for row in rows], 10_000)
     seen: dict[int, set[int]] = {}
     for block in trees.blocks(pack.parents, size):
-        keys = np.concatenate([block.path, np.arange(block.start, block.stop)])
         for node in range(block.start, block.stop):
-            seen[node] = set(keys[block.seen[node - block.start]].tolist())
+            seen[node] = set(block.keys[block.seen[node - block.start]].tolist())
     for path in pack.paths:
         for place, node in enumerate(path.tolist()):
             assert seen[node] == set(path[: place + 1].tolist())
