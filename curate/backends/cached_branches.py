@@ -69,7 +69,7 @@ class CachedBranches:
 
         self._torch = torch
         self._model = model
-        self._device = str(model.device.type)
+        self._device = str(model.device)
 
     def reads(self, targets: list[Target], tokens: int) -> Iterator[Read]:
         """Run all targets; give what each batch leaves for the vocabulary.

@@ -29,7 +29,7 @@ class PackedRows:
 
         self._torch = torch
         self._model = model
-        self._device = str(model.device.type)
+        self._device = str(model.device)
         self._prefix: Prefix | None = None
         self._last_feed_forward = _last_feed_forward(model)
         trees.register()

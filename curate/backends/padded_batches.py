@@ -26,7 +26,7 @@ class PaddedBatches:
 
         self._torch = torch
         self._model = model
-        self._device = str(model.device.type)
+        self._device = str(model.device)
         self._has_encoder = bool(model.config.is_encoder_decoder)
         self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
 

@@ -42,6 +42,11 @@ class SpanScorer(Protocol):
         """Give the most tokens it can read; None where that is not known."""
         ...
 
+    @property
+    def window(self) -> int:
+        """Say how many pairs are best given together; they are lost together, too."""
+        ...
+
     def score(self, targets: Sequence[Target]) -> list[list[Summed]]:
         """Score every span of every target; see `curate.backends.scoring.Scorer.score`."""
         ...
@@ -79,6 +84,9 @@ class PairReader:
         templates: target lines.
         per_token: whether values of single tokens are wanted, too.
 
+    Attributes:
+        window: how many pairs are best read together; they are lost together, too.
+
     Raises:
         ModelError: see `prove_comparable`.
     """
@@ -95,6 +103,7 @@ class PairReader:
         prove_comparable(tokenizer, layout, templates)
         self._tokenizer = tokenizer
         self._scorer = scorer
+        self.window = scorer.window
         self._layout: Layout = layout
         self._templates = templates
         self._per_token = per_token

@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 _TOKENS: Final = {"cpu": 1536, "cuda": 8192}
 """Tokens a batch: fewer repeat more questions, more leave the cache of a CPU."""
+_WINDOW: Final = {"cpu": 48, "cuda": 512}
+"""Pairs at a time: enough to fill batches, few enough to lose where a run is killed."""
 _REFUSALS = (TypeError, ValueError, RuntimeError, AttributeError, LookupError)
 
 Route = PackedRows | CachedBranches
@@ -40,7 +42,7 @@ def load_scorer(folder: Path, dtype: str, device: str | None = None) -> "Scorer"
     Args:
         folder: the model's.
         dtype: ``float32``, ``bfloat16`` or ``float16``, in which the network computes.
-        device: by default cuda where torch finds it.
+        device: as torch names it; by default cuda where torch finds it.
 
     Raises:
         ModelError: the folder's model can't be loaded.
@@ -68,6 +70,7 @@ class Scorer:
 
     Attributes:
         route: how it is run; None for plain padded batches.
+        window: how many pairs are best given together.
     """
 
     def __init__(self, model: Any) -> None:
@@ -82,7 +85,8 @@ class Scorer:
         if self.device == "cpu":
             use_own_cores()
             heap.keep_freed()
-        self._tokens = _TOKENS["cuda" if self.device == "cuda" else "cpu"]
+        kind = "cuda" if self.device == "cuda" else "cpu"
+        self._tokens, self.window = _TOKENS[kind], _WINDOW[kind]
         self._plain: Any = PaddedBatches(model)
         self.route: Route | None = None if model.config.is_encoder_decoder else self._choose()
 

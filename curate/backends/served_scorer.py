@@ -10,7 +10,7 @@ or there would be no logits to read; before it saw to that itself, a server had 
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from curate.backends import packing
 from curate.backends.openai_protocol import RefusedError
@@ -20,6 +20,9 @@ from curate.backends.servers import StudentServer
 from curate.backends.slots import fill
 from curate.backends.tokenizing import load_context
 from curate.errors import BackendError, ModelError
+
+_WINDOW: Final = 48
+"""Pairs at a time at least; each is several requests."""
 
 
 class ServedScorer:
@@ -34,6 +37,7 @@ class ServedScorer:
         context: most tokens the student was made to read, less the one it must generate. Where
             its server reads fewer, a text that would fit the student is an error and is not cut,
             since scores are kept for good and the next server may read more.
+        window: how many pairs are best given together.
 
     Raises:
         ModelError: the folder holds no configuration of a model.
@@ -45,6 +49,7 @@ class ServedScorer:
         self._options = options
         context = load_context(folder)
         self.context = context and context - 1
+        self.window = max(_WINDOW, options.in_flight)
         self._limit = asyncio.run(self._ask_limit())
 
     def score(self, targets: Sequence[Target]) -> list[list[Summed]]:

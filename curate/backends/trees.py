@@ -20,8 +20,8 @@ from curate.backends.packing import Ints, depths
 
 NAME: Final = "curate_tree"
 """Under which transformers knows the function."""
-BLOCK: Final = {"cpu": 64, "cuda": 1 << 30}
-"""Nodes a block. Small ones waste less of the mask; a GPU prefers one large call."""
+BLOCK: Final = {"cpu": 64, "cuda": 512}
+"""Nodes a block. Small ones waste less on what is masked, large ones keep a GPU busy."""
 
 
 class Block(NamedTuple):
@@ -58,7 +58,7 @@ class Tree:
 
     Args:
         parents: node before each, -1 for a first one, depth first (n).
-        device: of the student.
+        device: of the student, as torch names it.
         dtype: of its attention.
         prefix: before all first nodes; what of it is not kept yet is taken from this very pack,
             which then is the prefix itself.
@@ -84,7 +84,9 @@ class Tree:
             import torch
 
             planned: list[tuple[Block, Any, Any]] = []
-            for block in blocks(self._parents, BLOCK.get(self._device, BLOCK["cpu"])):
+            for block in blocks(
+                self._parents, BLOCK.get(self._device.partition(":")[0], BLOCK["cpu"])
+            ):
                 seen = np.concatenate(
                     [np.ones((len(block.seen), self.before), np.bool_), block.seen], axis=1
                 )

@@ -30,8 +30,6 @@ from curate.models import ResolvedModel
 from curate.rendering import Layout
 from filters.columns import MEASURE_COLUMNS
 
-_WINDOW = 48
-
 
 class Score(MemoMeasure):
     """Writes Rationale Difficulty and the NLLs it is made of; null where there is no rationale.
@@ -127,17 +125,17 @@ class Score(MemoMeasure):
             self.options.templates,
             per_token=self.options.per_token,
         )
-        for start in range(0, len(waiting), _WINDOW):
-            window = waiting[start : start + _WINDOW]
+        for start in range(0, len(waiting), reader.window):
+            window = waiting[start : start + reader.window]
             values = reader.read([item.payload for item in window])
             for item, value in zip(window, values, strict=True):
                 yield item.key, value
 
     def _open(self) -> SpanScorer:
         if self._server is None:
-            from curate.backends.scoring import load_scorer
+            from curate.backends.sharded_scorer import open_student
 
-            return load_scorer(self._student.path, self._dtype)
+            return open_student(self._student.path, self._dtype)
         from curate.backends.served_scorer import ServedScorer
 
         return ServedScorer(self._student.path, self._student.name, self._server)
