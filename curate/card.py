@@ -123,7 +123,7 @@ def dataset_card(
         "tags": list(facts.tags),
         "configs": _config_list(configs, "data"),
     }
-    return _environment().get_template("card.md.jinja").render(
+    return environment().get_template("card.md.jinja").render(
         front=_yaml({key: value for key, value in front.items() if value is not None}),
         facts=facts,
         configs=configs,
@@ -143,7 +143,7 @@ def dataset_card(
 
 def run_card(facts: CardFacts, configs: Sequence[ConfigFacts]) -> str:
     """Write the card of the run folder: its configs lead into ``dataset/data``, never the audit."""
-    return _environment().get_template("run.md.jinja").render(
+    return environment().get_template("run.md.jinja").render(
         front=_yaml({"configs": _config_list(configs, "dataset/data")}),
         facts=facts,
         selected=configs[0],
@@ -229,7 +229,8 @@ def _block(text: object) -> str:
     return html.escape(str(text), quote=False)
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Open the templates of cards, with filters for text that is not ours."""
     environment = Environment(
         loader=PackageLoader("curate"),
         autoescape=False,  # noqa: S701 - markdown; what is not ours goes through the filters below

@@ -140,6 +140,42 @@ def why(
         Console().print(told)
 
 
+@app.command("export")
+def export_command(
+    run: Annotated[
+        Path, typer.Argument(help="a run folder, runs/NAME for the latest, or a release")
+    ],
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="trl, messages, llama-factory, axolotl, torchtune, ms-swift, text, tasks, "
+            "dpo or rl",
+        ),
+    ],
+    *,
+    config: Annotated[str, typer.Option(help="the selection, or an arm's name")] = "default",
+    think: Annotated[
+        str, typer.Option(help="where the rationale goes: none, inline (<think>) or field")
+    ] = "none",
+    layout: Annotated[
+        str | None, typer.Option(help="chat or plain; default: as the student was scored")
+    ] = None,
+    line: Annotated[
+        str | None, typer.Option(help="target line with {answer}; default: as scored")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="folder to write; default: beside RUN")] = None,
+) -> None:
+    """Write a release in the files and settings of one trainer."""
+    from curate.export import ExportOptions, export
+    from curate.strict import validate
+
+    given = {"config": config, "think": think, "layout": layout, "line": line, "out": out}
+    made = export(run, form, validate(ExportOptions, given))
+    told = ", ".join(f"{count} in {split}" for split, count in made.records.items())
+    typer.echo(f"{told}\n{made.folder}")
+
+
 @app.command()
 def filters(name: Annotated[str | None, typer.Argument(help="one filter")] = None) -> None:
     """List the filters, or describe one with its parameters and reasons."""

@@ -69,6 +69,16 @@ def answer_text(gold: str, gold_type: GoldType) -> str:
     return gold
 
 
+def plain_prompt(question: str) -> str:
+    """Ask a student that has no chat template."""
+    return f"Question: {question}\nAnswer: "
+
+
+def target_line(template: str, answer: str) -> str:
+    """Fill a target line."""
+    return template.replace(_SLOT, answer)
+
+
 def render(
     question: str,
     rationale: str,
@@ -105,7 +115,7 @@ def render(
         start, text, end = _in_chat(question, body, tokenizer)
         closing = "" if after.strip() or (after and text == body) else end
     else:
-        start, text = f"Question: {question}\nAnswer: ", body
+        start, text = plain_prompt(question), body
         closing = "" if after else (tokenizer.eos_token or "")
     at = len(start) + len(rationale) + len(before)
     return Rendered(

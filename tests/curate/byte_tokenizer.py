@@ -3,7 +3,7 @@
 import string
 from typing import Any
 
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
@@ -20,6 +20,7 @@ def byte_tokenizer(*, end: bool = False) -> Any:
     vocabulary = {token: number for number, token in enumerate([*specials, *kept])}
     bare = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
     bare.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    bare.decoder = decoders.Fuse()
     if end:
         closing = ("</s>", vocabulary["</s>"])
         bare.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[closing])

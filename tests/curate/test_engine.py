@@ -7,69 +7,17 @@ import datasets
 import polars as pl
 import pytest
 
-from curate.engine import RunOptions, RunResult, run
+from curate.engine import RunOptions, run
 from curate.errors import InputError
 from curate.progress import Progress
-from curate.recipe import RecipeFile, read_recipe
-
-RECIPE = """
-name: sums
-questions: {path: questions.jsonl, gold: {type: number}}
-sources:
-  - use: import
-    name: pool
-    path: pool.jsonl
-    columns: {question: question, completion: text}
-filters:
-  - use: completeness
-  - {use: length, unit: words, max: 40}
-  - use: correctness
-  - {use: diversity, by: [path]}
-select: {one_per: cluster, order_by: [rationale_words], seed: 17}
-arms: [random, all_correct, "without:correctness"]
-splits: {validation: 0.25}
-"""
-
-
-def texts(a: int, b: int) -> list[str]:
-    return [
-        f"We add {a} and {b}: {a} + {b} = {a + b}. The answer is {a + b}",
-        f"{a} + {b} = {a + b}. The answer is {a + b}",
-        f"First {a} + {b - 1} = {a + b - 1}, then {a + b - 1} + 1 = {a + b}. The answer is {a + b}",
-        f"{a} - {b} = {a - b}. The answer is {a - b}",
-        "",
-    ]
+from tests.curate.imported_sums import do, read, texts, write
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CURATE_STORE", str(tmp_path / "store"))
-    pairs = [(a, b) for a in range(20, 40) for b in (3, 7, 11)]
-    asked = [f"What is {a} plus {b}?" for a, b in pairs]
-    (tmp_path / "questions.jsonl").write_text(
-        "".join(
-            json.dumps({"question": question, "answer": str(a + b)}) + "\n"
-            for question, (a, b) in zip(asked, pairs, strict=True)
-        )
-    )
-    (tmp_path / "pool.jsonl").write_text(
-        "".join(
-            json.dumps({"question": question, "text": text}) + "\n"
-            for question, (a, b) in zip(asked, pairs, strict=True)
-            for text in texts(a, b)
-        )
-    )
-    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    write(tmp_path)
     return tmp_path
-
-
-def read(folder: Path, *overrides: str) -> RecipeFile:
-    return read_recipe(str(folder / "recipe.yaml"), overrides)
-
-
-def do(folder: Path, *overrides: str, limit: int | None = None) -> RunResult:
-    options = RunOptions(runs=folder / "runs", limit=limit)
-    return run(read(folder, *overrides), options, Progress(quiet=True))
 
 
 def test_a_run_leaves_a_dataset_that_loads(folder: Path) -> None:

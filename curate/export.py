@@ -1,0 +1,224 @@
+"""``curate export``: a release in the files and settings of one trainer.
+
+::
+
+    OUT/train.jsonl, validation.jsonl     one record a line
+    OUT/<the trainer's configuration>     where it wants one
+    OUT/README.md                         what it is, from what, how to train on it
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import orjson
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from curate.card import environment
+from curate.errors import InputError
+from curate.formats import ROW_FORMATS, Record, Think, Wording, graded_prompt, preferences, records
+from curate.releases import Release
+from curate.rendering import Layout
+from curate.strict import did_you_mean
+from curate.trainers import TRAINERS, Trainer
+
+WORSE: Final = {"wrong_answer": "wrong", "too_difficult": "hard"}
+"""Reasons for which a sibling is the worse side of a pair."""
+WORDED: Final = ("messages", "prompt-completion", "alpaca", "dpo")
+"""Formats in which the target line stands."""
+_LINE: Final = " The answer is {answer}."
+
+
+class ExportOptions(BaseModel):
+    """How a release is exported.
+
+    Attributes:
+        config: of the release; ``default`` is the selection, an arm is the control for it.
+        layout: by default the one the student was scored in, else ``chat``.
+        line: target line; by default the first the student was scored under.
+        think: where the rationale goes.
+        out: folder to write; by default beside the release.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: str = "default"
+    layout: Layout | None = None
+    line: str | None = None
+    think: Think = "none"
+    out: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        folder: where.
+        records: by split.
+    """
+
+    folder: Path
+    records: Mapping[str, int]
+
+
+def export(reference: Path, form: str, options: ExportOptions | None = None) -> Exported:
+    """Write a release for one trainer.
+
+    Args:
+        reference: a run folder, ``runs/<name>``, or a release folder.
+        form: one of `curate.trainers.TRAINERS`.
+        options: how.
+
+    Raises:
+        InputError: no such release, trainer or config; the trainer can't take what is asked; there
+            is nothing to write; or the folder to write is there already.
+    """
+    options = options or ExportOptions()
+    if form not in TRAINERS:
+        raise InputError(
+            f"no trainer is called {form!r}; {did_you_mean(form, list(TRAINERS))}", "--format"
+        )
+    release, trainer = Release.open(reference), TRAINERS[form]
+    wording = wording_of(release, options)
+    made = trainer.format_of(wording)
+    splits = _splits(release, options.config, made, wording)
+    out = options.out or _beside(release, form, options.config)
+    if out.exists():
+        raise InputError(f"{str(out)!r} is there already; name another folder", "--out")
+    partial = out.absolute().with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    counts = {split: _write(partial / f"{split}.jsonl", rows) for split, rows in splits}
+    files = {split: f"{split}.jsonl" for split, count in counts.items() if count}
+    for split in counts.keys() - files.keys():
+        (partial / f"{split}.jsonl").unlink()
+    if "train" not in files:
+        shutil.rmtree(partial)
+        raise InputError(_nothing(release, options.config, made))
+    name = str(release.manifest["name"])
+    told = {file: counts[split] for split, file in files.items()}
+    texts = dict(trainer.config(name, files, wording) if trainer.config else {})
+    texts["README.md"] = _readme(release, trainer, options, wording, told)
+    for file, text in texts.items():
+        (partial / file).write_text(text, encoding="utf-8")
+    partial.rename(out.absolute())
+    return Exported(out, {split: counts[split] for split in files})
+
+
+def wording_of(release: Release, options: ExportOptions) -> Wording:
+    """Word the rows as the student was scored, where the options say nothing else."""
+    measures = cast("Mapping[str, Any]", release.manifest.get("measures", {}))
+    asked = measures.get("score", {}).get("instrument", {})
+    line = options.line or (asked.get("templates") or [_LINE])[0]
+    if line.count("{answer}") != 1:
+        raise InputError(f"{line!r} must hold {{answer}} exactly once", "--line")
+    return Wording(line, options.layout or asked.get("layout", "chat"), options.think)
+
+
+def _splits(
+    release: Release, config: str, form: str, wording: Wording
+) -> Iterator[tuple[str, Iterable[Record]]]:
+    """Give the records of each split."""
+    if form == "rl":
+        questions = _graded(release)
+        for split, rows in _by_split(questions):
+            yield split, (graded_prompt(row, wording) for row in rows.iter_rows(named=True))
+        return
+    chosen = _ordered(release.config(config))
+    rejected = release.config("rejected") if form == "dpo" else pl.DataFrame()
+    for split, rows in _by_split(chosen):
+        if form in ROW_FORMATS:
+            yield split, records(rows.iter_rows(named=True), form, wording)
+        else:
+            siblings = rejected.iter_rows(named=True) if rejected.height else ()
+            yield split, preferences(rows.iter_rows(named=True), siblings, wording, WORSE)
+
+
+def _by_split(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Cut a table into its splits, train before validation."""
+    for split in sorted(frame["split"].unique()) if frame.height else ():
+        yield split, frame.filter(pl.col("split") == split)
+
+
+def _ordered(frame: pl.DataFrame) -> pl.DataFrame:
+    """Put the rows into the order of their selection, those of an arm by their ids."""
+    return frame.sort("selection_rank", "sample_id", nulls_last=True) if frame.height else frame
+
+
+def _graded(release: Release) -> pl.DataFrame:
+    """Count, for each question, samples received and samples that were right."""
+    gates = [
+        gate["name"]
+        for gate in release.manifest["filters"]
+        if gate["parameters"].get("use") == "correctness"
+    ]
+    if release.audit is None or not gates:
+        lacks = "a correctness filter" if release.audit else "the run's audit folder"
+        raise InputError(
+            f"pass rates need every sample with its verdict, and {release.title} lacks {lacks}; "
+            "give the run folder of a run with `- use: correctness`"
+        )
+    samples = pl.read_parquet(release.audit / "samples-*.parquet")
+    right = pl.col(f"verdict_{gates[0]}").struct.field("keep").fill_null(value=False)
+    came = pl.col("finish_reason").fill_null("") != "error"
+    counts = samples.group_by("question_id").agg(
+        right=(right & came).sum().cast(pl.Int64), received=came.sum().cast(pl.Int64)
+    )
+    questions = pl.read_parquet(release.audit / "questions-*.parquet")
+    return (
+        questions.filter(pl.col("status") == "ok")
+        .join(counts.filter(pl.col("received") > 0), on="question_id")
+        .with_columns(pl.col("split").fill_null("train"))
+        .sort("question_id")
+    )
+
+
+def _nothing(release: Release, config: str, form: str) -> str:
+    if form == "dpo":
+        return (
+            f"no selected row of {release.title} has a rejected sibling that is wrong or too "
+            "difficult, so there is nothing to prefer it to; sample more per question"
+        )
+    return f"config {config!r} of {release.title} has no rows to train on"
+
+
+def _write(path: Path, rows: Iterable[Record]) -> int:
+    count = 0
+    with path.open("wb") as file:
+        for row in rows:
+            file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+            count += 1
+    return count
+
+
+def _beside(release: Release, form: str, config: str) -> Path:
+    """Name the export after what it is made of; a finished run folder is never changed."""
+    run = release.folder.absolute()
+    run = run.parent if release.audit is not None else run
+    suffix = form if config == "default" else f"{config}-{form}"
+    return run.with_name(f"{run.name}-{suffix}")
+
+
+def _readme(
+    release: Release,
+    trainer: Trainer,
+    options: ExportOptions,
+    wording: Wording,
+    counts: Mapping[str, int],
+) -> str:
+    made = trainer.formats[wording.layout]
+    name = str(release.manifest["name"]).replace("-", "_").replace(".", "_")
+    return environment().get_template("export.md.jinja").render(
+        title=release.title,
+        about=trainer.about[0].upper() + trainer.about[1:],
+        config=None if made == "rl" else options.config,
+        dataset_hash=release.manifest["configs"][options.config]["dataset_hash"],
+        counts=counts,
+        wording=wording if made in WORDED else None,
+        command=trainer.command.replace("{name}", name),
+        language="python" if "import" in trainer.command else "sh",
+    )  # fmt: skip
