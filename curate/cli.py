@@ -165,13 +165,25 @@ def export_command(
         str | None, typer.Option(help="target line with {answer}; default: as scored")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="folder to write; default: beside RUN")] = None,
+    student: Annotated[
+        str | None, typer.Option(help="try the records with this model's template; default: RUN's")
+    ] = None,
+    max_length: Annotated[
+        int | None, typer.Option(min=1, help="tokens at which the trainer cuts")
+    ] = None,
+    lint: Annotated[bool, typer.Option(help="try the records with the student's template")] = True,
 ) -> None:
     """Write a release in the files and settings of one trainer."""
     from curate.export import ExportOptions, export
     from curate.strict import validate
 
-    given = {"config": config, "think": think, "layout": layout, "line": line, "out": out}
+    given = {
+        "config": config, "think": think, "layout": layout, "line": line, "out": out,
+        "student": student, "max_length": max_length, "lint": lint,
+    }  # fmt: skip
     made = export(run, form, validate(ExportOptions, given))
+    for line_found in made.found:
+        typer.echo(line_found, err=True)
     told = ", ".join(f"{count} in {split}" for split, count in made.records.items())
     typer.echo(f"{told}\n{made.folder}")
 

@@ -8,6 +8,7 @@
 """
 
 import shutil
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,14 @@ from typing import Any, Final, cast
 
 import orjson
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from curate.backends.tokenizing import load_tokenizer
 from curate.card import environment
-from curate.errors import InputError
+from curate.errors import CurateError, InputError
 from curate.formats import ROW_FORMATS, Record, Think, Wording, graded_prompt, preferences, records
+from curate.lint import REASONS, REFUSED, lint
+from curate.models import resolve
 from curate.releases import Release
 from curate.rendering import Layout
 from curate.strict import did_you_mean
@@ -29,6 +33,8 @@ WORSE: Final = {"wrong_answer": "wrong", "too_difficult": "hard"}
 """Reasons for which a sibling is the worse side of a pair."""
 WORDED: Final = ("messages", "prompt-completion", "alpaca", "dpo")
 """Formats in which the target line stands."""
+LINTED: Final = ("messages", "prompt-completion", "dpo")
+"""Formats that a student's own template is put around."""
 _LINE: Final = " The answer is {answer}."
 
 
@@ -41,6 +47,10 @@ class ExportOptions(BaseModel):
         line: target line; by default the first the student was scored under.
         think: where the rationale goes.
         out: folder to write; by default beside the release.
+        student: whose tokenizer and template the records are tried with; by default the one the
+            release was made for.
+        max_length: tokens at which the trainer will cut; by default not looked at.
+        lint: whether they are tried at all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +60,9 @@ class ExportOptions(BaseModel):
     line: str | None = None
     think: Think = "none"
     out: Path | None = None
+    student: str | None = None
+    max_length: int | None = Field(default=None, ge=1)
+    lint: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +72,12 @@ class Exported:
     Attributes:
         folder: where.
         records: by split.
+        found: what the student's template does to some of the records, a line for each reason.
     """
 
     folder: Path
     records: Mapping[str, int]
+    found: tuple[str, ...] = ()
 
 
 def export(reference: Path, form: str, options: ExportOptions | None = None) -> Exported:
@@ -75,38 +90,54 @@ def export(reference: Path, form: str, options: ExportOptions | None = None) -> 
 
     Raises:
         InputError: no such release, trainer or config; the trainer can't take what is asked; there
-            is nothing to write; or the folder to write is there already.
+            is nothing to write; the folder to write is there already; or the student's template
+            would not let what is in it be learnt.
     """
     options = options or ExportOptions()
     if form not in TRAINERS:
         raise InputError(
             f"no trainer is called {form!r}; {did_you_mean(form, list(TRAINERS))}", "--format"
         )
-    release, trainer = Release.open(reference), TRAINERS[form]
-    wording = wording_of(release, options)
-    made = trainer.format_of(wording)
-    splits = _splits(release, options.config, made, wording)
+    release = Release.open(reference)
     out = options.out or _beside(release, form, options.config)
     if out.exists():
         raise InputError(f"{str(out)!r} is there already; name another folder", "--out")
     partial = out.absolute().with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    counts = {split: _write(partial / f"{split}.jsonl", rows) for split, rows in splits}
+    try:
+        counts, found = _fill(partial, release, TRAINERS[form], options)
+    except BaseException:
+        shutil.rmtree(partial)
+        raise
+    partial.rename(out.absolute())
+    return Exported(out, counts, found)
+
+
+def _fill(
+    folder: Path, release: Release, trainer: Trainer, options: ExportOptions
+) -> tuple[Mapping[str, int], tuple[str, ...]]:
+    """Write everything into a folder; give the records by split, and what is worth knowing."""
+    wording = wording_of(release, options)
+    made = trainer.format_of(wording)
+    counts = {
+        split: _write(folder / f"{split}.jsonl", rows)
+        for split, rows in _splits(release, options.config, made, wording)
+    }
     files = {split: f"{split}.jsonl" for split, count in counts.items() if count}
     for split in counts.keys() - files.keys():
-        (partial / f"{split}.jsonl").unlink()
+        (folder / f"{split}.jsonl").unlink()
     if "train" not in files:
-        shutil.rmtree(partial)
         raise InputError(_nothing(release, options.config, made))
-    name = str(release.manifest["name"])
+    found = tuple(_tried(release, options, made, [folder / file for file in files.values()]))
+    config: Mapping[str, str] = {}
+    if trainer.config:
+        config = trainer.config(release.manifest["name"], files, wording)
     told = {file: counts[split] for split, file in files.items()}
-    texts = dict(trainer.config(name, files, wording) if trainer.config else {})
-    texts["README.md"] = _readme(release, trainer, options, wording, told)
-    for file, text in texts.items():
-        (partial / file).write_text(text, encoding="utf-8")
-    partial.rename(out.absolute())
-    return Exported(out, {split: counts[split] for split in files})
+    readme = _readme(release, trainer, options, wording, told)
+    for file, text in {**config, "README.md": readme}.items():
+        (folder / file).write_text(text, encoding="utf-8")
+    return {split: counts[split] for split in files}, found
 
 
 def wording_of(release: Release, options: ExportOptions) -> Wording:
@@ -175,6 +206,41 @@ def _graded(release: Release) -> pl.DataFrame:
         .with_columns(pl.col("split").fill_null("train"))
         .sort("question_id")
     )
+
+
+def _tried(
+    release: Release, options: ExportOptions, form: str, files: Iterable[Path]
+) -> Iterator[str]:
+    """Try the records with the student's tokenizer; say what is worth knowing.
+
+    Raises:
+        InputError: they could not be learnt from.
+    """
+    student = release.manifest.get("models", {}).get("student", {})
+    name = options.student or student.get("name")
+    if not options.lint or form not in LINTED or not name:
+        return
+    try:
+        revision = None if options.student else student["revision"]
+        tokenizer = load_tokenizer(resolve(name, revision, weights=False).path)
+    except CurateError as error:
+        yield f"not tried with the student's template: {error}"
+        return
+    ids: defaultdict[str, list[str]] = defaultdict(list)
+    for path in files:
+        with path.open("rb") as lines:
+            for finding in lint(map(orjson.loads, lines), tokenizer, options.max_length):
+                ids[finding.reason].append(finding.sample_id)
+    told = {
+        reason: f"{reason}: {REASONS[reason]} (records: {len(of)}, such as {of[0]})"
+        for reason, of in ids.items()
+    }
+    if refused := [told[reason] for reason in REFUSED if reason in told]:
+        raise InputError(
+            f"under the template of {name}, " + "; ".join(refused) + ". Try another --think, "
+            "--layout plain, or a student whose template keeps it; --no-lint writes it all the same"
+        )
+    yield from told.values()
 
 
 def _nothing(release: Release, config: str, form: str) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from curate import cli
 from curate.errors import InputError
 from curate.export import ExportOptions, export
 from curate.trainers import TRAINERS
-from tests.curate.imported_sums import do, write
 
 KEYS = {
     "trl": {"sample_id", "prompt", "completion"},
@@ -32,24 +30,15 @@ KEYS = {
 }
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("sums")
-    write(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CURATE_STORE", str(folder / "store"))
-        yield do(folder).folder
-
-
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 @pytest.mark.parametrize("form", TRAINERS)
 def test_every_export_loads_and_holds_its_trainers_keys_alone(
-    run: Path, tmp_path: Path, form: str
+    sums_run: Path, tmp_path: Path, form: str
 ) -> None:
-    made = export(run, form, ExportOptions(out=tmp_path / "out"))
+    made = export(sums_run, form, ExportOptions(out=tmp_path / "out"))
     assert set(made.records) == {"train", "validation"}
     loaded = datasets.load_dataset(
         "json", data_files={s: str(made.folder / f"{s}.jsonl") for s in made.records},
@@ -64,10 +53,12 @@ def test_every_export_loads_and_holds_its_trainers_keys_alone(
     assert "{" not in readme.replace("{answer}", "")
 
 
-def test_rows_are_the_selection_in_its_order_and_splits_are_kept(run: Path, tmp_path: Path) -> None:
-    made = export(run, "trl", ExportOptions(out=tmp_path / "out"))
+def test_rows_are_the_selection_in_its_order_and_splits_are_kept(
+    sums_run: Path, tmp_path: Path
+) -> None:
+    made = export(sums_run, "trl", ExportOptions(out=tmp_path / "out"))
     released = pl.concat(
-        pl.read_parquet(run / "dataset/data/default" / f"{split}-*.parquet").with_columns(
+        pl.read_parquet(sums_run / "dataset/data/default" / f"{split}-*.parquet").with_columns(
             split=pl.lit(split)
         )
         for split in ("train", "validation")
@@ -77,9 +68,9 @@ def test_rows_are_the_selection_in_its_order_and_splits_are_kept(run: Path, tmp_
         assert [row["sample_id"] for row in lines(made.folder / f"{split}.jsonl")] == expected
 
 
-def test_pairs_are_of_one_question_right_against_wrong(run: Path, tmp_path: Path) -> None:
-    made = export(run, "dpo", ExportOptions(out=tmp_path / "out"))
-    audit = pl.read_parquet(run / "audit/samples-*.parquet")
+def test_pairs_are_of_one_question_right_against_wrong(sums_run: Path, tmp_path: Path) -> None:
+    made = export(sums_run, "dpo", ExportOptions(out=tmp_path / "out"))
+    audit = pl.read_parquet(sums_run / "audit/samples-*.parquet")
     of = dict(zip(audit["sample_id"], audit["question_id"], strict=True))
     right = audit["verdict_correctness"].struct.field("keep").fill_null(value=False)
     correct = dict(zip(audit["sample_id"], right, strict=True))
@@ -91,24 +82,24 @@ def test_pairs_are_of_one_question_right_against_wrong(run: Path, tmp_path: Path
         assert not correct[pair["rejected_sample_id"]]
 
 
-def test_pass_rates_count_what_came_and_was_right(run: Path, tmp_path: Path) -> None:
-    made = export(run, "rl", ExportOptions(out=tmp_path / "out"))
+def test_pass_rates_count_what_came_and_was_right(sums_run: Path, tmp_path: Path) -> None:
+    made = export(sums_run, "rl", ExportOptions(out=tmp_path / "out"))
     rows = [row for split in made.records for row in lines(made.folder / f"{split}.jsonl")]
     assert len(rows) == 60
     # of five samples three are right, one is wrong and one is empty
     assert {(row["pass_rate"], row["samples"]) for row in rows} == {(0.6, 5)}
 
 
-def test_an_arm_is_exported_as_the_selection_is(run: Path, tmp_path: Path) -> None:
-    made = export(run, "trl", ExportOptions(config="random", out=tmp_path / "out"))
-    manifest = json.loads((run / "dataset/manifest.json").read_text())
+def test_an_arm_is_exported_as_the_selection_is(sums_run: Path, tmp_path: Path) -> None:
+    made = export(sums_run, "trl", ExportOptions(config="random", out=tmp_path / "out"))
+    manifest = json.loads((sums_run / "dataset/manifest.json").read_text())
     assert made.records == manifest["configs"]["random"]["splits"]
 
 
-def test_llama_factory_finds_files_and_columns(run: Path, tmp_path: Path) -> None:
+def test_llama_factory_finds_files_and_columns(sums_run: Path, tmp_path: Path) -> None:
     for layout, form in (("chat", "sharegpt"), ("plain", "alpaca")):
         given = ExportOptions(layout=layout, out=tmp_path / layout)
-        folder = export(run, "llama-factory", given).folder
+        folder = export(sums_run, "llama-factory", given).folder
         listed = json.loads((folder / "dataset_info.json").read_text())
         assert list(listed) == ["sums_train", "sums_validation"]
         for told in listed.values():
@@ -124,9 +115,9 @@ def test_llama_factory_finds_files_and_columns(run: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("layout", ["chat", "plain"])
 def test_axolotl_and_torchtune_name_files_and_fields(
-    run: Path, tmp_path: Path, layout: Any
+    sums_run: Path, tmp_path: Path, layout: Any
 ) -> None:
-    folder = export(run, "axolotl", ExportOptions(layout=layout, out=tmp_path / "a")).folder
+    folder = export(sums_run, "axolotl", ExportOptions(layout=layout, out=tmp_path / "a")).folder
     config = yaml.safe_load((folder / "axolotl.yaml").read_text())
     for part in (*config["datasets"], *config["test_datasets"]):
         row = lines(folder / part["path"])[0]
@@ -137,7 +128,7 @@ def test_axolotl_and_torchtune_name_files_and_fields(
             ][0].keys()
         else:
             assert {part["type"]["field_instruction"], part["type"]["field_output"]} <= row.keys()
-    folder = export(run, "torchtune", ExportOptions(layout=layout, out=tmp_path / "t")).folder
+    folder = export(sums_run, "torchtune", ExportOptions(layout=layout, out=tmp_path / "t")).folder
     config = yaml.safe_load((folder / "torchtune.yaml").read_text())
     assert list(config) == ["dataset", "dataset_val"]
     for part in config.values():
@@ -146,31 +137,33 @@ def test_axolotl_and_torchtune_name_files_and_fields(
         assert set(named.values()) <= row.keys()
 
 
-def test_reasoning_goes_into_a_field_where_the_trainer_reads_one(run: Path, tmp_path: Path) -> None:
+def test_reasoning_goes_into_a_field_where_the_trainer_reads_one(
+    sums_run: Path, tmp_path: Path
+) -> None:
     given = ExportOptions(think="field", out=tmp_path / "a")
-    folder = export(run, "axolotl", given).folder
+    folder = export(sums_run, "axolotl", given).folder
     config = yaml.safe_load((folder / "axolotl.yaml").read_text())
     turn = lines(folder / "train.jsonl")[0]["messages"][1]
     assert turn[config["datasets"][0]["field_thinking"]]
     with pytest.raises(InputError, match=r"ms-swift does not read a reasoning field.*inline"):
-        export(run, "ms-swift", ExportOptions(think="field", out=tmp_path / "b"))
+        export(sums_run, "ms-swift", ExportOptions(think="field", out=tmp_path / "b"))
     with pytest.raises(InputError, match="a string has no reasoning field"):
-        export(run, "trl", ExportOptions(think="field", layout="plain", out=tmp_path / "b"))
+        export(sums_run, "trl", ExportOptions(think="field", layout="plain", out=tmp_path / "b"))
     assert not (tmp_path / "b").exists()
 
 
-def test_what_cannot_be_exported_is_said_and_leaves_nothing(run: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_exported_is_said_and_leaves_nothing(sums_run: Path, tmp_path: Path) -> None:
     release = tmp_path / "copy"
-    shutil.copytree(run / "dataset", release)
+    shutil.copytree(sums_run / "dataset", release)
     out = tmp_path / "out"
     with pytest.raises(InputError, match="no trainer is called 'tlr'; did you mean 'trl'"):
-        export(run, "tlr")
+        export(sums_run, "tlr")
     with pytest.raises(InputError, match="no config 'rnadom'; it has all_correct, default, random"):
-        export(run, "trl", ExportOptions(config="rnadom", out=out))
+        export(sums_run, "trl", ExportOptions(config="rnadom", out=out))
     with pytest.raises(InputError, match=r"pass rates need every sample.*lacks the run's audit"):
         export(release, "rl", ExportOptions(out=out))
     with pytest.raises(InputError, match=r"must hold \{answer\} exactly once"):
-        export(run, "trl", ExportOptions(line="The answer", out=out))
+        export(sums_run, "trl", ExportOptions(line="The answer", out=out))
     assert export(release, "trl", ExportOptions(out=out)).records["train"]
     with pytest.raises(InputError, match="is there already"):
         export(release, "trl", ExportOptions(out=out))
@@ -180,14 +173,14 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing(run: Path, tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "out"]
 
 
-def test_the_command_writes_beside_the_run_and_refuses_a_wrong_word(run: Path) -> None:
-    done = CliRunner().invoke(cli.app, ["export", str(run.parent), "--format", "messages"])
+def test_the_command_writes_beside_the_run_and_refuses_a_wrong_word(sums_run: Path) -> None:
+    done = CliRunner().invoke(cli.app, ["export", str(sums_run.parent), "--format", "messages"])
     assert done.exit_code == 0, done.output
     folder = Path(done.output.splitlines()[-1])
-    assert folder.parent == run.parent
+    assert folder.parent == sums_run.parent
     assert (folder / "train.jsonl").is_file()
     with pytest.raises(InputError, match=r"think: got 'filed'"):
         CliRunner().invoke(
-            cli.app, ["export", str(run), "--format", "trl", "--think", "filed"],
+            cli.app, ["export", str(sums_run), "--format", "trl", "--think", "filed"],
             catch_exceptions=False,
         )  # fmt: skip

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,10 @@ import pytest
 from curate.export import ExportOptions, export
 from tests.curate.backends.students import llama
 from tests.curate.byte_tokenizer import byte_tokenizer
-from tests.curate.imported_sums import do, write
 from tests.curate.test_rendering import CHATML
 from tests.curate.trl_steps import two_steps
 
 BEGUN = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("sums")
-    write(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CURATE_STORE", str(folder / "store"))
-        yield do(folder, "splits.validation=0", limit=12).folder
 
 
 def student(folder: Path, template: str | None) -> Path:
@@ -46,8 +35,8 @@ def records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
 
 
-def test_sft_learns_the_assistants_turn(run: Path, chatting: Path, tmp_path: Path) -> None:
-    folder = export(run, "trl", ExportOptions(out=tmp_path / "export")).folder
+def test_sft_learns_the_assistants_turn(sums_run: Path, chatting: Path, tmp_path: Path) -> None:
+    folder = export(sums_run, "trl", ExportOptions(out=tmp_path / "export")).folder
     told = two_steps("sft", chatting, folder, tmp_path)
     assert len(told["losses"]) == 2
     turns = [record["completion"][0]["content"] for record in records(folder)]
@@ -55,23 +44,23 @@ def test_sft_learns_the_assistants_turn(run: Path, chatting: Path, tmp_path: Pat
 
 
 def test_sft_learns_the_completion_of_a_student_without_a_template(
-    run: Path, tmp_path: Path
+    sums_run: Path, tmp_path: Path
 ) -> None:
-    folder = export(run, "trl", ExportOptions(layout="plain", out=tmp_path / "export")).folder
+    folder = export(sums_run, "trl", ExportOptions(layout="plain", out=tmp_path / "export")).folder
     told = two_steps("sft", student(tmp_path / "plain", None), folder, tmp_path)
     assert told["learnt"] == sorted(r["completion"] + "</s>" for r in records(folder))
 
 
-def test_dpo_trains_on_pairs(run: Path, chatting: Path, tmp_path: Path) -> None:
-    folder = export(run, "dpo", ExportOptions(out=tmp_path / "export")).folder
+def test_dpo_trains_on_pairs(sums_run: Path, chatting: Path, tmp_path: Path) -> None:
+    folder = export(sums_run, "dpo", ExportOptions(out=tmp_path / "export")).folder
     assert len(two_steps("dpo", chatting, folder, tmp_path)["losses"]) == 2
 
 
 @pytest.mark.slow
 def test_sft_is_the_same_whatever_order_sets_have(
-    run: Path, chatting: Path, tmp_path: Path
+    sums_run: Path, chatting: Path, tmp_path: Path
 ) -> None:
-    folder = export(run, "trl", ExportOptions(out=tmp_path / "export")).folder
+    folder = export(sums_run, "trl", ExportOptions(out=tmp_path / "export")).folder
     told = {
         subprocess.run(
             [sys.executable, "-m", "tests.curate.trl_steps", "sft", chatting, folder,
