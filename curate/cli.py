@@ -140,6 +140,29 @@ def why(
         Console().print(told)
 
 
+@app.command("diff")
+def diff_command(
+    before: Annotated[Path, typer.Argument(help="a run folder, runs/NAME, or a release")],
+    after: Annotated[Path, typer.Argument(help="another")],
+    *,
+    markdown: Annotated[bool, typer.Option("--markdown", help="print it as for a card")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two releases: rows, verdicts, parameters, distributions."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from curate.diff import diff
+
+    found = diff(before, after)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+    elif markdown:
+        typer.echo(found.markdown())
+    else:
+        Console().print(Markdown(found.markdown()))
+
+
 @app.command("export")
 def export_command(
     run: Annotated[
