@@ -162,6 +162,7 @@ class Account:
             "limit": self.limit,
             "models": self.instruments.models(),
             "teachers": {source.name: source.teacher for source in self.drawn if source.teacher},
+            "terms": {source.name: source.terms for source in self.file.recipe.sources},
             "measures": measures,
             "filters": [
                 {

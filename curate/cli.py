@@ -140,6 +140,24 @@ def why(
         Console().print(told)
 
 
+@app.command("push")
+def push_command(
+    run: Annotated[Path, typer.Argument(help="a run folder, or runs/NAME for the latest")],
+    repo: Annotated[str, typer.Option(help="a folder of versions: file://DIR")],
+) -> None:
+    """Publish a run's release as a version that never changes."""
+    from curate.push import push
+
+    done = push(run, repo)
+    if not done.fresh:
+        typer.echo(f"{done.version} is published already, with the same content: {done.where}")
+        return
+    if done.changes is not None:
+        change = done.changes
+        typer.echo(f"{change.added} rows added, {change.removed} removed, {change.kept} kept")
+    typer.echo(f"{done.version}: {done.where}")
+
+
 @app.command("diff")
 def diff_command(
     before: Annotated[Path, typer.Argument(help="a run folder, runs/NAME, or a release")],

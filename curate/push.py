@@ -1,0 +1,129 @@
+"""``curate push``: publish a run's release as a version that never changes.
+
+A version is the recipe's ``release`` with a ``v`` before it. What is pushed twice is pushed once; a
+changed dataset under a version that is there is refused, with what changed and the version to use.
+Releases whose rows come from a teacher without declared terms are refused: what may be done with
+them is not ours to guess.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curate.diff import Diff, diff
+from curate.errors import InputError
+from curate.releases import Release
+from curate.repositories import Repository, hashes, open_repository, order
+
+CHANGES = "# Changes"
+"""Heading of the card's section on what changed since the version before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What was published.
+
+    Attributes:
+        version: such as ``v0.1.0``.
+        where: how to load it.
+        changes: since the version before; None for the first.
+        fresh: false where this very release was there already.
+    """
+
+    version: str
+    where: str
+    changes: Diff | None
+    fresh: bool
+
+
+def push(reference: Path, repo: str) -> Pushed:
+    """Publish a release.
+
+    Args:
+        reference: a run folder, ``runs/<name>``, or a release folder.
+        repo: ``file://DIR``.
+
+    Raises:
+        InputError: no such release or repository; nothing is selected; a teacher has no terms; or
+            the version is taken, or older than the newest.
+        CurateError: the repository can't be written, or does not give back what was written.
+    """
+    release, repository = Release.open(reference), open_repository(repo)
+    version = f"v{release.manifest['release']}"
+    _refuse_empty(release)
+    _refuse_unknown_terms(release)
+    there = repository.versions()
+    if version in there:
+        published = repository.fetch(version)
+        if _content(published) == _content(release.folder):
+            return Pushed(version, str(published), None, fresh=False)
+        raise InputError(_taken(release, published, version, there))
+    if there and order(version) < order(there[-1]):
+        raise InputError(
+            f"{version} is older than {there[-1]}, the newest in {repository.name}; "
+            + _advice(there[-1])
+        )
+    changes = diff(repository.fetch(there[-1]), release.folder) if there else None
+    where = _publish(release, repository, version, changes)
+    return Pushed(version, where, changes, fresh=True)
+
+
+def _publish(release: Release, repository: Repository, version: str, changes: Diff | None) -> str:
+    """Publish a copy of the release, with the changes in its card."""
+    with tempfile.TemporaryDirectory(prefix="curate-push-") as scratch:
+        staged = Path(scratch) / "dataset"
+        shutil.copytree(release.folder, staged)
+        if changes is not None:
+            card = staged / "README.md"
+            text = card.read_text(encoding="utf-8")
+            card.write_text(f"{text}\n{CHANGES}\n\n{changes.markdown()}", encoding="utf-8")
+        return repository.publish(staged, version)
+
+
+def _content(folder: Path) -> Mapping[str, str]:
+    """Hash what a version must keep: all but the card, which also tells of the version before."""
+    return {path: digest for path, digest in hashes(folder).items() if path != "README.md"}
+
+
+def _refuse_empty(release: Release) -> None:
+    if not release.manifest["configs"]["default"]["splits"]:
+        raise InputError(
+            f"{release.title} selects no row, so there is nothing to publish; see its funnel"
+        )
+
+
+def _refuse_unknown_terms(release: Release) -> None:
+    """Hold that every source whose rows are in the release has declared terms.
+
+    Raises:
+        InputError: one has not.
+    """
+    terms: Mapping[str, Any] = release.manifest.get("terms", {})
+    counts: dict[str, int] = {}
+    for config in release.manifest["configs"]:
+        rows = release.config(config)
+        for source, count in rows["source"].value_counts().iter_rows() if rows.height else ():
+            counts[source] = counts.get(source, 0) + count
+    if lacking := {source: count for source, count in counts.items() if not terms.get(source)}:
+        told = ", ".join(f"{source} ({count} rows)" for source, count in lacking.items())
+        raise InputError(
+            f"the terms on which the text of {told} may be used are not declared; add `terms` to "
+            "the source in the recipe (a licence, or what its provider demands), or leave the "
+            "source out, and run again: what was sampled and measured is kept"
+        )
+
+
+def _taken(release: Release, published: Path, version: str, there: list[str]) -> str:
+    found = diff(published, release.folder)
+    told = f"{found.added} rows added, {found.removed} removed, {found.kept} kept"
+    if found.parameters:
+        told += "; changed: " + ", ".join(change.name for change in found.parameters[:5])
+    return f"{version} is published already and is never changed ({told}); {_advice(there[-1])}"
+
+
+def _advice(newest: str) -> str:
+    major, minor, _ = order(newest)
+    return f"set `release: {major}.{minor + 1}.0` in the recipe and run again"

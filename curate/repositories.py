@@ -1,0 +1,159 @@
+"""Where releases are published: so far a folder, with the rules a Hub repository has.
+
+::
+
+    DIR/versions/v0.1.0/    one release: data, card, manifest, recipe and lock; never changed again
+    DIR/latest              a line naming the newest version
+"""
+
+import hashlib
+import shutil
+import uuid
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Protocol
+from urllib.parse import unquote, urlsplit
+
+from filelock import FileLock
+
+from curate.errors import CurateError, InputError
+
+_SCHEME: Final = "file"
+
+
+class Repository(Protocol):
+    """Something that holds versions of a dataset."""
+
+    @property
+    def name(self) -> str:
+        """Say where it is, as ``--repo`` takes it."""
+        ...
+
+    def versions(self) -> list[str]:
+        """Name the versions it holds, oldest first."""
+        ...
+
+    def fetch(self, version: str) -> Path:
+        """Give a folder with the files of a version."""
+        ...
+
+    def publish(self, folder: Path, version: str) -> str:
+        """Publish a folder as a new version, all of it or nothing; say where it is.
+
+        Raises:
+            InputError: the version is there already.
+            CurateError: what was read back is not what was written.
+        """
+        ...
+
+
+def open_repository(reference: str) -> Repository:
+    """Open a repository by its address.
+
+    Args:
+        reference: ``file://DIR``; a relative DIR (``file://releases``) is relative to here.
+
+    Raises:
+        InputError: no such kind of repository.
+    """
+    parts = urlsplit(reference)
+    if parts.scheme != _SCHEME or not (parts.netloc or parts.path):
+        raise InputError(
+            f"{reference!r} is no repository; give a folder as file://DIR, for example "
+            "file://releases (the Hub is not supported yet)",
+            "--repo",
+        )
+    return FolderRepository(Path(unquote(parts.netloc + parts.path)))
+
+
+def order(version: str) -> tuple[int, ...]:
+    """Give what versions are ordered by: v0.10.0 is newer than v0.9.0."""
+    return tuple(int(number) for number in version.removeprefix("v").split("."))
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Hash every file of a folder (SHA-256), by its path inside."""
+    found: dict[str, str] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            found[path.relative_to(folder).as_posix()] = digest
+    return found
+
+
+class FolderRepository:
+    """A folder of versions.
+
+    Args:
+        root: is made with the first version.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._versions = root / "versions"
+
+    @property
+    def name(self) -> str:
+        """Its address."""
+        return f"file://{self._root}"
+
+    def versions(self) -> list[str]:
+        """Name the versions, oldest first."""
+        there = [path.name for path in self._versions.glob("v*") if path.is_dir()]
+        return sorted(there, key=order)
+
+    def fetch(self, version: str) -> Path:
+        """Give the version's folder itself; it must not be written to."""
+        return self._versions / version
+
+    def publish(self, folder: Path, version: str) -> str:
+        """Copy a folder, read it back, and only then give it its name.
+
+        Raises:
+            InputError: the version is there already.
+            CurateError: what was read back is not what was written, or nothing can be written.
+        """
+        scratch = self._versions / f".{version}-{uuid.uuid4().hex}"
+        try:
+            with self._alone():
+                final = self._versions / version
+                if final.exists():
+                    raise InputError(f"{version} is in {self.name} already")
+                for left in self._versions.glob(".v*"):  # by a push that was killed
+                    shutil.rmtree(left)
+                shutil.copytree(folder, scratch)
+                _compare(hashes(folder), hashes(scratch), str(scratch))
+                scratch.rename(final)
+                self._point_to(max(self.versions(), key=order))
+        except OSError as error:
+            raise CurateError(f"{self.name} can't be written: {error}") from error
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        return str(final)
+
+    @contextmanager
+    def _alone(self) -> Generator[None]:
+        """Keep others that publish into the same folder out."""
+        self._versions.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._root / ".lock"):
+            yield
+
+    def _point_to(self, version: str) -> None:
+        scratch = self._root / f".latest-{uuid.uuid4().hex}"
+        scratch.write_text(f"{version}\n", encoding="utf-8")
+        scratch.rename(self._root / "latest")
+
+
+def _compare(written: Mapping[str, str], read: Mapping[str, str], where: str) -> None:
+    """Hold that what was read back is what was written.
+
+    Raises:
+        CurateError: it is not.
+    """
+    if wrong := sorted(path for path in written if written[path] != read.get(path)):
+        raise CurateError(
+            f"{', '.join(wrong[:3])} of {where} is not what was written to it, so nothing was "
+            "published; look at the disk, then push again"
+        )
