@@ -11,6 +11,7 @@ where it is too large is done again in full. The rows of short spans, answers ab
 screened.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -259,7 +260,9 @@ class Vocabulary:
         at, ids, masses = (torch.cat(parts) for parts in zip(*found, strict=True))
         which, place = torch.nonzero(masses > _SHARE * total[at, None], as_tuple=True)
         at, ids, roughly = at[which], ids[which] + place, masses[which, place]
-        exactly = (self._logits(states, at, ids) - shift[at]).exp()
+        order = (at * len(self._rough) + ids).argsort()
+        at, ids, roughly = at[order], ids[order], roughly[order]
+        exactly = (self._sampled(states, at, ids) - shift[at]).exp()
         zeros = torch.zeros_like(total)
         tail = (total - zeros.index_add(0, at, roughly)).clamp(min=0)
         mass = tail + zeros.index_add(0, at, exactly)
@@ -272,6 +275,29 @@ class Vocabulary:
         if len(again):
             results[again] = self._normalisers(states[again])
         return results
+
+    def _sampled(self, states: Any, rows: Any, ids: Any) -> Any:
+        """Compute many single logits on a CPU, without a copy of the vocabulary for each (n).
+
+        Args:
+            states: in float32 (m x width).
+            rows: row of each, ascending (n).
+            ids: its entry of the vocabulary, ascending within a row (n).
+        """
+        torch, weight = self._torch, self._layer.weight
+        starts = torch.zeros(len(states) + 1, dtype=torch.int64)
+        starts[1:] = torch.bincount(rows, minlength=len(states)).cumsum(0)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
+            wanted = torch.sparse_csr_tensor(
+                starts,
+                ids,
+                torch.zeros(len(ids)),
+                size=(len(states), len(weight)),
+                check_invariants=False,  # said aloud, or torch warns that nobody did
+            )
+        logits = torch.sparse.sampled_addmm(wanted, states, weight.t(), beta=0.0).values()
+        return self._bent(logits)
 
     def _logits(self, states: Any, rows: Any, ids: Any) -> Any:
         """Compute single logits, each from its state and its row of the vocabulary (n)."""
