@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from curate.excerpt import Excerpt
 from curate.funnel import Funnel, markdown
 from filters.contract import Filter
 
@@ -24,7 +25,6 @@ SIZES: Final = (
     (10_000_000, "1M<n<10M"),
     (100_000_000, "10M<n<100M"),
 )
-SHOWN_COLUMNS: Final = ("question", "rationale", "answer", "gold", "teacher")
 SHOWN: Final = 1_500
 """Characters of a rationale shown in the card."""
 
@@ -104,7 +104,7 @@ def dataset_card(
     facts: CardFacts,
     configs: Sequence[ConfigFacts],
     gates: Sequence[Filter],
-    first: Mapping[str, Any] | None,
+    excerpt: Excerpt,
 ) -> str:
     """Write the card of ``dataset/``.
 
@@ -112,7 +112,7 @@ def dataset_card(
         facts: what to tell.
         configs: all configs, ``default`` first; those without rows are named, not listed.
         gates: the filters in order.
-        first: the best-ranked row of the selection, shown as a sample; None where there is none.
+        excerpt: what is shown of the rows.
     """
     front = {
         "pretty_name": f"{facts.name} {facts.release}",
@@ -136,7 +136,9 @@ def dataset_card(
         select=_flat(facts.select),
         calibration=_flat(facts.calibration or {}),
         follows=(facts.calibration or {}).get("student_follows"),
-        first={name: first.get(name) for name in SHOWN_COLUMNS} if first else None,
+        kept=excerpt.kept,
+        stopped=excerpt.stopped,
+        histograms=excerpt.histograms(),
         shown=SHOWN,
     )  # fmt: skip
 

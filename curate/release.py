@@ -28,6 +28,7 @@ import polars as pl
 from curate.card import CardFacts, ConfigFacts, dataset_card, run_card
 from curate.columnar import Fingerprint, PartWriter
 from curate.errors import InputError
+from curate.excerpt import Excerpt
 from filters.columns import (
     FILTER_COLUMNS,
     MEASURE_COLUMNS,
@@ -162,7 +163,7 @@ def write_release(
     if questions is not None:
         _write_questions(partial, questions)
     manifest = _manifest(spec, configs, writers.published)
-    _write_texts(partial, spec, configs, manifest, writers.first)
+    _write_texts(partial, spec, configs, manifest, writers.excerpt)
     if complete is not None:
         complete(partial)
     partial.replace(folder)
@@ -211,7 +212,7 @@ class _Writers:
         self._folder = folder
         self._columns: dict[str, pl.DataType] = {}
         self.published: dict[str, pl.DataType] = {}
-        self.first: dict[str, Any] | None = None
+        self.excerpt = Excerpt()
         data = folder / "dataset" / "data"
         self._configs = [
             _Config(DEFAULT, pl.col("selected"), data),
@@ -232,7 +233,7 @@ class _Writers:
         rows = rows.with_columns(pl.col("split").fill_null("train"), *_rejections(self._spec.gates))
         for config in self._configs:
             config.add(rows.filter(config.where))
-        self._remember_first(rows)
+        self.excerpt.add(rows)
 
     def close(self) -> tuple[ConfigFacts, ...]:
         if self._audit is not None:
@@ -255,13 +256,6 @@ class _Writers:
         for config in self._configs:
             more = REJECTION if config.name == REJECTED else {}
             config.declare({**self.published, **more})
-
-    def _remember_first(self, rows: pl.DataFrame) -> None:
-        best = rows.filter("selected").sort("selection_rank").head(1)
-        if best.height:
-            row = best.row(0, named=True)
-            if self.first is None or row["selection_rank"] < self.first["selection_rank"]:
-                self.first = row
 
 
 def _rejections(gates: Iterable[Filter]) -> tuple[pl.Expr, pl.Expr]:
@@ -309,12 +303,12 @@ def _write_texts(
     spec: ReleaseSpec,
     configs: tuple[ConfigFacts, ...],
     manifest: Mapping[str, Any],
-    first: Mapping[str, Any] | None,
+    excerpt: Excerpt,
 ) -> None:
     dataset = folder / "dataset"
     texts = {
         folder / "README.md": run_card(spec.card, configs),
-        dataset / "README.md": dataset_card(spec.card, configs, spec.gates, first),
+        dataset / "README.md": dataset_card(spec.card, configs, spec.gates, excerpt),
         dataset / "recipe.yaml": spec.recipe,
         dataset / "recipe.lock.json": spec.lock,
     }
