@@ -7,6 +7,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
 
 SHOWN: Final = 3
 """Rows shown of each kind."""
@@ -26,13 +29,13 @@ class Bin(NamedTuple):
     Attributes:
         low: least value.
         high: not reached; None for the last bin, which has no end.
-        count: rows.
-        bar: for a terminal, as long as the count's share of the largest.
+        rows: how many.
+        bar: for a terminal, as long as its share of the largest.
     """
 
     low: float
     high: float | None
-    count: int
+    rows: int
     bar: str
 
 
@@ -91,11 +94,11 @@ class Excerpt:
         return drawn
 
 
-def _bins(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[Bin]:
+def _bins(values: Floats) -> list[Bin]:
     """Count sorted values in bins of one width, the last without an end."""
     end = float(np.quantile(values, _TAIL))
     end = end if end > values[0] else float(values[-1])
-    edges = np.linspace(values[0], end, _BINS + 1)
+    edges: Floats = values[0] + (end - values[0]) * np.arange(_BINS + 1) / _BINS
     places = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, _BINS - 1)
     counts = np.bincount(places, minlength=_BINS)
     return [

@@ -60,7 +60,7 @@ def test_what_is_shown_is_the_best_and_the_most_frequent(
     frame = table([draw for draw, _ in rows], [value for _, value in rows])
     made = excerpt(frame, 7)
     ranks = [row["selection_rank"] for row in made.kept]
-    assert ranks == list(range(1, min(SHOWN, frame["selected"].sum()) + 1))
+    assert ranks == list(range(1, min(SHOWN, frame.filter("selected").height) + 1))
     counts = frame.drop_nulls("rejected_by")["rejected_reason"].value_counts()["count"].to_list()
     reasons = [row["rejected_reason"] for row in made.stopped]
     assert len(set(reasons)) == len(reasons) == min(SHOWN, len(counts))
@@ -79,8 +79,8 @@ def test_every_value_is_in_one_bin(values: list[float]) -> None:
         assert "rd_masked" not in drawn
         return
     bins = drawn["rd_masked"]
-    assert sum(bin_.count for bin_ in bins) == len(values)
+    assert sum(bin_.rows for bin_ in bins) == len(values)
     for bin_ in bins[1:-1]:
         inside = [v for v in values if bin_.low <= v < (bin_.high or np.inf)]
-        assert bin_.count == len(inside)
+        assert bin_.rows == len(inside)
     assert max(len(bin_.bar) for bin_ in bins) == 30
