@@ -159,14 +159,24 @@ def _splits(
         for split, rows in _by_split(questions):
             yield split, (graded_prompt(row, wording) for row in rows.iter_rows(named=True))
         return
-    chosen = _ordered(release.config(config))
-    rejected = release.config("rejected") if form == "dpo" else pl.DataFrame()
+    rejected = release.config("rejected")
+    chosen = _ordered(_with_wrong_answers(release.config(config), rejected))
     for split, rows in _by_split(chosen):
         if form in ROW_FORMATS:
             yield split, records(rows.iter_rows(named=True), form, wording)
         else:
             siblings = rejected.iter_rows(named=True) if rejected.height else ()
             yield split, preferences(rows.iter_rows(named=True), siblings, wording, WORSE)
+
+
+def _with_wrong_answers(rows: pl.DataFrame, rejected: pl.DataFrame) -> pl.DataFrame:
+    """Add what wrong samples answered; a control arm may hold some."""
+    if not (rows.height and rejected.height):
+        return rows
+    wrong = rejected.filter(pl.col("rejected_reason") == "wrong_answer").select(
+        "sample_id", wrong_answer="answer"
+    )
+    return rows.join(wrong, on="sample_id", how="left", maintain_order="left")
 
 
 def _by_split(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:

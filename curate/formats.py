@@ -44,19 +44,29 @@ def prompt(row: Row, wording: Wording) -> Any:
     return plain_prompt(question) if wording.layout == "plain" else question
 
 
+def answer_of(row: Row) -> str:
+    """Give what the target line says: the known answer, or the wrong one a rationale arrives at.
+
+    Control arms may hold wrong samples (``without:correctness``); a line that contradicts its
+    rationale would make them worse than they are. `wrong_answer` is that answer, null elsewhere.
+    """
+    return row.get("wrong_answer") or answer_text(row["gold"], row["gold_type"])
+
+
 def completion(row: Row, wording: Wording, answer: str | None = None) -> Any:
     """Give what the student is to say: a turn in a list, or a string.
 
     Args:
-        row: with a rationale.
+        row: a sample; without a rationale the target line alone is said.
         wording: how.
-        answer: what the target line says; by default the known answer.
+        answer: what the target line says; by default as `answer_of` says.
     """
-    if answer is None:
-        answer = answer_text(row["gold"], row["gold_type"])
-    rationale, line = row["rationale"].strip(), target_line(wording.line, answer)
+    rationale = (row["rationale"] or "").strip()
+    line = target_line(wording.line, answer_of(row) if answer is None else answer)
     turn = {"role": "assistant"}
-    if wording.think == "field":
+    if not rationale:
+        turn["content"] = line.lstrip()
+    elif wording.think == "field":
         turn |= {"reasoning_content": rationale, "content": line.strip()}
     elif wording.think == "inline":
         turn["content"] = f"<think>\n{rationale}\n</think>\n\n{line.strip()}"
@@ -95,12 +105,11 @@ def alpaca(row: Row, wording: Wording) -> Record:
 
 def fine_tune_cot(row: Row, _: Wording) -> Record:
     """Plain text with the marks of Fine-tune-CoT (arXiv 2212.10071, section 3)."""
-    answer = answer_text(row["gold"], row["gold_type"])
     question = question_text(row["question"], row.get("choices"))
     return {
         "sample_id": row["sample_id"],
         "prompt": f"{question} ###",
-        "completion": f" {row['rationale'].strip()} --> {answer} END",
+        "completion": f" {(row['rationale'] or '').strip()} --> {answer_of(row)} END",
     }
 
 
@@ -109,9 +118,11 @@ def tasks(row: Row, wording: Wording) -> Iterator[Record]:
 
     `sample_id` of each is the row's with the task behind it, `parent_id` the row's own.
     """
-    answer = answer_text(row["gold"], row["gold_type"])
     question = question_text(row["question"], row.get("choices"))
-    for task, text in (("rationale", row["rationale"].strip()), ("label", answer)):
+    texts = {"rationale": (row["rationale"] or "").strip(), "label": answer_of(row)}
+    for task, text in texts.items():
+        if not text:
+            continue
         asked: Any = f"[{task}] {question}"
         said: Any = text
         if wording.layout == "chat":

@@ -96,6 +96,17 @@ def test_an_arm_is_exported_as_the_selection_is(sums_run: Path, tmp_path: Path) 
     assert made.records == manifest["configs"]["random"]["splits"]
 
 
+def test_an_arm_with_wrong_samples_states_their_own_answers(sums_run: Path, tmp_path: Path) -> None:
+    given = ExportOptions(config="without_correctness", layout="plain", out=tmp_path / "out")
+    made = export(sums_run, "trl", given)
+    rows = [row for split in made.records for row in lines(made.folder / f"{split}.jsonl")]
+    wrong = [row["completion"] for row in rows if " - " in row["completion"]]
+    assert wrong
+    for text in wrong:
+        total = text.partition(" = ")[2].partition(".")[0]
+        assert text.endswith(f"The answer is {total}.")
+
+
 def test_llama_factory_finds_files_and_columns(sums_run: Path, tmp_path: Path) -> None:
     for layout, form in (("chat", "sharegpt"), ("plain", "alpaca")):
         given = ExportOptions(layout=layout, out=tmp_path / layout)

@@ -53,6 +53,23 @@ def test_where_the_rationale_goes() -> None:
     assert said("inline", "plain") == "<think>\nTwo and one make 3.\n</think>\n\nAnswer: 3"
 
 
+@pytest.mark.parametrize("think", ["none", "inline", "field"])
+def test_a_sample_without_a_rationale_has_the_target_line_alone(think: Any) -> None:
+    for empty in (None, " "):
+        row = ROW | {"rationale": empty}
+        said = only(row, "prompt-completion", Wording(LINE, "chat", think))["completion"]
+        assert said == [{"role": "assistant", "content": "Answer: 3\n"}]
+        assert [r["parent_id"] for r in records([row], "tasks", PLAIN)] == ["a1"]
+
+
+def test_a_wrong_sample_of_a_control_arm_says_what_it_arrives_at() -> None:
+    row = ROW | {"rationale": "Two and one make 4.", "wrong_answer": "$4"}
+    assert (
+        only(row, "prompt-completion", PLAIN)["completion"] == "Two and one make 4.\nAnswer: $4\n"
+    )
+    assert only(row, "text", PLAIN)["completion"] == " Two and one make 4. --> $4 END"
+
+
 def test_strings_for_those_who_bring_their_own_template() -> None:
     assert only(CHOICE, "alpaca", CHAT) == {
         "sample_id": "a1",
