@@ -143,12 +143,14 @@ def why(
 @app.command("push")
 def push_command(
     run: Annotated[Path, typer.Argument(help="a run folder, or runs/NAME for the latest")],
-    repo: Annotated[str, typer.Option(help="a folder of versions: file://DIR")],
+    repo: Annotated[str, typer.Option(help="owner/name on the Hub, or a folder: file://DIR")],
+    *,
+    public: Annotated[bool, typer.Option(help="make a new repository public")] = False,
 ) -> None:
     """Publish a run's release as a version that never changes."""
     from curate.push import push
 
-    done = push(run, repo)
+    done = push(run, repo, private=not public)
     if not done.fresh:
         typer.echo(f"{done.version} is published already, with the same content: {done.where}")
         return

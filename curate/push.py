@@ -11,15 +11,19 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 from curate.diff import Diff, diff
 from curate.errors import InputError
+from curate.hub_repository import HubRepository, is_hub_id
 from curate.releases import Release
-from curate.repositories import Repository, hashes, open_repository, order
+from curate.repositories import FolderRepository, Repository, hashes, order
 
 CHANGES = "# Changes"
 """Heading of the card's section on what changed since the version before."""
+_NOT_KEPT: Final = ("README.md", ".gitattributes")
+"""The card, which also tells of the version before, and what the Hub puts there itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +43,24 @@ class Pushed:
     fresh: bool
 
 
-def push(reference: Path, repo: str) -> Pushed:
+def push(reference: Path, repo: str, *, private: bool = True) -> Pushed:
     """Publish a release.
 
     Args:
         reference: a run folder, ``runs/<name>``, or a release folder.
-        repo: ``file://DIR``.
+        repo: ``owner/name`` on the Hub, or ``file://DIR``.
+        private: whether a repository on the Hub that is not there yet is made private.
 
     Raises:
         InputError: no such release or repository; nothing is selected; a teacher has no terms; or
             the version is taken, or older than the newest.
         CurateError: the repository can't be written, or does not give back what was written.
     """
-    release, repository = Release.open(reference), open_repository(repo)
+    release, repository = Release.open(reference), open_repository(repo, private=private)
     version = f"v{release.manifest['release']}"
     _refuse_empty(release)
     _refuse_unknown_terms(release)
+    repository.prepare()
     there = repository.versions()
     if version in there:
         published = repository.fetch(version)
@@ -71,6 +77,29 @@ def push(reference: Path, repo: str) -> Pushed:
     return Pushed(version, where, changes, fresh=True)
 
 
+def open_repository(reference: str, *, private: bool = True) -> Repository:
+    """Open a repository by its address.
+
+    Args:
+        reference: ``owner/name`` on the Hub, or ``file://DIR``; a relative DIR
+            (``file://releases``) is relative to here.
+        private: whether a repository on the Hub that is not there yet is made private.
+
+    Raises:
+        InputError: neither.
+    """
+    parts = urlsplit(reference)
+    if parts.scheme == "file" and (parts.netloc or parts.path):
+        return FolderRepository(Path(unquote(parts.netloc + parts.path)))
+    if not is_hub_id(reference):
+        raise InputError(
+            f"{reference!r} is no repository; give owner/name on the Hub, or a folder as "
+            "file://DIR, for example file://releases",
+            "--repo",
+        )
+    return HubRepository(reference, private=private)
+
+
 def _publish(release: Release, repository: Repository, version: str, changes: Diff | None) -> str:
     """Publish a copy of the release, with the changes in its card."""
     with tempfile.TemporaryDirectory(prefix="curate-push-") as scratch:
@@ -84,8 +113,8 @@ def _publish(release: Release, repository: Repository, version: str, changes: Di
 
 
 def _content(folder: Path) -> Mapping[str, str]:
-    """Hash what a version must keep: all but the card, which also tells of the version before."""
-    return {path: digest for path, digest in hashes(folder).items() if path != "README.md"}
+    """Hash what a version must keep."""
+    return {path: digest for path, digest in hashes(folder).items() if path not in _NOT_KEPT}
 
 
 def _refuse_empty(release: Release) -> None:

@@ -1,4 +1,4 @@
-"""Where releases are published: so far a folder, with the rules a Hub repository has.
+"""Where releases are published: what a repository must do, and a folder that does it.
 
 ::
 
@@ -12,14 +12,11 @@ import uuid
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Protocol
-from urllib.parse import unquote, urlsplit
+from typing import Protocol
 
 from filelock import FileLock
 
 from curate.errors import CurateError, InputError
-
-_SCHEME: Final = "file"
 
 
 class Repository(Protocol):
@@ -28,6 +25,14 @@ class Repository(Protocol):
     @property
     def name(self) -> str:
         """Say where it is, as ``--repo`` takes it."""
+        ...
+
+    def prepare(self) -> None:
+        """Make sure that it can be written to.
+
+        Raises:
+            InputError: it can't.
+        """
         ...
 
     def versions(self) -> list[str]:
@@ -46,25 +51,6 @@ class Repository(Protocol):
             CurateError: what was read back is not what was written.
         """
         ...
-
-
-def open_repository(reference: str) -> Repository:
-    """Open a repository by its address.
-
-    Args:
-        reference: ``file://DIR``; a relative DIR (``file://releases``) is relative to here.
-
-    Raises:
-        InputError: no such kind of repository.
-    """
-    parts = urlsplit(reference)
-    if parts.scheme != _SCHEME or not (parts.netloc or parts.path):
-        raise InputError(
-            f"{reference!r} is no repository; give a folder as file://DIR, for example "
-            "file://releases (the Hub is not supported yet)",
-            "--repo",
-        )
-    return FolderRepository(Path(unquote(parts.netloc + parts.path)))
 
 
 def order(version: str) -> tuple[int, ...]:
@@ -99,6 +85,9 @@ class FolderRepository:
         """Its address."""
         return f"file://{self._root}"
 
+    def prepare(self) -> None:
+        """Nothing to do: writing says whether it may."""
+
     def versions(self) -> list[str]:
         """Name the versions, oldest first."""
         there = [path.name for path in self._versions.glob("v*") if path.is_dir()]
@@ -124,7 +113,7 @@ class FolderRepository:
                 for left in self._versions.glob(".v*"):  # by a push that was killed
                     shutil.rmtree(left)
                 shutil.copytree(folder, scratch)
-                _compare(hashes(folder), hashes(scratch), str(scratch))
+                compare(hashes(folder), hashes(scratch), str(scratch))
                 scratch.rename(final)
                 self._point_to(max(self.versions(), key=order))
         except OSError as error:
@@ -146,7 +135,7 @@ class FolderRepository:
         scratch.rename(self._root / "latest")
 
 
-def _compare(written: Mapping[str, str], read: Mapping[str, str], where: str) -> None:
+def compare(written: Mapping[str, str], read: Mapping[str, str], where: str) -> None:
     """Hold that what was read back is what was written.
 
     Raises:

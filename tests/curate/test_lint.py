@@ -85,7 +85,7 @@ def test_each_fault_is_found_and_no_other(template: str, think: str, reason: str
 
 
 def test_a_prompt_that_holds_the_completion_leaves_it_outside_the_loss() -> None:
-    said = ROW["rationale"].strip() + LINE.format(answer="3")
+    said = f"Two and one make 3.{LINE.format(answer='3')}"
     template = CHATML + TURN.replace("{% endif %}", said + "{% endif %}")
     assert found(template) == ["outside_loss"]
 

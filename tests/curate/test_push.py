@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from curate import cli, repositories
 from curate.diff import diff
 from curate.errors import CurateError, InputError
-from curate.push import CHANGES, push
-from curate.repositories import FolderRepository, hashes, open_repository, order
+from curate.push import CHANGES, open_repository, push
+from curate.repositories import FolderRepository, hashes, order
 from tests.curate.imported_sums import do, write
 
 TERMS = "sources.pool.terms=cc0-1.0"
@@ -115,8 +115,8 @@ def test_what_may_not_be_published_is_refused(
         push(runs["unknown"], repo)
     with pytest.raises(InputError, match="selects no row"):
         push(runs["empty"], repo)
-    with pytest.raises(InputError, match="'org/name' is no repository"):
-        push(runs["first"], "org/name")
+    with pytest.raises(InputError, match="'nowhere' is no repository"):
+        push(runs["first"], "nowhere")
     assert not (tmp_path / "repo").exists()
 
 
@@ -182,7 +182,7 @@ def test_relative_folders_and_spaces(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     assert open_repository("file://some/where").name == "file://some/where"
     assert open_repository("file:///a%20b").name == "file:///a b"
-    with pytest.raises(InputError, match="give a folder as file://DIR"):
+    with pytest.raises(InputError, match="or a folder as file://DIR"):
         open_repository("file://")
 
 

@@ -1,0 +1,296 @@
+"""Publishing to the Hub: a version is a tag, and every file of it was read back before it has one.
+
+A push goes to a branch of its own first and is downloaded from there and compared. Only then is
+the same tree committed to ``main``, in one commit that also removes what earlier versions left, and
+tagged. Large files lie in the Hub's storage by their hash, so the second commit uploads nothing.
+Whatever fails on the way leaves ``main`` and all tags as they were, and pushing again goes on.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from curate.errors import CurateError, InputError
+from curate.repositories import compare, hashes, order
+
+_VERSION: Final = re.compile(r"v\d+\.\d+\.\d+")
+_KIND: Final = "dataset"
+_OWN: Final = (".gitattributes",)
+"""What the Hub itself puts into a repository."""
+_TRANSIENT: Final = (408, 425, 429, 500, 502, 503, 504)
+_TRIES: Final = 3
+"""Ours; for most requests the client itself tries a few times before."""
+WAIT: Final = wait_exponential_jitter(initial=1.0, max=30.0)
+"""Between tries, in seconds."""
+
+Result = TypeVar("Result")
+
+
+class HubRepository:
+    """A dataset repository of the Hub, with the token of HF_TOKEN or of a login.
+
+    Args:
+        repo: ``owner/name``.
+        private: whether it is made private where it is not there yet.
+    """
+
+    def __init__(self, repo: str, *, private: bool = True) -> None:
+        self._repo = repo
+        self._private = private
+        self._endpoint = os.environ.get("HF_ENDPOINT")
+
+    @property
+    def name(self) -> str:
+        """Its id."""
+        return self._repo
+
+    def prepare(self) -> None:
+        """Make sure that it can be written to, and make it where it is not there.
+
+        Raises:
+            InputError: there is no token, it is refused, it has no rights there, or the repository
+                holds something that is no release.
+            CurateError: the Hub can't be reached.
+        """
+        self._try(self._api.whoami, "who the token belongs to")
+        self._try(
+            lambda: self._api.create_repo(
+                self._repo, repo_type=_KIND, private=self._private, exist_ok=True
+            ),
+            "to make the repository",
+        )
+        there = {path for path in self._tree("main") if path not in _OWN}
+        if there and "manifest.json" not in there:
+            raise InputError(
+                f"dataset {self._repo!r} holds {len(there)} files that are no release, such as "
+                f"{min(there)}; they would be removed, so name another repository",
+                "--repo",
+            )
+
+    def versions(self) -> list[str]:
+        """Name its versions, oldest first; none where there is no such repository."""
+        refs = self._try(
+            lambda: self._api.list_repo_refs(self._repo, repo_type=_KIND), "for its versions"
+        )
+        return sorted((tag.name for tag in refs.tags if _VERSION.fullmatch(tag.name)), key=order)
+
+    def fetch(self, version: str) -> Path:
+        """Download a version into the Hub's cache."""
+        return Path(self._download(version))
+
+    def publish(self, folder: Path, version: str) -> str:
+        """Publish a folder as a new version.
+
+        Raises:
+            InputError: somebody else changed the repository meanwhile, or the token is refused.
+            CurateError: what was read back is not what was written, or the Hub stays out of reach.
+        """
+        parent, staging = self._head("main"), f"staging-{version}"
+        self._drop(staging)
+        self._try(
+            lambda: self._api.create_branch(
+                self._repo, branch=staging, revision=parent, repo_type=_KIND, exist_ok=True
+            ),
+            "for a branch to write to",
+        )
+        stale = [path for path in self._tree(parent) if path not in _OWN]
+        self._commit(folder, stale, version, staging, None)
+        self._read_back(folder, self._head(staging))
+        wanted = self._tree(self._head(staging))
+        try:
+            self._commit(folder, stale, version, "main", parent)
+        except InputError:
+            # Refused because main has moved: by this very commit, whose answer was lost?
+            if self._tree("main") != wanted:
+                raise
+        head = self._head("main")
+        if self._tree(head) != wanted:
+            raise CurateError(
+                f"main of {self._repo!r} is not what was written to it; nothing was tagged. Push "
+                "again"
+            )
+        self._tag(version, head)
+        self._drop(staging)
+        return f'datasets.load_dataset("{self._repo}", revision="{version}")'
+
+    @cached_property
+    def _api(self) -> Any:
+        from huggingface_hub import HfApi
+        from huggingface_hub.utils.tqdm import disable_progress_bars
+
+        disable_progress_bars()
+        return HfApi(endpoint=self._endpoint, library_name="curate-rationales")
+
+    def _head(self, branch: str) -> str:
+        info = self._try(
+            lambda: self._api.dataset_info(self._repo, revision=branch), f"for the head of {branch}"
+        )
+        return str(info.sha)
+
+    def _tree(self, revision: str) -> Mapping[str, str]:
+        """Give the git blob id of each file, by its path."""
+
+        def listed() -> Mapping[str, str]:
+            entries = self._api.list_repo_tree(
+                self._repo, revision=revision, recursive=True, repo_type=_KIND
+            )
+            return {e.path: e.blob_id for e in entries if hasattr(e, "blob_id")}
+
+        return self._try(listed, f"for the files of {revision}")
+
+    def _commit(
+        self, folder: Path, stale: list[str], version: str, branch: str, parent: str | None
+    ) -> None:
+        """Replace a branch's whole tree by a folder, in one commit."""
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+        def commit() -> None:
+            paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+            gone = [CommitOperationDelete(path) for path in stale if path not in paths]
+            added = [CommitOperationAdd(path, str(file)) for path, file in sorted(paths.items())]
+            self._api.create_commit(
+                self._repo, [*gone, *added], commit_message=version, repo_type=_KIND,
+                revision=branch, parent_commit=parent,
+            )  # fmt: skip
+
+        self._try(commit, f"to write to {branch}")
+
+    def _read_back(self, folder: Path, commit: str) -> None:
+        """Download a commit into a new folder and compare it with what was written."""
+        scratch = Path(tempfile.mkdtemp(prefix="curate-read-back-"))
+        try:
+            self._download(commit, scratch)
+            shutil.rmtree(scratch / ".cache", ignore_errors=True)
+            compare(hashes(folder), hashes(scratch), f"the Hub's copy in {self._repo!r}")
+        finally:
+            shutil.rmtree(scratch)
+
+    def _download(self, revision: str, folder: Path | None = None) -> str:
+        return self._try(
+            lambda: self._api.snapshot_download(
+                self._repo, revision=revision, repo_type=_KIND, local_dir=folder
+            ),
+            f"for the files of {revision}",
+        )
+
+    def _tag(self, version: str, commit: str) -> None:
+        self._try(
+            lambda: self._api.create_tag(
+                self._repo, tag=version, revision=commit, repo_type=_KIND, exist_ok=True
+            ),
+            "for the tag",
+        )
+        refs = self._try(lambda: self._api.list_repo_refs(self._repo, repo_type=_KIND), "tags")
+        if {tag.name: tag.target_commit for tag in refs.tags}.get(version) != commit:
+            raise InputError(f"{version} of {self._repo!r} was taken by somebody else meanwhile")
+
+    def _drop(self, branch: str) -> None:
+        refs = self._try(lambda: self._api.list_repo_refs(self._repo, repo_type=_KIND), "branches")
+        if branch in {one.name for one in refs.branches}:
+            self._try(
+                lambda: self._api.delete_branch(self._repo, branch=branch, repo_type=_KIND),
+                "to remove a branch",
+            )
+
+    def _try(self, call: Callable[[], Result], what: str) -> Result:
+        """Ask the Hub; again where it is busy or out of reach for a moment.
+
+        Raises:
+            InputError: it refuses.
+            CurateError: it stays out of reach.
+        """
+        from huggingface_hub.errors import LocalTokenNotFoundError
+
+        retrying = Retrying(
+            retry=retry_if_exception(_is_transient), stop=stop_after_attempt(_TRIES), wait=WAIT,
+            reraise=True,
+        )  # fmt: skip
+        try:
+            return retrying(call)
+        except LocalTokenNotFoundError as error:
+            raise InputError(
+                "there is no token for the Hub; run `hf auth login`, or set HF_TOKEN to one that "
+                "may write"
+            ) from error
+        except Exception as error:
+            answer = _answer(error)
+            if answer is not None:
+                raise self._told(answer, what) from error
+            if not _is_transient(error):
+                raise
+            said = " ".join(str(error).split())[:300]
+            xet = " HF_HUB_DISABLE_XET=1 takes the older way to upload." if "xet" in said else ""
+            raise CurateError(
+                f"the Hub could not be asked {what} ({type(error).__name__}: {said}), {_TRIES} "
+                f"times; what is published there is untouched: push again later.{xet}"
+            ) from error
+
+    def _told(self, error: Any, what: str) -> CurateError:
+        """Say what an answer of the Hub means."""
+        status = _status(error)
+        said = str(getattr(error, "server_message", None) or "").strip()
+        said = f" ({said})" if said else ""
+        if status == 401:
+            return InputError(
+                f"the Hub refused the token when asked {what}{said}; it may have expired: run "
+                "`hf auth login`, or set HF_TOKEN to a new one"
+            )
+        if status == 403:
+            return InputError(
+                f"the token has no right to write to {self._repo!r}{said}; use one with write "
+                "access there, or name another repository",
+                "--repo",
+            )
+        if status in {404, 409, 412}:
+            return InputError(f"the Hub said {status} when asked {what} of {self._repo!r}{said}")
+        return CurateError(
+            f"the Hub said {status} when asked {what} of {self._repo!r}{said}; what is published "
+            "there is untouched: push again later"
+        )
+
+
+def _answer(error: BaseException) -> Any:
+    """Find the Hub's answer that an error is about; None where there was none."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    answers = (e for e in _chain(error) if isinstance(e, HfHubHTTPError))
+    return next((e for e in answers if getattr(e, "response", None) is not None), None)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Give an error and its causes: uploads of several files wrap what happened to one of them."""
+    here: BaseException | None = error
+    while here is not None:
+        yield here
+        here = here.__cause__
+
+
+def _status(answer: Any) -> int:
+    return int(answer.response.status_code)
+
+
+def _is_transient(error: BaseException) -> bool:
+    """Tell a busy or unreachable Hub from one that refuses."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    answer = _answer(error)
+    if answer is not None:
+        return _status(answer) in _TRANSIENT
+    kinds = [kind.__name__ for e in _chain(error) for kind in type(e).__mro__]
+    # Errors of the transport are those of the HTTP library, which changed name between releases;
+    # snapshot_download makes a missing entry of a failed request.
+    return "TransportError" in kinds or isinstance(
+        error, LocalEntryNotFoundError | ConnectionError | TimeoutError
+    )
+
+
+def is_hub_id(reference: str) -> bool:
+    """Tell whether a reference can be a dataset's id, ``owner/name``."""
+    return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", reference))
