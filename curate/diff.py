@@ -224,7 +224,7 @@ def _facts(release: Release) -> dict[str, str]:
         },
         "libraries": manifest.get("lock", {}).get("libraries", {}),
     }
-    return dict(_flat(told, ""))
+    return dict(flat(told, ""))
 
 
 def _recipe(release: Release) -> dict[str, Any]:
@@ -238,14 +238,20 @@ def _recipe(release: Release) -> dict[str, Any]:
     return {key: part for key, part in recipe.items() if key not in _NOT_DATA}
 
 
-def _flat(value: object, path: str) -> Iterator[tuple[str, str]]:
+def flat(value: object, path: str) -> Iterator[tuple[str, str]]:
     """Give each leaf with its path; items of a list by their name where they have one."""
     if isinstance(value, Mapping):
         for key, part in cast("Mapping[str, object]", value).items():
-            yield from _flat(part, f"{path}.{key}" if path else str(key))
+            yield from flat(part, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list) and any(isinstance(p, dict) for p in cast("list[Any]", value)):
-        for number, part in enumerate(cast("Sequence[Mapping[str, Any]]", value)):
-            yield from _flat(part, f"{path}.{part.get('name') or part.get('use') or number}")
+        names: list[str] = []
+        for part in cast("Sequence[Mapping[str, Any]]", value):
+            # As a recipe names what has no name: a generating source after its model.
+            model = str(part.get("model", "")).rpartition("/")[2]
+            name = str(part.get("name") or model or part.get("use") or "item")
+            names.append(name)
+            number = names.count(name)
+            yield from flat(part, f"{path}.{name}" + (f".{number}" if number > 1 else ""))
     elif isinstance(value, list):
         yield path, ", ".join(map(str, cast("list[object]", value)))
     elif value is not None:

@@ -28,12 +28,13 @@ from curate.releases import Release
 from curate.rendering import Layout
 from curate.strict import did_you_mean
 from curate.trainers import TRAINERS, Trainer
+from filters.answers import equal, options_of
 
 WORSE: Final = {"wrong_answer": "wrong", "too_difficult": "hard"}
 """Reasons for which a sibling is the worse side of a pair."""
 WORDED: Final = ("messages", "prompt-completion", "alpaca", "dpo")
 """Formats in which the target line stands."""
-LINTED: Final = ("messages", "prompt-completion", "dpo")
+LINTED: Final = ("messages", "prompt-completion", "tasks", "dpo")
 """Formats that a student's own template is put around."""
 _LINE: Final = " The answer is {answer}."
 
@@ -118,6 +119,8 @@ def _fill(
     folder: Path, release: Release, trainer: Trainer, options: ExportOptions
 ) -> tuple[Mapping[str, int], tuple[str, ...]]:
     """Write everything into a folder; give the records by split, and what is worth knowing."""
+    if options.config not in release.manifest["configs"]:
+        release.config(options.config)  # says which there are
     wording = wording_of(release, options)
     made = trainer.format_of(wording)
     counts = {
@@ -129,7 +132,8 @@ def _fill(
         (folder / f"{split}.jsonl").unlink()
     if "train" not in files:
         raise InputError(_nothing(release, options.config, made))
-    found = tuple(_tried(release, options, made, [folder / file for file in files.values()]))
+    written = [folder / file for file in files.values()]
+    found = tuple(_tried(release, options, made, wording.layout, written))
     config: Mapping[str, str] = {}
     if trainer.config:
         config = trainer.config(release.manifest["name"], files, wording)
@@ -186,7 +190,7 @@ def _by_split(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
 
 
 def _ordered(frame: pl.DataFrame) -> pl.DataFrame:
-    """Put the rows into the order of their selection, those of an arm by their ids."""
+    """Put the rows into the order of their selection; those that have no rank by their ids."""
     return frame.sort("selection_rank", "sample_id", nulls_last=True) if frame.height else frame
 
 
@@ -204,22 +208,34 @@ def _graded(release: Release) -> pl.DataFrame:
             "give the run folder of a run with `- use: correctness`"
         )
     samples = pl.read_parquet(release.audit / "samples-*.parquet")
-    right = pl.col(f"verdict_{gates[0]}").struct.field("keep").fill_null(value=False)
-    came = pl.col("finish_reason").fill_null("") != "error"
-    counts = samples.group_by("question_id").agg(
-        right=(right & came).sum().cast(pl.Int64), received=came.sum().cast(pl.Int64)
+    samples = samples.filter(pl.col("finish_reason").fill_null("") != "error")
+    judged = samples[f"verdict_{gates[0]}"].struct.field("keep")
+    right = pl.Series("right", map(_is_right, judged, samples.iter_rows(named=True)), pl.Boolean)
+    counts = (
+        samples.with_columns(right)
+        .group_by("question_id")
+        .agg(right=pl.col("right").sum().cast(pl.Int64), received=pl.len().cast(pl.Int64))
     )
     questions = pl.read_parquet(release.audit / "questions-*.parquet")
     return (
         questions.filter(pl.col("status") == "ok")
-        .join(counts.filter(pl.col("received") > 0), on="question_id")
+        .join(counts, on="question_id")
         .with_columns(pl.col("split").fill_null("train"))
         .sort("question_id")
     )
 
 
+def _is_right(judged: bool | None, row: Mapping[str, Any]) -> bool:
+    """Tell whether a sample was right, also where an earlier filter stopped it unjudged."""
+    if judged is not None or not row["answer"]:
+        return bool(judged)
+    kind = row["gold_type"]
+    options = options_of(row.get("choices"), row["question"]) if kind == "choice" else ()
+    return equal(row["answer"], row["gold"], kind, options) is True
+
+
 def _tried(
-    release: Release, options: ExportOptions, form: str, files: Iterable[Path]
+    release: Release, options: ExportOptions, form: str, layout: Layout, files: Iterable[Path]
 ) -> Iterator[str]:
     """Try the records with the student's tokenizer; say what is worth knowing.
 
@@ -236,6 +252,12 @@ def _tried(
     except CurateError as error:
         yield f"not tried with the student's template: {error}"
         return
+    if tokenizer.chat_template is None and (form == "messages" or layout == "chat"):
+        raise InputError(
+            f"{name} has no chat template to put these turns into; use --layout plain, which gives "
+            "strings, or --no-lint where the trainer brings a template",
+            "--layout",
+        )
     ids: defaultdict[str, list[str]] = defaultdict(list)
     for path in files:
         with path.open("rb") as lines:
@@ -274,7 +296,11 @@ def _write(path: Path, rows: Iterable[Record]) -> int:
 def _beside(release: Release, form: str, config: str) -> Path:
     """Name the export after what it is made of; a finished run folder is never changed."""
     run = release.folder.absolute()
-    run = run.parent if release.audit is not None else run
+    if run.parent.name == "versions":
+        raise InputError(
+            "nothing is written beside a published version; name a folder with --out", "--out"
+        )
+    run = run.parent if (run.parent / "run.json").is_file() else run
     suffix = form if config == "default" else f"{config}-{form}"
     return run.with_name(f"{run.name}-{suffix}")
 
@@ -295,6 +321,9 @@ def _readme(
         dataset_hash=release.manifest["configs"][options.config]["dataset_hash"],
         counts=counts,
         wording=wording if made in WORDED else None,
-        command=trainer.command.replace("{name}", name),
+        command=trainer.command.replace("{name}", name).replace(
+            "{max_length}", str(options.max_length)
+        ),
+        traced="parent_id" if made == "tasks" else "sample_id",
         language="python" if "import" in trainer.command else "sh",
     )  # fmt: skip

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from curate.rendering import Layout, answer_text, plain_prompt, question_text, target_line
+from filters.answers import equal, options_of
 
 Think = Literal["none", "inline", "field"]
 Row = Mapping[str, Any]
@@ -50,7 +51,14 @@ def answer_of(row: Row) -> str:
     Control arms may hold wrong samples (``without:correctness``); a line that contradicts its
     rationale would make them worse than they are. `wrong_answer` is that answer, null elsewhere.
     """
-    return row.get("wrong_answer") or answer_text(row["gold"], row["gold_type"])
+    stated, kind = row.get("answer"), row["gold_type"]
+    options = options_of(row.get("choices"), row["question"]) if kind == "choice" else ()
+    if row.get("wrong_answer"):
+        return str(row["wrong_answer"])
+    # A sample that was stopped before its answer was judged: compared here, where that is cheap.
+    if stated and equal(stated, row["gold"], kind, options) is False:
+        return str(stated)
+    return answer_text(row["gold"], kind)
 
 
 def completion(row: Row, wording: Wording, answer: str | None = None) -> Any:
@@ -141,7 +149,8 @@ def preferences(
 ) -> Iterator[Record]:
     """Pair each selected rationale with a wrong sibling, and with one that is harder.
 
-    Of several siblings the one nearest in length is taken, so that length says little of which is
+    Rows of a control arm that a filter stopped are no better side and are passed over. Of several
+    siblings the one nearest in length is taken, so that length says little of which is
     better. Both sides state the answer as their own text gave it, so that its form says nothing
     either; siblings without a rationale or an answer are passed over.
 
@@ -152,11 +161,15 @@ def preferences(
         worse: for each reason that makes a rationale the worse one, which kind of worse that is.
     """
     siblings: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
+    worse_ones: set[str] = set()
     for row in rejected:
+        worse_ones.add(row["sample_id"])
         kind = worse.get(row["rejected_reason"] or "")
         if kind and row["answer"] and (row["rationale"] or "").strip():
             siblings[row["question_id"], kind].append(row)
     for row in chosen:
+        if row["sample_id"] in worse_ones or not (row["rationale"] or "").strip():
+            continue
         size = len(row["rationale"])
         for kind in dict.fromkeys(worse.values()):
             near = siblings.get((row["question_id"], kind))

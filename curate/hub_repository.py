@@ -3,13 +3,16 @@
 A push goes to a branch of its own first and is downloaded from there and compared. Only then is
 the same tree committed to ``main``, in one commit that also removes what earlier versions left, and
 tagged. Large files lie in the Hub's storage by their hash, so the second commit uploads nothing.
-Whatever fails on the way leaves ``main`` and all tags as they were, and pushing again goes on.
+Whatever fails before leaves ``main`` as it was, and tags are only ever added; where only the tag
+failed, ``main`` is the new release without one. Either way pushing again goes on.
 """
 
+import functools
 import os
 import re
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +21,8 @@ from typing import Any, Final, TypeVar
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from curate.errors import CurateError, InputError
-from curate.repositories import compare, hashes, order
+from curate.repositories import VERSION, compare, hashes, order
 
-_VERSION: Final = re.compile(r"v\d+\.\d+\.\d+")
 _KIND: Final = "dataset"
 _OWN: Final = (".gitattributes",)
 """What the Hub itself puts into a repository."""
@@ -52,11 +54,12 @@ class HubRepository:
         return self._repo
 
     def prepare(self) -> None:
-        """Make sure that it can be written to, and make it where it is not there.
+        """Make it where it is not there, and find out what can be known before writing.
 
         Raises:
-            InputError: there is no token, it is refused, it has no rights there, or the repository
-                holds something that is no release.
+            InputError: there is no token, it is refused, it may not make the repository, or the
+                repository holds something that is no release. Whether it may write to one that is
+                there is only said when it does.
             CurateError: the Hub can't be reached.
         """
         self._try(self._api.whoami, "who the token belongs to")
@@ -75,11 +78,11 @@ class HubRepository:
             )
 
     def versions(self) -> list[str]:
-        """Name its versions, oldest first; none where there is no such repository."""
+        """Name its versions, oldest first; `prepare` made the repository."""
         refs = self._try(
             lambda: self._api.list_repo_refs(self._repo, repo_type=_KIND), "for its versions"
         )
-        return sorted((tag.name for tag in refs.tags if _VERSION.fullmatch(tag.name)), key=order)
+        return sorted((tag.name for tag in refs.tags if VERSION.fullmatch(tag.name)), key=order)
 
     def fetch(self, version: str) -> Path:
         """Download a version into the Hub's cache."""
@@ -92,20 +95,19 @@ class HubRepository:
             InputError: somebody else changed the repository meanwhile, or the token is refused.
             CurateError: what was read back is not what was written, or the Hub stays out of reach.
         """
-        parent, staging = self._head("main"), f"staging-{version}"
-        self._drop(staging)
+        parent, staging = self._head("main"), _staging(version) + uuid.uuid4().hex[:8]
         self._try(
             lambda: self._api.create_branch(
                 self._repo, branch=staging, revision=parent, repo_type=_KIND, exist_ok=True
             ),
             "for a branch to write to",
         )
-        stale = [path for path in self._tree(parent) if path not in _OWN]
-        self._commit(folder, stale, version, staging, None)
-        self._read_back(folder, self._head(staging))
-        wanted = self._tree(self._head(staging))
+        self._commit(folder, version, staging, None)
+        staged = self._head(staging)
+        self._read_back(folder, staged)
+        wanted = self._tree(staged)
         try:
-            self._commit(folder, stale, version, "main", parent)
+            self._commit(folder, version, "main", parent)
         except InputError:
             # Refused because main has moved: by this very commit, whose answer was lost?
             if self._tree("main") != wanted:
@@ -113,11 +115,11 @@ class HubRepository:
         head = self._head("main")
         if self._tree(head) != wanted:
             raise CurateError(
-                f"main of {self._repo!r} is not what was written to it; nothing was tagged. Push "
-                "again"
+                f"main of {self._repo!r} is not what was written to it, so no version was made; "
+                "push again"
             )
         self._tag(version, head)
-        self._drop(staging)
+        self.settle(version)
         return f'datasets.load_dataset("{self._repo}", revision="{version}")'
 
     @cached_property
@@ -145,15 +147,26 @@ class HubRepository:
 
         return self._try(listed, f"for the files of {revision}")
 
-    def _commit(
-        self, folder: Path, stale: list[str], version: str, branch: str, parent: str | None
-    ) -> None:
+    def settle(self, version: str) -> None:
+        """Remove the branches on which a version was read back."""
+        refs = self._try(lambda: self._api.list_repo_refs(self._repo, repo_type=_KIND), "branches")
+        for branch in [one.name for one in refs.branches if one.name.startswith(_staging(version))]:
+            self._try(
+                functools.partial(
+                    self._api.delete_branch, self._repo, branch=branch, repo_type=_KIND
+                ),
+                "to remove a branch",
+            )
+
+    def _commit(self, folder: Path, version: str, branch: str, parent: str | None) -> None:
         """Replace a branch's whole tree by a folder, in one commit."""
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         def commit() -> None:
             paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
-            gone = [CommitOperationDelete(path) for path in stale if path not in paths]
+            # Looked up for each try: one before may have done it, and its answer been lost.
+            stale = self._tree(parent or branch).keys() - paths.keys() - set(_OWN)
+            gone = [CommitOperationDelete(path) for path in sorted(stale)]
             added = [CommitOperationAdd(path, str(file)) for path, file in sorted(paths.items())]
             self._api.create_commit(
                 self._repo, [*gone, *added], commit_message=version, repo_type=_KIND,
@@ -191,14 +204,6 @@ class HubRepository:
         if {tag.name: tag.target_commit for tag in refs.tags}.get(version) != commit:
             raise InputError(f"{version} of {self._repo!r} was taken by somebody else meanwhile")
 
-    def _drop(self, branch: str) -> None:
-        refs = self._try(lambda: self._api.list_repo_refs(self._repo, repo_type=_KIND), "branches")
-        if branch in {one.name for one in refs.branches}:
-            self._try(
-                lambda: self._api.delete_branch(self._repo, branch=branch, repo_type=_KIND),
-                "to remove a branch",
-            )
-
     def _try(self, call: Callable[[], Result], what: str) -> Result:
         """Ask the Hub; again where it is busy or out of reach for a moment.
 
@@ -229,7 +234,7 @@ class HubRepository:
             xet = " HF_HUB_DISABLE_XET=1 takes the older way to upload." if "xet" in said else ""
             raise CurateError(
                 f"the Hub could not be asked {what} ({type(error).__name__}: {said}), {_TRIES} "
-                f"times; what is published there is untouched: push again later.{xet}"
+                f"times; versions published there are untouched: push again later.{xet}"
             ) from error
 
     def _told(self, error: Any, what: str) -> CurateError:
@@ -251,8 +256,8 @@ class HubRepository:
         if status in {404, 409, 412}:
             return InputError(f"the Hub said {status} when asked {what} of {self._repo!r}{said}")
         return CurateError(
-            f"the Hub said {status} when asked {what} of {self._repo!r}{said}; what is published "
-            "there is untouched: push again later"
+            f"the Hub said {status} when asked {what} of {self._repo!r}{said}; versions published "
+            "there are untouched: push again later"
         )
 
 
@@ -289,6 +294,11 @@ def _is_transient(error: BaseException) -> bool:
     return "TransportError" in kinds or isinstance(
         error, LocalEntryNotFoundError | ConnectionError | TimeoutError
     )
+
+
+def _staging(version: str) -> str:
+    """Name what the branches of a version begin with; v0.1.0 must not be v0.1.01's."""
+    return f"staging-{version}-"
 
 
 def is_hub_id(reference: str) -> bool:

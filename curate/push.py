@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from curate.diff import Diff, diff
 from curate.errors import InputError
@@ -22,6 +22,7 @@ from curate.repositories import FolderRepository, Repository, hashes, order
 
 CHANGES = "# Changes"
 """Heading of the card's section on what changed since the version before."""
+_FILE: Final = "file://"
 _NOT_KEPT: Final = ("README.md", ".gitattributes")
 """The card, which also tells of the version before, and what the Hub puts there itself."""
 
@@ -65,6 +66,7 @@ def push(reference: Path, repo: str, *, private: bool = True) -> Pushed:
     if version in there:
         published = repository.fetch(version)
         if _content(published) == _content(release.folder):
+            repository.settle(version)
             return Pushed(version, str(published), None, fresh=False)
         raise InputError(_taken(release, published, version, there))
     if there and order(version) < order(there[-1]):
@@ -88,9 +90,9 @@ def open_repository(reference: str, *, private: bool = True) -> Repository:
     Raises:
         InputError: neither.
     """
-    parts = urlsplit(reference)
-    if parts.scheme == "file" and (parts.netloc or parts.path):
-        return FolderRepository(Path(unquote(parts.netloc + parts.path)))
+    folder = unquote(reference.removeprefix(_FILE))
+    if reference.startswith(_FILE) and folder:
+        return FolderRepository(Path(folder))
     if not is_hub_id(reference):
         raise InputError(
             f"{reference!r} is no repository; give owner/name on the Hub, or a folder as "

@@ -7,16 +7,20 @@
 """
 
 import hashlib
+import re
 import shutil
 import uuid
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from filelock import FileLock
 
 from curate.errors import CurateError, InputError
+
+VERSION: Final = re.compile(r"v\d+\.\d+\.\d+")
+"""What a version is called."""
 
 
 class Repository(Protocol):
@@ -41,6 +45,10 @@ class Repository(Protocol):
 
     def fetch(self, version: str) -> Path:
         """Give a folder with the files of a version."""
+        ...
+
+    def settle(self, version: str) -> None:
+        """Finish what a push left that was cut off after its version was there."""
         ...
 
     def publish(self, folder: Path, version: str) -> str:
@@ -91,11 +99,19 @@ class FolderRepository:
     def versions(self) -> list[str]:
         """Name the versions, oldest first."""
         there = [path.name for path in self._versions.glob("v*") if path.is_dir()]
-        return sorted(there, key=order)
+        return sorted(filter(VERSION.fullmatch, there), key=order)
 
     def fetch(self, version: str) -> Path:
         """Give the version's folder itself; it must not be written to."""
         return self._versions / version
+
+    def settle(self, version: str) -> None:
+        """Have ``latest`` name the newest version."""
+        del version
+        latest, newest = self._root / "latest", self.versions()[-1]
+        if not latest.is_file() or latest.read_text(encoding="utf-8").strip() != newest:
+            with self._alone():
+                self._point_to(newest)
 
     def publish(self, folder: Path, version: str) -> str:
         """Copy a folder, read it back, and only then give it its name.
@@ -141,7 +157,8 @@ def compare(written: Mapping[str, str], read: Mapping[str, str], where: str) -> 
     Raises:
         CurateError: it is not.
     """
-    if wrong := sorted(path for path in written if written[path] != read.get(path)):
+    paths = (written.keys() | read.keys()) - {".gitattributes"}
+    if wrong := sorted(path for path in paths if written.get(path) != read.get(path)):
         raise CurateError(
             f"{', '.join(wrong[:3])} of {where} is not what was written to it, so nothing was "
             "published; look at the disk, then push again"

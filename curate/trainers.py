@@ -30,7 +30,8 @@ class Trainer:
         thinks: where it can take the rationale.
         config: makes its configuration files from the export's name, the data files and the
             wording; their text by file name. None where it wants none.
-        command: how training starts, for the README; ``{name}`` is filled in.
+        command: how training starts, for the README; ``{name}`` and
+            ``{max_length}`` are filled in.
     """
 
     name: str
@@ -47,10 +48,9 @@ class Trainer:
             InputError: the trainer does not take it.
         """
         if wording.think not in self.thinks:
+            why = "does not read a reasoning field" if wording.think == "field" else "takes none"
             raise InputError(
-                f"{self.name} does not read a reasoning field; use --think inline, which puts the "
-                "rationale into a <think> block, or --think none",
-                "--think",
+                f"{self.name} {why}; use --think {' or '.join(self.thinks)}", "--think"
             )
         if wording.think == "field" and wording.layout != "chat":
             raise InputError(
@@ -123,12 +123,9 @@ def _torchtune(_: str, files: Files, wording: Wording) -> Mapping[str, str]:
             "column_map": {"input": "prompt", "output": "completion"},
             "train_on_input": False,
         }
-    keys = {"train": "dataset", "validation": "dataset_val"}
-    parts = {
-        keys[split]: {**shape, "data_files": file, "split": "train"}
-        for split, file in files.items()
-    }
-    return {"torchtune.yaml": _yaml(parts)}
+    # Released versions (0.6.1) read no validation set; its file is written all the same.
+    part = {**shape, "data_files": files["train"], "split": "train"}
+    return {"torchtune.yaml": _yaml({"dataset": part})}
 
 
 def _yaml(data: Mapping[str, Any]) -> str:
@@ -153,7 +150,8 @@ from datasets import load_dataset
 from trl import {kind}Config, {kind}Trainer
 
 rows = load_dataset("json", data_files="train.jsonl", split="train")
-{kind}Trainer("MODEL", {kind}Config(output_dir="out"), train_dataset=rows).train()"""
+settings = {kind}Config(output_dir="out", max_length={{max_length}})  # None: nothing is cut
+{kind}Trainer("MODEL", args=settings, train_dataset=rows).train()"""
 
 TRAINERS: Final[Mapping[str, Trainer]] = {
     trainer.name: trainer

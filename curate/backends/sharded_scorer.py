@@ -103,9 +103,10 @@ class ShardedScorer:
         except BrokenProcessPool as error:
             self.close()
             raise ModelError(
-                f"a process that scored on one of {', '.join(self._devices)} ended by itself, most "
-                "likely for want of memory; scores made before are recorded. Start the run again, "
-                "with fewer devices in CUDA_VISIBLE_DEVICES if this one is too small"
+                f"a process that scored on one of {', '.join(self._devices)} ended by itself: for "
+                "want of memory, or because the script that called `run` has no "
+                "`if __name__ == '__main__':` around it. Scores made before are recorded; start "
+                "again, with fewer devices in CUDA_VISIBLE_DEVICES if this one is too small"
             ) from error
         except BaseException:
             self.close()

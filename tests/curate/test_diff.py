@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from curate import cli
-from curate.diff import ABSENT, SELECTED, diff
+from curate.diff import ABSENT, SELECTED, diff, flat
 from curate.errors import InputError
 from tests.curate.imported_sums import do, write
 
@@ -72,6 +72,18 @@ def test_parameters_are_those_the_run_had(sums_run: Path, shorter: Path) -> None
         "limit": (None, "50"),
         "recipe.filters.length.max": ("40", "8"),
     }
+
+
+def test_sources_without_a_name_are_told_apart() -> None:
+    sources = [
+        {"use": "generate", "model": "org/big", "samples": 2},
+        {"use": "generate", "model": "org/small", "samples": 4},
+        {"use": "generate", "model": "org/small", "samples": 8},
+    ]
+    told = dict(flat({"sources": sources}, ""))
+    assert told["sources.big.samples"] == "2"
+    assert told["sources.small.samples"] == "4"
+    assert told["sources.small.2.samples"] == "8"
 
 
 def rewritten(run: Path, folder: Path, *changes: pl.Expr) -> Path:

@@ -15,6 +15,7 @@ from curate import cli
 from curate.errors import InputError
 from curate.export import ExportOptions, export
 from curate.trainers import TRAINERS
+from tests.curate.imported_sums import do, write
 
 KEYS = {
     "trl": {"sample_id", "prompt", "completion"},
@@ -90,6 +91,39 @@ def test_pass_rates_count_what_came_and_was_right(sums_run: Path, tmp_path: Path
     assert {(row["pass_rate"], row["samples"]) for row in rows} == {(0.6, 5)}
 
 
+def test_an_answer_that_was_stopped_unjudged_counts_as_what_it_is(tmp_path: Path) -> None:
+    write(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CURATE_STORE", str(tmp_path / "store"))
+        short = do(tmp_path, "filters.length.max=8", limit=6).folder
+    made = export(short, "rl", ExportOptions(out=tmp_path / "out"))
+    rows = [row for split in made.records for row in lines(made.folder / f"{split}.jsonl")]
+    assert {row["pass_rate"] for row in rows} == {0.6}
+
+
+def test_no_row_of_an_arm_is_preferred_to_itself_or_to_another_wrong_one(
+    sums_run: Path, tmp_path: Path
+) -> None:
+    given = ExportOptions(config="without_correctness", out=tmp_path / "out")
+    made = export(sums_run, "dpo", given)
+    pairs = [pair for split in made.records for pair in lines(made.folder / f"{split}.jsonl")]
+    rejected = pl.read_parquet(sums_run / "dataset/data/rejected/*.parquet")["sample_id"]
+    assert pairs
+    assert not {pair["sample_id"] for pair in pairs} & set(rejected)
+
+
+def test_tasks_are_traced_by_their_parent_and_what_trl_cuts_is_said(
+    sums_run: Path, tmp_path: Path
+) -> None:
+    def readme(form: str, **given: Any) -> str:
+        options = ExportOptions(out=tmp_path / f"{form}{len(given)}", **given)
+        return (export(sums_run, form, options).folder / "README.md").read_text()
+
+    assert "`parent_id` leads back" in readme("tasks")
+    assert "max_length=None" in readme("trl")
+    assert "max_length=300" in readme("trl", max_length=300)
+
+
 def test_an_arm_is_exported_as_the_selection_is(sums_run: Path, tmp_path: Path) -> None:
     made = export(sums_run, "trl", ExportOptions(config="random", out=tmp_path / "out"))
     manifest = json.loads((sums_run / "dataset/manifest.json").read_text())
@@ -141,7 +175,7 @@ def test_axolotl_and_torchtune_name_files_and_fields(
             assert {part["type"]["field_instruction"], part["type"]["field_output"]} <= row.keys()
     folder = export(sums_run, "torchtune", ExportOptions(layout=layout, out=tmp_path / "t")).folder
     config = yaml.safe_load((folder / "torchtune.yaml").read_text())
-    assert list(config) == ["dataset", "dataset_val"]
+    assert list(config) == ["dataset"]
     for part in config.values():
         row = lines(folder / part["data_files"])[0]
         named = part.get("column_map", {"messages": part.get("conversation_column")})
@@ -156,7 +190,7 @@ def test_reasoning_goes_into_a_field_where_the_trainer_reads_one(
     config = yaml.safe_load((folder / "axolotl.yaml").read_text())
     turn = lines(folder / "train.jsonl")[0]["messages"][1]
     assert turn[config["datasets"][0]["field_thinking"]]
-    with pytest.raises(InputError, match=r"ms-swift does not read a reasoning field.*inline"):
+    with pytest.raises(InputError, match=r"ms-swift does not read a reasoning.*none or inline"):
         export(sums_run, "ms-swift", ExportOptions(think="field", out=tmp_path / "b"))
     with pytest.raises(InputError, match="a string has no reasoning field"):
         export(sums_run, "trl", ExportOptions(think="field", layout="plain", out=tmp_path / "b"))
@@ -176,6 +210,15 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing(sums_run: Path, tmp_
     with pytest.raises(InputError, match=r"must hold \{answer\} exactly once"):
         export(sums_run, "trl", ExportOptions(line="The answer", out=out))
     assert export(release, "trl", ExportOptions(out=out)).records["train"]
+    published = tmp_path / "copy/versions/v0.1.0"
+    shutil.copytree(sums_run / "dataset", published)
+    with pytest.raises(InputError, match="nothing is written beside a published version"):
+        export(published, "trl")
+    shutil.rmtree(published.parent)
+    with pytest.raises(InputError, match="text takes none; use --think none"):
+        export(sums_run, "text", ExportOptions(think="inline", out=tmp_path / "more"))
+    with pytest.raises(InputError, match="no config 'rnadom'"):
+        export(sums_run, "rl", ExportOptions(config="rnadom", out=tmp_path / "more"))
     with pytest.raises(InputError, match="is there already"):
         export(release, "trl", ExportOptions(out=out))
     (release / "manifest.json").write_text('{"format": 99}')

@@ -68,6 +68,8 @@ def test_a_wrong_sample_of_a_control_arm_says_what_it_arrives_at() -> None:
         only(row, "prompt-completion", PLAIN)["completion"] == "Two and one make 4.\nAnswer: $4\n"
     )
     assert only(row, "text", PLAIN)["completion"] == " Two and one make 4. --> $4 END"
+    unjudged = ROW | {"rationale": "Two and one make 4.", "answer": "4 eggs"}
+    assert only(unjudged, "text", PLAIN)["completion"] == " Two and one make 4. --> 4 eggs END"
 
 
 def test_strings_for_those_who_bring_their_own_template() -> None:
@@ -121,7 +123,8 @@ def test_a_pair_is_told_apart_by_its_reasoning_alone() -> None:
         "chosen": "Two and one make 3.\nAnswer: $3\n",
         "rejected": "Two and one make 4.\nAnswer: $4\n",
     }
-    assert not list(preferences([ROW | {"answer": None}], others, PLAIN, worse))
+    for poor in ({"answer": None}, {"rationale": None}, {"sample_id": "b1"}):
+        assert not list(preferences([ROW | poor], others, PLAIN, worse))
 
 
 def test_a_question_is_graded_by_its_samples() -> None:

@@ -144,6 +144,15 @@ def test_an_export_that_teaches_nothing_is_refused_and_leaves_nothing(
     assert export(sums_run, "trl", given(WITHOUT_THINKING, lint=False)).found == ()
 
 
+def test_turns_are_not_for_a_student_without_a_template(sums_run: Path, tmp_path: Path) -> None:
+    llama().save_pretrained(tmp_path / "student")
+    tokenizer(None).save_pretrained(tmp_path / "student")
+    given = {"student": str(tmp_path / "student"), "out": tmp_path / "out"}
+    with pytest.raises(InputError, match=r"has no chat template.*--layout plain"):
+        export(sums_run, "trl", ExportOptions(**given))
+    assert export(sums_run, "trl", ExportOptions(layout="plain", **given)).found == ()
+
+
 def test_what_could_not_be_tried_is_said(sums_run: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     given = ExportOptions(out=tmp_path / "out", student=str(tmp_path / "empty"))

@@ -151,6 +151,30 @@ def test_a_push_that_was_killed_leaves_nothing_for_long(
     assert not left.exists()
 
 
+def test_a_push_that_was_killed_before_latest_is_finished_by_the_next(
+    runs: dict[str, Path], repo: str, tmp_path: Path
+) -> None:
+    push(runs["first"], repo)
+    push(runs["second"], repo)
+    latest = tmp_path / "repo/latest"
+    for state in ("v0.1.0\n", None):
+        latest.unlink()
+        if state:
+            latest.write_text(state)
+        assert not push(runs["second"], repo).fresh
+        assert latest.read_text() == "v0.2.0\n"
+
+
+def test_other_folders_beside_versions_are_none(
+    runs: dict[str, Path], repo: str, tmp_path: Path
+) -> None:
+    push(runs["first"], repo)
+    for name in ("v0.1.0-trl", "v0.1.0.bak", "vision"):
+        (tmp_path / "repo/versions" / name).mkdir()
+    assert push(runs["second"], repo).fresh
+    assert FolderRepository(tmp_path / "repo").versions() == ["v0.1.0", "v0.2.0"]
+
+
 def test_of_two_that_push_one_version_at_once_one_is_told(
     runs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -182,6 +206,7 @@ def test_relative_folders_and_spaces(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     assert open_repository("file://some/where").name == "file://some/where"
     assert open_repository("file:///a%20b").name == "file:///a b"
+    assert open_repository("file://a#1/[b]").name == "file://a#1/[b]"
     with pytest.raises(InputError, match="or a folder as file://DIR"):
         open_repository("file://")
 
