@@ -23,6 +23,9 @@ from curate.repositories import hashes
 from tests.curate.imported_sums import do, write
 from tests.servers.hub import TOKEN, File, Handler, Hub, Repo, running_hub
 
+# huggingface_hub's own call of its HTTP library.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>'")
+
 TERMS = "sources.pool.terms=cc0-1.0"
 REPO = "org/sums"
 LOAD = """

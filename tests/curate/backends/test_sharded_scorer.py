@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -38,19 +37,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def sharded(folder: Path) -> Iterator[ShardedScorer]:
-    scorer = ShardedScorer(folder, "float32", ["cpu", "cpu"])
-    yield scorer
-    scorer.close()
-
-
 def children() -> list[psutil.Process]:
     return [p for p in psutil.Process().children() if "spawn_main" in " ".join(p.cmdline())]
 
 
-def test_two_copies_give_what_one_gives_and_close_with_it(sharded: ShardedScorer) -> None:
-    here = Scorer(llama())
+def test_two_copies_give_what_one_gives_until_one_is_killed(folder: Path) -> None:
+    sharded, here = ShardedScorer(folder, "float32", ["cpu", "cpu"]), Scorer(llama())
     assert sharded.context == here.context
     assert sharded.window == 2 * here.window
     targets = [t._replace(per_token=True) for t in siblings(3, stem=20)]
@@ -64,18 +56,10 @@ def test_two_copies_give_what_one_gives_and_close_with_it(sharded: ShardedScorer
                 assert one.entropies == pytest.approx(other.entropies, abs=TOLERANCE)
     started = children()
     assert len(started) == 2
-    sharded.close()
-    assert not any(process.is_running() for process in started)
-
-
-def test_a_process_that_is_killed_is_told_and_takes_the_others_with_it(
-    sharded: ShardedScorer,
-) -> None:
-    started = children()
     started[0].kill()
     with pytest.raises(ModelError, match=r"ended by itself.*CUDA_VISIBLE_DEVICES"):
-        sharded.score(siblings(3))
-    assert not any(process.is_running() for process in started)
+        sharded.score(targets)
+    assert not any(process.is_running() for process in started), "nor is the other left"
 
 
 def test_a_student_that_cannot_be_loaded_leaves_no_process(tmp_path: Path) -> None:
