@@ -66,12 +66,10 @@ class Excerpt:
         by_reason = stopped.sort("sample_id").group_by(_WHY, maintain_order=True)
         firsts = by_reason.agg(pl.len().alias("count"), *(pl.col(n).first() for n in columns))
         for row in firsts.iter_rows(named=True):
-            count = row.pop("count")
-            known = self._stopped.get((row["rejected_by"], row["rejected_reason"]))
-            if known is not None:
-                count += known[0]
-                row = min(known[1], row, key=lambda r: r["sample_id"])  # noqa: PLW2901
-            self._stopped[row["rejected_by"], row["rejected_reason"]] = count, row
+            why = row["rejected_by"], row["rejected_reason"]
+            count, first = self._stopped.get(why, (0, row))
+            first = min(first, row, key=lambda r: r["sample_id"])
+            self._stopped[why] = count + row.pop("count"), first
 
     @property
     def kept(self) -> list[dict[str, Any]]:
