@@ -110,14 +110,16 @@ class Fingerprint:
 
     Every row is written as netstrings (``length:text,``, ``-`` for null; floats by their bits) and
     hashed; the hash of the whole covers the declared columns and the rows' hashes in the order of
-    their sample ids. About 100 bytes a row are held.
+    their ids, and of the hashes where rows share one. About 100 bytes a row are held.
 
     Args:
-        columns: names and types of what is hashed, `sample_id` among them.
+        columns: names and types of what is hashed.
+        by: the column of the ids.
     """
 
-    def __init__(self, columns: Mapping[str, pl.DataType]) -> None:
+    def __init__(self, columns: Mapping[str, pl.DataType], by: str = "sample_id") -> None:
         self._columns = dict(columns)
+        self._by = by
         self._ids: list[pl.Series] = []
         self._digests: list[bytes] = []
 
@@ -125,7 +127,7 @@ class Fingerprint:
         """Hash rows."""
         typed = frame.select(pl.col(n).cast(t) for n, t in self._columns.items())
         rows = typed.select(pl.concat_str(_netstring(s) for s in typed)).to_series()
-        self._ids.append(typed["sample_id"].rechunk())
+        self._ids.append(typed[self._by].rechunk())
         self._digests.append(
             b"".join(hashlib.blake2b(row.encode(), digest_size=16).digest() for row in rows)
         )
@@ -135,14 +137,16 @@ class Fingerprint:
         whole = hashlib.blake2b(digest_size=16)
         whole.update(repr([(name, str(kind)) for name, kind in self._columns.items()]).encode())
         if any(self._digests):
-            order = pl.concat(self._ids).arg_sort().to_numpy()
-            rows = np.frombuffer(b"".join(self._digests), dtype="V16")
+            rows = np.frombuffer(b"".join(self._digests), dtype=">u8").reshape(-1, 2)
+            high, low = rows.astype(np.uint64).T
+            keys = {"id": pl.concat(self._ids), "high": high, "low": low}
+            order = pl.DataFrame(keys).select(pl.arg_sort_by(*keys)).to_series().to_numpy()
             whole.update(rows[order].tobytes())
         return whole.hexdigest()
 
 
 def _netstring(series: pl.Series) -> pl.Series:
-    """Encode one column (text, Boolean, number or a list of these)."""
+    """Encode one column (text, Boolean, number, or lists and structs of these)."""
     text = pl.col("value")
     frame = pl.DataFrame({"value": series})
     if series.dtype.is_float():
@@ -151,6 +155,10 @@ def _netstring(series: pl.Series) -> pl.Series:
         text = pl.when(~pl.col("missing")).then(text)
     elif isinstance(series.dtype, pl.List):
         frame = pl.DataFrame({"value": _joined(series)})
+    elif isinstance(series.dtype, pl.Struct):
+        fields = (_netstring(series.struct.field(f.name)) for f in series.dtype.fields)
+        frame = pl.DataFrame({"value": pl.select(pl.concat_str(fields)).to_series()})
+        frame = frame.with_columns(pl.when(series.is_not_null()).then(text).alias("value"))
     return frame.select(_wrapped(text.cast(pl.String)).alias(series.name)).to_series()
 
 

@@ -274,6 +274,25 @@ def test_lists_of_any_kind_have_a_hash_of_their_own() -> None:
     assert digest(pl.Int32(), [3]) != digest(pl.Float64(), [3.0])
 
 
+def test_structs_and_rows_that_share_an_id_have_a_hash() -> None:
+    turn = pl.Struct({"role": pl.String(), "content": pl.String()})
+
+    def digest(*rows: tuple[str, Any, Any]) -> str:
+        schema = {"sample_id": pl.String(), "turn": turn, "turns": pl.List(turn)}
+        fingerprint = Fingerprint(schema)
+        for row in rows:  # one at a time: in any pieces
+            fingerprint.add(pl.DataFrame([row], schema=schema, orient="row"))
+        return fingerprint.hexdigest()
+
+    said, other = {"role": "user", "content": "a"}, {"role": "usera", "content": ""}
+    values = [None, said, other, {"role": None, "content": "a"}, {"role": None, "content": None}]
+    lists = [None, [], [said], [said, said], [said, other], [other], [None]]
+    rows = [("s", value, one) for value in values for one in lists]
+    assert len({digest(row) for row in rows}) == len(rows)
+    first, second = ("s", said, [said]), ("s", other, [other])
+    assert digest(first, second) == digest(second, first) != digest(first, first)
+
+
 def test_files_and_row_groups_are_cut_by_rows_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
