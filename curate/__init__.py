@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from curate.engine import RunOptions, RunResult, run
     from curate.plan import make_plan as plan
-    from curate.recipe import Recipe, read_recipe
+    from curate.recipe import Recipe
+    from curate.recipe_file import read_recipe
 
 __all__ = ["Recipe", "RunOptions", "RunResult", "plan", "read_recipe", "run"]
 
@@ -22,7 +23,7 @@ _HOMES = {
     "RunOptions": ("curate.engine", "RunOptions"),
     "RunResult": ("curate.engine", "RunResult"),
     "plan": ("curate.plan", "make_plan"),
-    "read_recipe": ("curate.recipe", "read_recipe"),
+    "read_recipe": ("curate.recipe_file", "read_recipe"),
     "run": ("curate.engine", "run"),
 }
 

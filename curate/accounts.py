@@ -17,14 +17,14 @@ from curate.chain import Ran
 from curate.drawing import Drawn
 from curate.funnel import Funnel, QuestionCount, SourceCount, count_picks
 from curate.instruments import Instruments
-from curate.lineage import key
 from curate.lock import Lock
 from curate.plan import Plan
 from curate.questions import QuestionsTable
-from curate.recipe import RecipeFile
+from curate.recipe_file import RecipeFile, of_runtime
 from curate.release import ReleaseSpec
 from curate.select import SelectOptions, choice_share, idle_keys
 from curate.table import Table
+from curate.views import wording_of
 from filters.contract import Contract
 
 REPRODUCIBLE = (
@@ -111,6 +111,7 @@ def funnel_of(
                 rows=source.rows,
                 unmatched=sum(source.tally.unmatched.values()) if source.tally else 0,
                 errors=source.errors,
+                excluded=source.excluded,
             )
             for source in drawn
         ),
@@ -152,17 +153,16 @@ class Account:
 
     def identity(self) -> dict[str, Any]:
         """Say what made this release, without time, host or path."""
-        recipe = self.file.recipe.model_dump(mode="json", exclude={"runtime"})
         measures = {
             m.name: {"instrument": m.instrument, "facts": m.facts} for m in self.ran.measured
         }
         return {
-            "recipe_digest": key(recipe),
-            "overrides": list(self.file.overrides),
+            "recipe_digest": self.file.recipe.digest,
+            "overrides": [one for one in self.file.overrides if not of_runtime(one)],
             "limit": self.limit,
             "models": self.instruments.models(),
             "teachers": {source.name: source.teacher for source in self.drawn if source.teacher},
-            "terms": {source.name: source.terms for source in self.file.recipe.sources},
+            "terms": {source.name: source.terms for source in self.file.recipe.used_sources},
             "measures": measures,
             "filters": [
                 {
@@ -192,17 +192,22 @@ class Account:
                 select=recipe.select.model_dump(mode="json"),
                 calibration=next((m.facts for m in self.ran.measured if m.name == "score"), None),
                 reproducible=REPRODUCIBLE,
+                formats=recipe.publish.formats,
             ),
             gates=tuple(self.ran.gates),
             arms=tuple(arm.name for arm in self.plan.arms),
+            publish=recipe.publish,
+            wording=wording_of(identity["measures"], recipe.publish.think),
+            judge=recipe.judge_of_answers,
             recipe=self.file.text,
+            files={name: self.file.folder / name for name in recipe.files},
             lock=self.lock.text(),
             identity=identity,
         )
 
     def _models(self) -> Iterator[ModelFacts]:
         drawn = {source.name: source.teacher for source in self.drawn}
-        for source in self.file.recipe.sources:
+        for source in self.file.recipe.used_sources:
             teacher = drawn[source.name]
             name, revision = teacher.get("model", source.name), teacher.get("revision")
             yield ModelFacts(

@@ -6,7 +6,7 @@ stands as written.
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -14,7 +14,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from curate.excerpt import Excerpt
-from curate.funnel import Funnel, markdown
+from curate.funnel import Funnel, markdown, preamble
 from filters.contract import Filter
 
 SIZES: Final = (
@@ -25,6 +25,13 @@ SIZES: Final = (
     (10_000_000, "1M<n<10M"),
     (100_000_000, "10M<n<100M"),
 )
+PLACE: Final = "path/to/this/folder"
+"""What the card says it is loaded from, until it is published somewhere."""
+_WRITTEN: Final = (
+    "pretty_name", "license", "language", "task_categories", "size_categories", "tags", "configs",
+    "dataset_info",
+)  # fmt: skip
+"""Keys of the front matter in which a release has the say."""
 SHOWN: Final = 1_500
 """Characters of a rationale shown in the card."""
 
@@ -54,12 +61,14 @@ class ConfigFacts:
 
     Attributes:
         splits: rows by split; empty where there are none, and then the config has no files.
-        dataset_hash: over its rows in the order of their sample ids.
+        dataset_hash: over its rows in the order of their ids.
+        published: whether it is part of the dataset, or stays in the run folder.
     """
 
     name: str
     splits: dict[str, int]
     dataset_hash: str
+    published: bool = True
 
     @property
     def rows(self) -> int:
@@ -83,7 +92,7 @@ class CardFacts:
         select: the recipe's ``select`` section, JSON-able.
         calibration: what the scoring run found out about itself, JSON-able; None without scores.
         reproducible: one sentence: what can be made again, and how exactly.
-        repo: where the dataset is published, if it is.
+        formats: configs that hold the selection as records of a format.
     """
 
     name: str
@@ -97,7 +106,7 @@ class CardFacts:
     select: Mapping[str, Any] = field(default_factory=dict[str, Any])
     calibration: Mapping[str, Any] | None = None
     reproducible: str = ""
-    repo: str | None = None
+    formats: tuple[str, ...] = ()
 
 
 def dataset_card(
@@ -110,7 +119,7 @@ def dataset_card(
 
     Args:
         facts: what to tell.
-        configs: all configs, ``default`` first; those without rows are named, not listed.
+        configs: of the dataset, ``default`` first; those without rows are named, not listed.
         gates: the filters in order.
         excerpt: what is shown of the rows.
     """
@@ -121,7 +130,7 @@ def dataset_card(
         "task_categories": ["text-generation"],
         "size_categories": [_size(configs[0].rows)],
         "tags": list(facts.tags),
-        "configs": _config_list(configs, "data"),
+        "configs": _config_list(configs, lambda _: "data"),
     }
     return environment().get_template("card.md.jinja").render(
         front=_yaml({key: value for key, value in front.items() if value is not None}),
@@ -131,28 +140,73 @@ def dataset_card(
         filled=[config for config in configs[1:] if config.rows],
         empty=[config.name for config in configs[1:] if not config.rows],
         loadable=len([config for config in configs if config.rows]) > 1,
+        came_in=preamble(facts.funnel),
         funnel=markdown(facts.funnel),
         gates=[(gate.name, _parameters(gate)) for gate in gates],
         select=_flat(facts.select),
         calibration=_flat(facts.calibration or {}),
         follows=(facts.calibration or {}).get("student_follows"),
+        names=[config.name for config in configs],
+        place=PLACE,
         kept=excerpt.kept,
-        stopped=excerpt.stopped,
+        stopped=excerpt.stopped if any(c.name == "rejected" for c in configs) else [],
         histograms=excerpt.histograms(),
         shown=SHOWN,
     )  # fmt: skip
 
 
+def addressed(card: str, repo: str, version: str) -> str:
+    """Let a card say how to load this version from where it is published."""
+    return card.replace(f'load_dataset("{PLACE}"', f'load_dataset("{repo}", revision="{version}"')
+
+
+def merged(card: str, before: str) -> str:
+    """Keep what others wrote into the front matter of a repository's card.
+
+    Owners gate a dataset there, hide it from the viewer or add tags. Keys that a release writes are
+    its own; ``dataset_info`` is what ``push_to_hub`` says of files that are replaced.
+
+    Args:
+        card: of the release.
+        before: the repository's.
+    """
+    theirs, (front, body) = _front(before)[0], _front(card)
+    kept = {key: value for key, value in theirs.items() if key not in _WRITTEN}
+    tags = dict.fromkeys(
+        str(tag)
+        for found in (front.get("tags"), theirs.get("tags"))
+        for tag in (cast("list[object]", found) if isinstance(found, list) else ())
+    )
+    return f"---\n{_yaml({**front, 'tags': list(tags), **kept})}\n---\n{body}"
+
+
+def _front(card: str) -> tuple[dict[str, Any], str]:
+    """Split a card into its front matter and the rest."""
+    match = re.match(r"---\r?\n(.*?)\r?\n---\r?\n", card, re.DOTALL)
+    if match is None:
+        return {}, card
+    try:
+        front = yaml.safe_load(match[1])
+    except yaml.YAMLError:
+        front = None
+    known = cast("dict[str, Any]", front) if isinstance(front, dict) else {}
+    return known, card[match.end() :]
+
+
 def run_card(facts: CardFacts, configs: Sequence[ConfigFacts]) -> str:
-    """Write the card of the run folder: its configs lead into ``dataset/data``, never the audit."""
+    """Write the card of the run folder: it leads to all configs, but never to the audit."""
+    listed = _config_list(configs, lambda c: "dataset/data" if c.published else "unpublished")
     return environment().get_template("run.md.jinja").render(
-        front=_yaml({"configs": _config_list(configs, "dataset/data")}),
+        front=_yaml({"configs": listed}),
+        kept_here=[config.name for config in configs if not config.published],
         facts=facts,
         selected=configs[0],
     )  # fmt: skip
 
 
-def _config_list(configs: Sequence[ConfigFacts], folder: str) -> list[dict[str, Any]]:
+def _config_list(
+    configs: Sequence[ConfigFacts], folder: Callable[[ConfigFacts], str]
+) -> list[dict[str, Any]]:
     """List the configs that have files.
 
     `datasets` takes the only config there is for the default, and looks for data files itself where
@@ -172,7 +226,7 @@ def _config_list(configs: Sequence[ConfigFacts], folder: str) -> list[dict[str, 
             "config_name": config.name,
             "description": f"{config.rows} rows, dataset_hash {config.dataset_hash}",
             "data_files": [
-                {"split": split, "path": f"{folder}/{config.name}/{split}-*.parquet"}
+                {"split": split, "path": f"{folder(config)}/{config.name}/{split}-*.parquet"}
                 for split in (config.splits or {"train": 0})
             ],
         }

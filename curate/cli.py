@@ -47,7 +47,11 @@ def main() -> None:
 @app.command("run")
 def run_command(
     recipe: Annotated[
-        str, typer.Argument(help="a recipe file, a shipped recipe, or a pool of rationales")
+        str,
+        typer.Argument(
+            help="a recipe file, a shipped recipe, a release (folder or hf://owner/name@v1.2.0), "
+            "or a pool of rationales"
+        ),
     ],
     overrides: Overrides = None,
     *,
@@ -56,6 +60,16 @@ def run_command(
     ] = None,
     replay: Annotated[bool, typer.Option(help="from the record alone; call no model")] = False,
     locked: Annotated[bool, typer.Option(help="refuse what the lock file does not hold")] = False,
+    push: Annotated[
+        bool, typer.Option("--push", help="publish the release where the recipe says")
+    ] = False,
+    exclude_teacher: Annotated[
+        list[str] | None, typer.Option(help="use nothing of this source or teacher; repeatable")
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="let a published recipe use: environment, runtime, plug-ins, push"),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="put this run into this folder")] = None,
     gold: Annotated[str | None, typer.Option(help="of a pool: column of the known answer")] = None,
     question: Annotated[str | None, typer.Option(help="of a pool: column of the question")] = None,
@@ -72,31 +86,39 @@ def run_command(
     from curate.engine import RunOptions, run
     from curate.pool import pool_recipe
     from curate.progress import Progress
-    from curate.recipe import read_recipe
+    from curate.push import push as publish
+    from curate.push import ready
+    from curate.repeat import open_recipe
     from curate.report import render
 
     if gold is None:
-        file = read_recipe(recipe, overrides or ())
+        file = open_recipe(recipe, overrides or (), exclude_teacher or (), allow or ())
     else:
-        file = pool_recipe(
-            Path(recipe), gold, question, completion, gold_type, tuple(overrides or ())
-        )
+        excluded = [f"exclude_teachers={json.dumps(exclude_teacher)}"] if exclude_teacher else []
+        changes = (*(overrides or ()), *excluded)
+        file = pool_recipe(Path(recipe), gold, question, completion, gold_type, changes)
+    if push:
+        ready(file, allowed="push" in (allow or ()))
     options = RunOptions(limit=limit, replay=replay, locked=locked, out=out)
     result = run(file, options, Progress(quiet=quiet or as_json))
+    done = publish(result.folder) if push else None
     if as_json:
-        typer.echo(json.dumps(result.as_json(), indent=2))
+        told = result.as_json() | ({"published": done.as_json()} if done else {})
+        typer.echo(json.dumps(told, indent=2))
     elif not quiet:
         Console().print(render(result.funnel))
         typer.echo(result.closing())
+        if done:
+            typer.echo(done.closing())
 
 
 @app.command()
 def check(recipe: RecipeName, overrides: Overrides = None) -> None:
     """Check a recipe without running it; nothing is fetched or written."""
     from curate.plan import make_plan
-    from curate.recipe import read_recipe
+    from curate.repeat import open_recipe
 
-    plan = make_plan(read_recipe(recipe, overrides or ()).recipe)
+    plan = make_plan(open_recipe(recipe, overrides or ()).recipe)
     typer.echo(f"{recipe}: fine, {len(list(plan.describe()))} steps")
 
 
@@ -104,10 +126,10 @@ def check(recipe: RecipeName, overrides: Overrides = None) -> None:
 def plan(recipe: RecipeName, overrides: Overrides = None) -> None:
     """Show the steps of a recipe in order."""
     from curate.plan import make_plan
-    from curate.recipe import read_recipe
+    from curate.repeat import open_recipe
 
     for number, line in enumerate(
-        make_plan(read_recipe(recipe, overrides or ()).recipe).describe(), 1
+        make_plan(open_recipe(recipe, overrides or ()).recipe).describe(), 1
     ):
         typer.echo(f"{number:3d}. {line}")
 
@@ -116,7 +138,7 @@ def plan(recipe: RecipeName, overrides: Overrides = None) -> None:
 def pin(recipe: RecipeName, overrides: Overrides = None) -> None:
     """Renew the lock file: models, templates, data and libraries as they are now."""
     from curate.engine import pin as renew
-    from curate.recipe import read_recipe
+    from curate.recipe_file import read_recipe
 
     typer.echo(f"wrote {renew(read_recipe(recipe, overrides or ()))}")
 
@@ -143,21 +165,17 @@ def why(
 @app.command("push")
 def push_command(
     run: Annotated[Path, typer.Argument(help="a run folder, or runs/NAME for the latest")],
-    repo: Annotated[str, typer.Option(help="owner/name on the Hub, or a folder: file://DIR")],
+    repo: Annotated[
+        str | None,
+        typer.Option(help="owner/name on the Hub, or a folder: file://DIR; default: the recipe's"),
+    ] = None,
     *,
-    public: Annotated[bool, typer.Option(help="make a new repository public")] = False,
+    public: Annotated[bool, typer.Option("--public", help="make a new repository public")] = False,
 ) -> None:
     """Publish a run's release as a version that never changes."""
     from curate.push import push
 
-    done = push(run, repo, private=not public)
-    if not done.fresh:
-        typer.echo(f"{done.version} is published already, with the same content: {done.where}")
-        return
-    if done.changes is not None:
-        change = done.changes
-        typer.echo(f"{change.added} rows added, {change.removed} removed, {change.kept} kept")
-    typer.echo(f"{done.version}: {done.where}")
+    typer.echo(push(run, repo, private=False if public else None).closing())
 
 
 @app.command("diff")

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict
 
 from curate.card import environment
 from curate.releases import Release
-from curate.strict import override, parse_yaml
 
 NUMBERS: Final = (
     "rationale_tokens", "completion_tokens", "rd_masked", "rd_paper", "rd_spread",
@@ -139,6 +138,9 @@ def diff(before: Path, after: Path) -> Diff:
     a, b = Release.open(before), Release.open(after)
     rows_a, rows_b = _selected(a), _selected(b)
     both = rows_a.join(rows_b, on="sample_id", suffix="_after")
+    stopped = [release.rejected() for release in (a, b)]
+    if not all(release.knows_rejected for release in (a, b)):
+        stopped = [pl.DataFrame(), pl.DataFrame()]  # else all of one side's would have moved
     return Diff(
         before=_side(a, rows_a),
         after=_side(b, rows_b),
@@ -146,7 +148,7 @@ def diff(before: Path, after: Path) -> Diff:
         removed=rows_a.height - both.height,
         kept=both.height,
         altered=dict(_altered(both)),
-        moves=tuple(_moves(_places(a, rows_a), _places(b, rows_b))),
+        moves=tuple(_moves(_places(rows_a, stopped[0]), _places(rows_b, stopped[1]))),
         parameters=tuple(_parameters(a, b)),
         shifts=tuple(_shifts(rows_a, rows_b)),
         shares=tuple(_shares(rows_a, rows_b)),
@@ -178,12 +180,10 @@ def _altered(both: pl.DataFrame) -> Iterator[tuple[str, int]]:
                 yield name, count
 
 
-def _places(release: Release, selected: pl.DataFrame) -> pl.DataFrame:
+def _places(selected: pl.DataFrame, rejected: pl.DataFrame) -> pl.DataFrame:
     """Say of every sample of a release where it is."""
-    place = pl.lit(SELECTED).alias("place")
-    parts = [selected.select("sample_id", place)]
-    rejected = release.config("rejected") if "rejected" in release.manifest["configs"] else None
-    if rejected is not None and rejected.height:
+    parts = [selected.select("sample_id", pl.lit(SELECTED).alias("place"))]
+    if rejected.height:
         why = pl.concat_str("rejected_by", "rejected_reason", separator=": ", ignore_nulls=True)
         parts.append(rejected.select("sample_id", why.alias("place")))
     return pl.concat(parts)
@@ -213,7 +213,7 @@ def _parameters(a: Release, b: Release) -> Iterator[Change]:
 def _facts(release: Release) -> dict[str, str]:
     manifest = release.manifest
     told: dict[str, Any] = {
-        "recipe": _recipe(release),
+        "recipe": {k: part for k, part in release.recipe().items() if k not in _NOT_DATA},
         "limit": manifest.get("limit"),
         "models": manifest.get("models", {}),
         "teachers": manifest.get("teachers", {}),
@@ -225,17 +225,6 @@ def _facts(release: Release) -> dict[str, str]:
         "libraries": manifest.get("lock", {}).get("libraries", {}),
     }
     return dict(flat(told, ""))
-
-
-def _recipe(release: Release) -> dict[str, Any]:
-    """Read a release's recipe as it ran, overrides applied."""
-    path = release.folder / "recipe.yaml"
-    if not path.is_file():
-        return {}
-    recipe = cast("dict[str, Any]", parse_yaml(path.read_text(encoding="utf-8")))
-    for assignment in release.manifest.get("overrides", []):
-        override(recipe, assignment)
-    return {key: part for key, part in recipe.items() if key not in _NOT_DATA}
 
 
 def flat(value: object, path: str) -> Iterator[tuple[str, str]]:

@@ -8,18 +8,20 @@ import polars as pl
 
 from curate.backends.base import Completion
 from curate.backends.teachers import OpenAIOptions, Teacher, default_dtype, open_generator
-from curate.errors import RecordError
+from curate.errors import InputError, RecordError
 from curate.lineage import key
 from curate.lock import Lock, LockedModel
 from curate.models import ResolvedModel
 from curate.progress import Progress
 from curate.questions import QuestionsTable
-from curate.recipe import Generate, Gold, Import, RecipeFile
+from curate.recipe import Generate, Gold, Import
+from curate.recipe_file import RecipeFile
 from curate.record import Book
 from curate.sources.generate import Draw, missing, record_value, rows, wanted
 from curate.sources.import_ import Tally
 from curate.sources.templates import PromptTemplate, load_template
 from curate.store import Store
+from curate.strict import did_you_mean
 
 QUESTIONS_A_BATCH = 4096
 
@@ -35,6 +37,7 @@ class Drawn:
         fresh: samples drawn from a model in this run.
         reused: samples found in the record.
         errors: draws that failed for good.
+        excluded: rows of teachers that the recipe excludes.
         damaged: record lines that failed their checksum.
         teacher: identity of the model sampled, for the manifest.
         tally: what became of an import's rows.
@@ -46,6 +49,7 @@ class Drawn:
     fresh: int = 0
     reused: int = 0
     errors: int = 0
+    excluded: int = 0
     damaged: int = 0
     teacher: dict[str, object] = field(default_factory=dict[str, object])
     tally: Tally | None = None
@@ -89,7 +93,7 @@ class Drawing:
         self.drawn: list[Drawn] = []
         self._teachings = {
             source.name: self._prepare(source, lock)
-            for source in file.recipe.sources
+            for source in file.recipe.used_sources
             if isinstance(source, Generate)
         }
 
@@ -114,14 +118,30 @@ class Drawing:
         return known if known and source.revision in {None, known.revision} else None
 
     def batches(self, questions: QuestionsTable) -> Iterator[pl.DataFrame]:
-        """Yield the rows of every source in turn; `drawn` is complete after the last."""
-        for source in self._file.recipe.sources:
+        """Yield the rows of every source in turn; `drawn` is complete after the last.
+
+        Raises:
+            InputError: a teacher that the recipe excludes is none of those met.
+        """
+        recipe = self._file.recipe
+        met = {source.name for source in recipe.sources}
+        for source in recipe.used_sources:
             drawn = Drawn(source.name, source.use)
             self.drawn.append(drawn)
             for batch in self._rows(source, questions, drawn):
-                drawn.rows += batch.height
-                drawn.errors += batch.filter(pl.col("finish_reason") == "error").height
-                yield batch
+                if recipe.exclude_teachers:
+                    met |= set(batch["teacher"].drop_nulls().unique())
+                used = batch.filter(~pl.col("teacher").fill_null("").is_in(recipe.exclude_teachers))
+                drawn.excluded += batch.height - used.height
+                drawn.rows += used.height
+                drawn.errors += used.filter(pl.col("finish_reason") == "error").height
+                yield used
+        met |= {source.model for source in recipe.sources if isinstance(source, Generate)}
+        if unknown := sorted(set(recipe.exclude_teachers) - met):
+            raise InputError(
+                f"no row has the teacher {unknown[0]!r}; {did_you_mean(unknown[0], sorted(met))}",
+                "exclude_teachers",
+            )
 
     def _rows(
         self, source: Generate | Import | Gold, questions: QuestionsTable, drawn: Drawn

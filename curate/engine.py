@@ -25,14 +25,14 @@ from curate.plan import Plan, make_plan
 from curate.progress import Progress, duration
 from curate.questions import QuestionsTable, assign_splits, load_questions
 from curate.reading.tables import find
-from curate.recipe import Import, RecipeFile
+from curate.recipe import Import
+from curate.recipe_file import RecipeFile
 from curate.release import NEVER_RELEASED, ReleaseSummary, write_release
 from curate.runs import mark_latest, next_folder
 from curate.select import needed_columns, select
 from curate.store import Store
 from curate.table import IDS, QUESTIONS_PER_SHARD, Table, build_table
 from filters.columns import QUESTION_COLUMNS, SOURCE_COLUMNS
-from filters.correctness import Correctness
 
 if TYPE_CHECKING:
     import datasets
@@ -112,7 +112,7 @@ def run(
     """Run a recipe to a release folder.
 
     Args:
-        file: the recipe, as `curate.recipe.read_recipe` gives it.
+        file: the recipe, as `curate.recipe_file.read_recipe` gives it.
         options: how this run is done.
         progress: where to report; standard error by default.
 
@@ -124,10 +124,11 @@ def run(
     started = time.monotonic()
     store = Store()
     plan = make_plan(file.recipe)
-    lock = Lock(file.lock, locked=options.locked, tell=progress.say)
+    lock = Lock(file.lock, locked=options.locked, start=file.lock_text, tell=progress.say)
     _refuse_used(options.out)
     # Whatever may be wrong with the input comes before models, whose digests are written down.
-    limit = file.recipe.questions.limit if options.limit is None else options.limit
+    limits = (options.limit, file.limit, file.recipe.questions.limit)
+    limit = next((one for one in limits if one is not None), None)
     questions = _questions(file, limit)
     _lock_data(file, lock)
     instruments = Instruments(file, lock, plan)
@@ -235,7 +236,7 @@ def _tell_sources(drawn: Sequence[Drawn], progress: Progress) -> None:
 def _rank(plan: Plan, chain: Chain, ran: Ran, table: Table) -> tuple[pl.DataFrame, list[Ran]]:
     """Gather the narrow table `select` works on, judging the chain again for ``without:`` arms."""
     pools = {"live": [shard.live for shard in table.shards]}
-    correct = next((g.name for g in ran.gates if isinstance(g, Correctness)), None)
+    correct = plan.recipe.judge_of_answers
     pools["live_correct"] = ran.live_after[correct] if correct else ran.started
     again: list[Ran] = []
     for arm in plan.arms:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
 import orjson
 import polars as pl
@@ -21,22 +21,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from curate.backends.tokenizing import load_tokenizer
 from curate.card import environment
 from curate.errors import CurateError, InputError
-from curate.formats import ROW_FORMATS, Record, Think, Wording, graded_prompt, preferences, records
+from curate.formats import Record, Think, Wording
 from curate.lint import REASONS, REFUSED, lint
 from curate.models import resolve
 from curate.releases import Release
 from curate.rendering import Layout
 from curate.strict import did_you_mean
 from curate.trainers import TRAINERS, Trainer
-from filters.answers import equal, options_of
+from curate.views import WORDED, graded, view, wording_of
 
-WORSE: Final = {"wrong_answer": "wrong", "too_difficult": "hard"}
-"""Reasons for which a sibling is the worse side of a pair."""
-WORDED: Final = ("messages", "prompt-completion", "alpaca", "dpo")
-"""Formats in which the target line stands."""
 LINTED: Final = ("messages", "prompt-completion", "tasks", "dpo")
 """Formats that a student's own template is put around."""
-_LINE: Final = " The answer is {answer}."
 
 
 class ExportOptions(BaseModel):
@@ -119,9 +114,9 @@ def _fill(
     folder: Path, release: Release, trainer: Trainer, options: ExportOptions
 ) -> tuple[Mapping[str, int], tuple[str, ...]]:
     """Write everything into a folder; give the records by split, and what is worth knowing."""
-    if options.config not in release.manifest["configs"]:
+    if options.config not in release.names:
         release.config(options.config)  # says which there are
-    wording = wording_of(release, options)
+    wording = _wording(release, options)
     made = trainer.format_of(wording)
     counts = {
         split: _write(folder / f"{split}.jsonl", rows)
@@ -144,14 +139,13 @@ def _fill(
     return {split: counts[split] for split in files}, found
 
 
-def wording_of(release: Release, options: ExportOptions) -> Wording:
+def _wording(release: Release, options: ExportOptions) -> Wording:
     """Word the rows as the student was scored, where the options say nothing else."""
-    measures = cast("Mapping[str, Any]", release.manifest.get("measures", {}))
-    asked = measures.get("score", {}).get("instrument", {})
-    line = options.line or (asked.get("templates") or [_LINE])[0]
-    if line.count("{answer}") != 1:
-        raise InputError(f"{line!r} must hold {{answer}} exactly once", "--line")
-    return Wording(line, options.layout or asked.get("layout", "chat"), options.think)
+    scored = wording_of(release.manifest.get("measures", {}), options.think)
+    wording = Wording(options.line or scored.line, options.layout or scored.layout, scored.think)
+    if wording.line.count("{answer}") != 1:
+        raise InputError(f"{wording.line!r} must hold {{answer}} exactly once", "--line")
+    return wording
 
 
 def _splits(
@@ -159,28 +153,18 @@ def _splits(
 ) -> Iterator[tuple[str, Iterable[Record]]]:
     """Give the records of each split."""
     if form == "rl":
-        questions = _graded(release)
-        for split, rows in _by_split(questions):
-            yield split, (graded_prompt(row, wording) for row in rows.iter_rows(named=True))
+        questions, samples, gate = _questions(release)
+        for split, asked in _by_split(questions):
+            yield split, graded(asked, samples, gate, wording)
         return
-    rejected = release.config("rejected")
-    chosen = _ordered(_with_wrong_answers(release.config(config), rejected))
-    for split, rows in _by_split(chosen):
-        if form in ROW_FORMATS:
-            yield split, records(rows.iter_rows(named=True), form, wording)
-        else:
-            siblings = rejected.iter_rows(named=True) if rejected.height else ()
-            yield split, preferences(rows.iter_rows(named=True), siblings, wording, WORSE)
-
-
-def _with_wrong_answers(rows: pl.DataFrame, rejected: pl.DataFrame) -> pl.DataFrame:
-    """Add what wrong samples answered; a control arm may hold some."""
-    if not (rows.height and rejected.height):
-        return rows
-    wrong = rejected.filter(pl.col("rejected_reason") == "wrong_answer").select(
-        "sample_id", wrong_answer="answer"
-    )
-    return rows.join(wrong, on="sample_id", how="left", maintain_order="left")
+    rejected = release.rejected()
+    if form == "dpo" and not release.knows_rejected:
+        raise InputError(
+            f"pairs need the rejected samples, and {release.title} was published without them; "
+            "give the run folder"
+        )
+    for split, rows in _by_split(_ordered(release.config(config))):
+        yield split, view(rows, rejected, form, wording)
 
 
 def _by_split(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -194,8 +178,12 @@ def _ordered(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.sort("selection_rank", "sample_id", nulls_last=True) if frame.height else frame
 
 
-def _graded(release: Release) -> pl.DataFrame:
-    """Count, for each question, samples received and samples that were right."""
+def _questions(release: Release) -> tuple[pl.DataFrame, pl.DataFrame, str]:
+    """Give the questions, all samples, and the filter that told right from wrong.
+
+    Raises:
+        InputError: the release does not know all samples, or whether they were right.
+    """
     gates = [
         gate["name"]
         for gate in release.manifest["filters"]
@@ -208,30 +196,9 @@ def _graded(release: Release) -> pl.DataFrame:
             "give the run folder of a run with `- use: correctness`"
         )
     samples = pl.read_parquet(release.audit / "samples-*.parquet")
-    samples = samples.filter(pl.col("finish_reason").fill_null("") != "error")
-    judged = samples[f"verdict_{gates[0]}"].struct.field("keep")
-    right = pl.Series("right", map(_is_right, judged, samples.iter_rows(named=True)), pl.Boolean)
-    counts = (
-        samples.with_columns(right)
-        .group_by("question_id")
-        .agg(right=pl.col("right").sum().cast(pl.Int64), received=pl.len().cast(pl.Int64))
-    )
     questions = pl.read_parquet(release.audit / "questions-*.parquet")
-    return (
-        questions.filter(pl.col("status") == "ok")
-        .join(counts, on="question_id")
-        .with_columns(pl.col("split").fill_null("train"))
-        .sort("question_id")
-    )
-
-
-def _is_right(judged: bool | None, row: Mapping[str, Any]) -> bool:
-    """Tell whether a sample was right, also where an earlier filter stopped it unjudged."""
-    if judged is not None or not row["answer"]:
-        return bool(judged)
-    kind = row["gold_type"]
-    options = options_of(row.get("choices"), row["question"]) if kind == "choice" else ()
-    return equal(row["answer"], row["gold"], kind, options) is True
+    usable = questions.filter(pl.col("status") == "ok").sort("question_id")
+    return usable.with_columns(pl.col("split").fill_null("train")), samples, gates[0]
 
 
 def _tried(
@@ -318,7 +285,7 @@ def _readme(
         title=release.title,
         about=trainer.about[0].upper() + trainer.about[1:],
         config=None if made == "rl" else options.config,
-        dataset_hash=release.manifest["configs"][options.config]["dataset_hash"],
+        dataset_hash=release.manifest["configs"].get(options.config, {}).get("dataset_hash"),
         counts=counts,
         wording=wording if made in WORDED else None,
         command=trainer.command.replace("{name}", name).replace(

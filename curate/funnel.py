@@ -50,12 +50,14 @@ class SourceCount(_Counts):
         rows: samples made, failed ones included.
         unmatched: input rows that joined no question.
         errors: samples whose draw failed for good.
+        excluded: rows of teachers that the recipe excludes; no samples were made of them.
     """
 
     name: str
     rows: int
     unmatched: int = 0
     errors: int = 0
+    excluded: int = 0
 
     def __add__(self, other: Self) -> Self:
         """Add another shard's count of the same source."""
@@ -64,6 +66,7 @@ class SourceCount(_Counts):
                 "rows": self.rows + other.rows,
                 "unmatched": self.unmatched + other.unmatched,
                 "errors": self.errors + other.errors,
+                "excluded": self.excluded + other.excluded,
             }
         )
 
@@ -354,6 +357,8 @@ def preamble(funnel: Funnel) -> tuple[tuple[str, str], ...]:
             parts.append(f"{source.errors:,} failed for good")
         if source.unmatched:
             parts.append(f"{source.unmatched:,} more rows matched no question")
+        if source.excluded:
+            parts.append(f"{source.excluded:,} more are of excluded teachers")
         said.append((source.name, "; ".join(parts)))
     return tuple(said)
 

@@ -26,6 +26,8 @@ from curate.repositories import VERSION, compare, hashes, order
 _KIND: Final = "dataset"
 _OWN: Final = (".gitattributes",)
 """What the Hub itself puts into a repository."""
+_RELEASE: Final = ("README.md", "manifest.json", "recipe.yaml", "recipe.lock.json")
+_DATA: Final = re.compile(r"data/[^/]+/[^/]+\.parquet")
 _TRANSIENT: Final = (408, 425, 429, 500, 502, 503, 504)
 _TRIES: Final = 3
 """Ours; for most requests the client itself tries a few times before."""
@@ -57,25 +59,52 @@ class HubRepository:
         """Make it where it is not there, and find out what can be known before writing.
 
         Raises:
-            InputError: there is no token, it is refused, it may not make the repository, or the
-                repository holds something that is no release. Whether it may write to one that is
-                there is only said when it does.
+            InputError: there is no token, it is refused, it may only read or not make the
+                repository, or the repository holds something that is no release. Whether the
+                owner lets it write to one that is there is only said when it does.
             CurateError: the Hub can't be reached.
         """
-        self._try(self._api.whoami, "who the token belongs to")
+        self._refuse_readers(self._try(self._api.whoami, "who the token belongs to"))
         self._try(
             lambda: self._api.create_repo(
                 self._repo, repo_type=_KIND, private=self._private, exist_ok=True
             ),
             "to make the repository",
         )
-        there = {path for path in self._tree("main") if path not in _OWN}
-        if there and "manifest.json" not in there:
+        there = set(self._tree("main")) - set(_OWN)
+        if others := sorted(there - self._ours(there)):
             raise InputError(
-                f"dataset {self._repo!r} holds {len(there)} files that are no release, such as "
-                f"{min(there)}; they would be removed, so name another repository",
+                f"dataset {self._repo!r} holds {len(others)} files that are no release's, such as "
+                f"{others[0]}; they would be removed, so name another repository, or move them",
                 "--repo",
             )
+
+    def _ours(self, paths: set[str]) -> set[str]:
+        """Find what a release put there: all of the newest, and what a push cut off left."""
+        if "manifest.json" not in paths:
+            return set()
+        newest = self.versions()[-1:]
+        known = {path for version in newest for path in self._tree(version)} | set(_RELEASE)
+        return {path for path in paths if path in known or _DATA.fullmatch(path)}
+
+    def _refuse_readers(self, who: Any) -> None:
+        """Refuse a token that was made for reading only."""
+        token = who.get("auth", {}).get("accessToken", {})
+        if token.get("role") == "read":
+            raise InputError(
+                f"the token {token.get('displayName', '')!r} may only read; set HF_TOKEN to one "
+                "that may write"
+            )
+
+    def card(self) -> str | None:
+        """Give the card of main."""
+        if "README.md" not in self._tree("main"):
+            return None
+        path = self._try(
+            lambda: self._api.hf_hub_download(self._repo, "README.md", repo_type=_KIND),
+            "for its card",
+        )
+        return Path(path).read_text(encoding="utf-8")
 
     def versions(self) -> list[str]:
         """Name its versions, oldest first; `prepare` made the repository."""
@@ -84,9 +113,15 @@ class HubRepository:
         )
         return sorted((tag.name for tag in refs.tags if VERSION.fullmatch(tag.name)), key=order)
 
-    def fetch(self, version: str) -> Path:
-        """Download a version into the Hub's cache."""
-        return Path(self._download(version))
+    def fetch(self, version: str, *, without: str | None = None) -> Path:
+        """Download a version into the Hub's cache.
+
+        Args:
+            version: a tag, or any other revision.
+            without: beginning of the paths that are not wanted.
+        """
+        ignored = [f"{without}*"] if without else None
+        return Path(self._download(version, ignored=ignored))
 
     def publish(self, folder: Path, version: str) -> str:
         """Publish a folder as a new version.
@@ -185,10 +220,16 @@ class HubRepository:
         finally:
             shutil.rmtree(scratch)
 
-    def _download(self, revision: str, folder: Path | None = None) -> str:
+    def _download(
+        self, revision: str, folder: Path | None = None, ignored: list[str] | None = None
+    ) -> str:
         return self._try(
             lambda: self._api.snapshot_download(
-                self._repo, revision=revision, repo_type=_KIND, local_dir=folder
+                self._repo,
+                revision=revision,
+                repo_type=_KIND,
+                local_dir=folder,
+                ignore_patterns=ignored,
             ),
             f"for the files of {revision}",
         )

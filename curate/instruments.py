@@ -6,17 +6,19 @@ Making one loads nothing: a model is loaded when the first item is missing from 
 from collections.abc import Mapping
 from typing import Any
 
+from curate.errors import InputError
 from curate.lock import Lock
 from curate.measures.base import Measure
 from curate.measures.embed import Embed
 from curate.measures.overrides import Overrides
 from curate.measures.parse import Parse
 from curate.measures.score import Score
+from curate.measures.score_options import choose_layout
 from curate.measures.tokens import Tokens
 from curate.measures.verify import Verify
 from curate.models import ResolvedModel
 from curate.plan import MeasureStep, Plan, encoder
-from curate.recipe import RecipeFile
+from curate.recipe_file import RecipeFile
 from filters.overrides import Overrides as OverridesFilter
 
 
@@ -42,7 +44,11 @@ class Instruments:
         if needed & {"score", "tokens"} and recipe.measures.score is not None:
             options = recipe.measures.score
             here = options.dtype != "served"
-            self._models["student"] = lock.model(options.student, options.revision, weights=here)
+            student = lock.model(options.student, options.revision, weights=here)
+            self._models["student"] = student
+            publish = recipe.publish
+            if publish.formats and publish.think == "field":
+                _refuse_strings(choose_layout(options, student.path))
 
     def models(self) -> Mapping[str, Any]:
         """Name the models by their part, for the manifest."""
@@ -77,3 +83,12 @@ class Instruments:
                 return Score(score, self._models["student"], server)
             case _:
                 raise AssertionError(f"no instrument for measure {step.measure!r}")
+
+
+def _refuse_strings(layout: str) -> None:
+    if layout != "chat":
+        raise InputError(
+            f"the student reads strings ({layout}), which have no reasoning field; use `think: "
+            "inline` or `none`, or `layout: chat` under measures.score",
+            "publish.think",
+        )

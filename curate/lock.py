@@ -56,6 +56,7 @@ class Lock:
         path: the lock file; need not exist.
         locked: refuse to resolve anything, and anything that changed.
         renew: begin anew, whatever the file holds; it stays as it is until `save`.
+        start: text of another lock file, with which to begin where there is none.
         tell: told in one sentence of every change.
     """
 
@@ -65,15 +66,17 @@ class Lock:
         *,
         locked: bool = False,
         renew: bool = False,
+        start: str = "",
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.path = path
         self.locked = locked
         self._tell = tell
         self.content = LockContent()
-        if path.exists() and not renew:
+        text = path.read_text(encoding="utf-8") if path.exists() else start
+        if text and not renew:
             try:
-                self.content = LockContent.model_validate_json(path.read_bytes())
+                self.content = LockContent.model_validate_json(text)
             except ValidationError as error:
                 raise InputError(
                     f"not a lock file this version reads: {error.errors()[0]['msg']}; remove it or "

@@ -8,7 +8,7 @@ import yaml
 
 from curate.errors import InputError
 from curate.reading.tables import TableOptions, read
-from curate.recipe import RecipeFile, parse_recipe, slug
+from curate.recipe_file import RecipeFile, parse_recipe, slug
 
 QUESTION_NAMES: Final = ("question", "instruction", "prompt", "problem", "query", "input")
 COMPLETION_NAMES: Final = (

@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
+from curate.card import addressed, merged
 from curate.diff import Diff, diff
 from curate.errors import InputError
 from curate.hub_repository import HubRepository, is_hub_id
+from curate.publish import PublishOptions
+from curate.recipe_file import RecipeFile
 from curate.releases import Release
 from curate.repositories import FolderRepository, Repository, hashes, order
+from curate.strict import validate
 
 CHANGES = "# Changes"
 """Heading of the card's section on what changed since the version before."""
@@ -43,21 +47,90 @@ class Pushed:
     changes: Diff | None
     fresh: bool
 
+    def closing(self) -> str:
+        """Say in a line or two what was published."""
+        if not self.fresh:
+            return f"{self.version} is published already, with the same content: {self.where}"
+        line = f"{self.version}: {self.where}"
+        if (change := self.changes) is None:
+            return line
+        told = f"{change.added} rows added, {change.removed} removed, {change.kept} kept"
+        return f"{told}\n{line}"
 
-def push(reference: Path, repo: str, *, private: bool = True) -> Pushed:
+    def as_json(self) -> dict[str, Any]:
+        """Say the same to a program."""
+        changes = self.changes.model_dump(mode="json") if self.changes else None
+        return {
+            "version": self.version, "where": self.where, "fresh": self.fresh, "changes": changes,
+        }  # fmt: skip
+
+
+def ready(file: RecipeFile, *, allowed: bool = False) -> None:
+    """Find out, before a run costs anything, whether its release could be published.
+
+    Args:
+        file: the recipe.
+        allowed: a recipe that came with a release may say where it goes.
+
+    Raises:
+        InputError: the recipe names no repository, a source has no terms, or the repository can't
+            be written to or has the version with another recipe's data.
+        CurateError: the repository can't be reached.
+    """
+    recipe = file.recipe
+    options, version = recipe.publish, f"v{recipe.release}"
+    if file.foreign and not allowed:
+        raise InputError(
+            f"the recipe came with a release, and would publish to {options.repo!r}; add --allow "
+            "push, or push the run afterwards to a repository of your own",
+            "--push",
+        )
+    if options.repo is None:
+        raise InputError(
+            "--push wants a repository: add `publish: {repo: owner/name}`, or file://DIR for a "
+            "folder, to the recipe",
+            "publish.repo",
+        )
+    if lacking := [source.name for source in recipe.used_sources if not source.terms]:
+        raise InputError(_no_terms(", ".join(lacking)), "sources")
+    repository = open_repository(options.repo, private=options.private)
+    repository.prepare()
+    there = repository.versions()
+    if version not in there:
+        _refuse_older(version, there, repository)
+        return
+    manifest = Release.open(repository.fetch(version)).manifest
+    if manifest["recipe_digest"] != recipe.digest:
+        raise InputError(
+            f"{version} is in {repository.name} already, made by another recipe, and is never "
+            f"changed; {_advice(there[-1])}",
+            "release",
+        )
+
+
+def push(reference: Path, repo: str | None = None, *, private: bool | None = None) -> Pushed:
     """Publish a release.
 
     Args:
         reference: a run folder, ``runs/<name>``, or a release folder.
-        repo: ``owner/name`` on the Hub, or ``file://DIR``.
-        private: whether a repository on the Hub that is not there yet is made private.
+        repo: ``owner/name`` on the Hub, or ``file://DIR``; by default as the recipe says.
+        private: whether a repository on the Hub that is not there yet is made private; by default
+            as the recipe says, and it is where the recipe says nothing.
 
     Raises:
         InputError: no such release or repository; nothing is selected; a teacher has no terms; or
             the version is taken, or older than the newest.
         CurateError: the repository can't be written, or does not give back what was written.
     """
-    release, repository = Release.open(reference), open_repository(repo, private=private)
+    release = Release.open(reference)
+    options = validate(PublishOptions, release.recipe().get("publish") or {})
+    if repo is None and options.repo is None:
+        raise InputError(
+            f"the recipe of {release.title} names no repository; give one with --repo", "--repo"
+        )
+    repository = open_repository(
+        repo or options.repo or "", private=options.private if private is None else private
+    )
     version = f"v{release.manifest['release']}"
     _refuse_empty(release)
     _refuse_unknown_terms(release)
@@ -69,11 +142,7 @@ def push(reference: Path, repo: str, *, private: bool = True) -> Pushed:
             repository.settle(version)
             return Pushed(version, str(published), None, fresh=False)
         raise InputError(_taken(release, published, version, there))
-    if there and order(version) < order(there[-1]):
-        raise InputError(
-            f"{version} is older than {there[-1]}, the newest in {repository.name}; "
-            + _advice(there[-1])
-        )
+    _refuse_older(version, there, repository)
     changes = diff(repository.fetch(there[-1]), release.folder) if there else None
     where = _publish(release, repository, version, changes)
     return Pushed(version, where, changes, fresh=True)
@@ -103,14 +172,19 @@ def open_repository(reference: str, *, private: bool = True) -> Repository:
 
 
 def _publish(release: Release, repository: Repository, version: str, changes: Diff | None) -> str:
-    """Publish a copy of the release, with the changes in its card."""
+    """Publish a copy of the release, with its address and the changes in its card."""
     with tempfile.TemporaryDirectory(prefix="curate-push-") as scratch:
         staged = Path(scratch) / "dataset"
         shutil.copytree(release.folder, staged)
+        card = staged / "README.md"
+        text = card.read_text(encoding="utf-8")
+        if is_hub_id(repository.name):
+            text = addressed(text, repository.name, version)
+        if before := repository.card():
+            text = merged(text, before)
         if changes is not None:
-            card = staged / "README.md"
-            text = card.read_text(encoding="utf-8")
-            card.write_text(f"{text}\n{CHANGES}\n\n{changes.markdown()}", encoding="utf-8")
+            text += f"\n{CHANGES}\n\n{changes.markdown()}"
+        card.write_text(text, encoding="utf-8")
         return repository.publish(staged, version)
 
 
@@ -136,14 +210,28 @@ def _refuse_unknown_terms(release: Release) -> None:
     counts: dict[str, int] = {}
     for config in release.manifest["configs"]:
         rows = release.config(config)
-        for source, count in rows["source"].value_counts().iter_rows() if rows.height else ():
+        if "source" not in rows.columns:
+            continue  # no rows, or those of the selection in another format
+        for source, count in rows["source"].value_counts().iter_rows():
             counts[source] = counts.get(source, 0) + count
     if lacking := {source: count for source, count in counts.items() if not terms.get(source)}:
         told = ", ".join(f"{source} ({count} rows)" for source, count in lacking.items())
+        raise InputError(_no_terms(told))
+
+
+def _no_terms(sources: str) -> str:
+    return (
+        f"the terms on which the text of {sources} may be used are not declared; add `terms` to "
+        "the source in the recipe (a licence, or what its provider demands), or run again with "
+        "--exclude-teacher NAME: what was sampled and measured is kept"
+    )
+
+
+def _refuse_older(version: str, there: list[str], repository: Repository) -> None:
+    if there and order(version) < order(there[-1]):
         raise InputError(
-            f"the terms on which the text of {told} may be used are not declared; add `terms` to "
-            "the source in the recipe (a licence, or what its provider demands), or leave the "
-            "source out, and run again: what was sampled and measured is kept"
+            f"{version} is older than {there[-1]}, the newest in {repository.name}; "
+            + _advice(there[-1])
         )
 
 

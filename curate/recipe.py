@@ -5,12 +5,9 @@ and is part of none.
 """
 
 import json
-import re
-from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.metadata import entry_points
-from importlib.resources import files
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Self, Union, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -19,17 +16,22 @@ from curate.backends.servers import StudentServer
 from curate.backends.teachers import BackendOptions, VllmOptions
 from curate.errors import InputError
 from curate.executors import Where
+from curate.lineage import key as hashed
 from curate.measures.embed import EmbedOptions
 from curate.measures.parse import ParseOptions
 from curate.measures.score_options import ScoreOptions
+from curate.publish import PublishOptions
 from curate.questions import QuestionsOptions
 from curate.select import Arm, SelectOptions
 from curate.sources.generate import GenerateSource
 from curate.sources.gold import GoldSource
 from curate.sources.import_ import ImportSource
-from curate.strict import did_you_mean, interpolate, override, parse_yaml, validate
+from curate.sources.templates import TemplateFile
+from curate.strict import did_you_mean
 from filters import FILTERS
 from filters.contract import Filter
+from filters.correctness import Correctness
+from filters.overrides import Overrides
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 
@@ -124,7 +126,9 @@ class Recipe(_Section):
         filters: the chain, in order; each sees what is still live.
         select: order and budgets.
         arms: control arms released beside the selection.
+        exclude_teachers: sources, or teachers of imported rows, of which nothing is used.
         splits: validation share.
+        publish: what the release holds and where it goes.
         licence: of the released data, as the card states it.
         language: of the text, as the card states it.
         runtime: how, never what.
@@ -139,7 +143,9 @@ class Recipe(_Section):
     filters: tuple[_any_filter(), ...] = ()  # pyright: ignore[reportInvalidTypeForm]
     select: SelectOptions = SelectOptions()
     arms: tuple[str, ...] = ()
+    exclude_teachers: tuple[str, ...] = ()
     splits: Splits = Splits()
+    publish: PublishOptions = PublishOptions()
     licence: str | None = None
     language: str | None = None
     runtime: Runtime = Runtime()
@@ -162,6 +168,12 @@ class Recipe(_Section):
                     f"no source is called {name!r}; {did_you_mean(name, known)}", "runtime.sources"
                 )
         self._student_is_where_it_is_said()
+        self._excluded_are_known()
+        if "rl" in self.publish.formats and self.judge_of_answers is None:
+            raise InputError(
+                "rl has the pass rate of every question; add `- use: correctness` to filters",
+                "publish.formats",
+            )
         for text in self.arms:
             arm = Arm.parse(text)
             names = [gate.name for gate in self.gates]
@@ -194,116 +206,68 @@ class Recipe(_Section):
                 "measures.score.per_token",
             )
 
+    def _excluded_are_known(self) -> None:
+        """Refuse to exclude who is not there, as far as that can be known before files are read."""
+        known = {source.name for source in self.sources}
+        known |= {source.model for source in self.sources if isinstance(source, Generate)}
+        for source in self.sources:
+            if isinstance(source, Import) and not isinstance(source.teacher, str | None):
+                return
+            if isinstance(source, Import) and isinstance(source.teacher, str):
+                known.add(source.teacher)
+        for name in self.exclude_teachers:
+            if name not in known:
+                raise InputError(
+                    f"no source or teacher is called {name!r}; {did_you_mean(name, sorted(known))}",
+                    "exclude_teachers",
+                )
+        if not self.used_sources:
+            raise InputError("no source is left", "exclude_teachers")
+
+    @property
+    def used_sources(self) -> tuple[Source, ...]:
+        """The sources that are not excluded as a whole."""
+        excluded = set(self.exclude_teachers)
+        return tuple(
+            source
+            for source in self.sources
+            if source.name not in excluded
+            and not (isinstance(source, Generate) and source.model in excluded)
+        )
+
     @property
     def gates(self) -> tuple[Filter, ...]:
         """The filters, typed."""
         return cast("tuple[Filter, ...]", self.filters)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Name the files beside the recipe that belong to it: prompts and hand-made verdicts."""
+        prompts = (s.prompt for s in self.used_sources if isinstance(s, Generate))
+        named = [prompt.file for prompt in prompts if isinstance(prompt, TemplateFile)]
+        named += [gate.file for gate in self.gates if isinstance(gate, Overrides)]
+        return tuple(name for name in dict.fromkeys(named) if _is_beside(name))
+
+    @property
+    def judge_of_answers(self) -> str | None:
+        """Name the filter that tells right from wrong; None where there is none."""
+        return next((g.name for g in self.gates if isinstance(g, Correctness)), None)
+
+    @property
+    def digest(self) -> str:
+        """Identify what shall be made; how and where it goes are no part of that."""
+        return hashed(self.model_dump(mode="json", exclude={"runtime", "publish"}))
 
     def backend(self, source: str) -> BackendOptions:
         """Tell how a generating source is reached."""
         return self.runtime.sources.get(source) or VllmOptions()
 
 
-class RecipeFile(BaseModel):
-    """A recipe and where it stands.
-
-    Attributes:
-        recipe: what was read, overrides applied.
-        text: the file as written, without overrides or interpolated values.
-        overrides: the command line's ``key=value``.
-        folder: what relative paths in the recipe are relative to.
-        lock: the lock file that belongs to it.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    recipe: Recipe
-    text: str
-    overrides: tuple[str, ...]
-    folder: Path
-    lock: Path
-
-
-def shipped_recipes() -> dict[str, Path]:
-    """List the recipes that come with the package, by name."""
-    folder = Path(str(files("curate.shipped")))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def read_recipe(
-    reference: str, overrides: Sequence[str] = (), lock: Path | None = None
-) -> RecipeFile:
-    """Read a recipe.
-
-    Args:
-        reference: a file, or the name of a shipped recipe.
-        overrides: ``key=value`` assignments, applied in order.
-        lock: where the lock file lies, if not beside the recipe. A shipped recipe's lies in
-            ``runs/<name>``, since the package's folder is not ours to write.
-
-    Raises:
-        InputError: no such recipe, or it is wrong; nothing was written.
-    """
-    path = Path(reference)
-    shipped = shipped_recipes()
-    if not path.is_file():
-        if reference not in shipped:
-            raise InputError(
-                f"no recipe file {reference!r} here, and no shipped recipe of that name; "
-                f"{did_you_mean(reference, list(shipped))}"
-            )
-        path = shipped[reference]
-    text = path.read_text(encoding="utf-8")
-    try:
-        recipe = parse_recipe(text, overrides)
-    except InputError as error:
-        raise InputError(f"{path.name}: {error}") from error
-    default = path.with_suffix(".lock.json")
-    if path in shipped.values():
-        default = Path("runs") / recipe.name / f"{recipe.name}.lock.json"
-    return RecipeFile(
-        recipe=recipe,
-        text=text,
-        overrides=tuple(overrides),
-        folder=path.parent.resolve(),
-        lock=lock or default,
-    )
-
-
-def parse_recipe(text: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Parse a recipe's text, apply overrides, read ``${NAME}`` where it is allowed.
-
-    Raises:
-        InputError: one line for each problem.
-    """
-    data = parse_yaml(text)
-    if not isinstance(data, dict):
-        raise InputError("not a recipe: a mapping of keys to values is wanted at the top")
-    for assignment in overrides:
-        override(data, assignment)
-    return validate(Recipe, _interpolated(cast("dict[str, Any]", data)))
-
-
-def _interpolated(data: dict[str, Any]) -> dict[str, Any]:
-    """Read variables in `runtime` and in paths only, so that no secret can enter a release."""
-    result = dict(data)
-    if "runtime" in result:
-        result["runtime"] = interpolate(result["runtime"], "runtime")
-    for where, holder, key in _path_holders(result):
-        holder[key] = interpolate(holder[key], where)
-    return result
-
-
-def _path_holders(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
-    questions = data.get("questions")
-    if isinstance(questions, dict) and "path" in questions:
-        yield "questions.path", cast("dict[str, Any]", questions), "path"
-    for section, keys in (("sources", ("path", "model")), ("filters", ("file",))):
-        items = data.get(section)
-        for index, item in enumerate(cast("list[Any]", items) if isinstance(items, list) else []):
-            for key in keys:
-                if isinstance(item, dict) and isinstance(item.get(key), str):  # pyright: ignore[reportUnknownMemberType]
-                    yield f"{section}[{index}].{key}", cast("dict[str, Any]", item), key
+def _is_beside(name: str) -> bool:
+    """Tell whether a path leads to a file beside the recipe, and can do so beside a release's."""
+    path = PurePosixPath(name)
+    own = path.parts[:1] in {("data",), ("README.md",), ("manifest.json",), ("recipe.yaml",)}
+    return not (path.is_absolute() or ".." in path.parts or own)
 
 
 def recipe_schema() -> str:
@@ -313,8 +277,3 @@ def recipe_schema() -> str:
         **Recipe.model_json_schema(),
     }
     return json.dumps(schema, indent=2, sort_keys=True)
-
-
-def slug(text: str) -> str:
-    """Make a valid recipe name of any text."""
-    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-.") or "run"

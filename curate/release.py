@@ -5,19 +5,21 @@
     RUN/README.md                     configs that point into dataset/data, never at the audit
     RUN/dataset/README.md             the card
     RUN/dataset/manifest.json         identity: no time, no host, no path
-    RUN/dataset/recipe.yaml, recipe.lock.json
+    RUN/dataset/recipe.yaml, recipe.lock.json, and the prompts it names
     RUN/dataset/data/<config>/<split>-00000-of-0000N.parquet
+    RUN/unpublished/<config>/...      configs that `publish.include` leaves out of the dataset
     RUN/audit/samples-*.parquet       every sample with every verdict
     RUN/audit/questions-*.parquet     every question, quarantined ones too
 
 The table is partitioned here, once, shard by shard: ``default`` is the selection, every control arm
 a config of its own, ``rejected`` the samples that are not live, each with the filter that stopped
-it and why. Live samples beyond the budget are in the audit alone. Everything is written into a
-folder of another name beside the final one and renamed when it is whole.
+it and why; a config for every format that the recipe publishes holds the selection once more. Live
+samples beyond the budget are in the audit alone. Everything is written into a folder of another
+name beside the final one and renamed when it is whole.
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +31,10 @@ from curate.card import CardFacts, ConfigFacts, dataset_card, run_card
 from curate.columnar import Fingerprint, PartWriter
 from curate.errors import InputError
 from curate.excerpt import Excerpt
+from curate.formats import Record, Wording
+from curate.publish import AUDIT, PublishOptions
+from curate.views import columns as columns_of
+from curate.views import graded, view, wording_of
 from filters.columns import (
     FILTER_COLUMNS,
     MEASURE_COLUMNS,
@@ -41,6 +47,8 @@ from filters.contract import Filter
 MANIFEST_FORMAT: Final = 1
 DEFAULT: Final = "default"
 REJECTED: Final = "rejected"
+DATA: Final = "dataset/data"
+UNPUBLISHED: Final = "unpublished"
 
 PUBLISHED: Final = (
     "question_id", "question", "choices", "gold", "gold_type", "domain", "licence",
@@ -80,7 +88,11 @@ class ReleaseSpec:
         card: what the card tells; its name and version are the release's.
         gates: the filters in order, as they judged.
         arms: the arms' names as columns spell them (``lowest_nll_rationale``).
+        publish: what the dataset holds.
+        wording: of the formats in it.
+        judge: name of the filter that told right from wrong; ``rl`` wants one.
         recipe: the recipe's text as written.
+        files: what else belongs to the recipe, by the path beside it that it names.
         lock: the lock file's text.
         identity: JSON-able identity for the manifest: recipe digest, lock, models at revisions,
             parameters, keys, what reproduces. No time, host or path.
@@ -90,7 +102,11 @@ class ReleaseSpec:
     card: CardFacts
     gates: tuple[Filter, ...] = ()
     arms: tuple[str, ...] = ()
+    publish: PublishOptions = field(default_factory=PublishOptions)
+    wording: Wording = field(default_factory=lambda: wording_of({}))
+    judge: str | None = None
     recipe: str = ""
+    files: Mapping[str, Path] = field(default_factory=dict[str, Path])
     lock: str = ""
     identity: Mapping[str, Any] = field(default_factory=dict[str, Any])
     extra_columns: Mapping[str, pl.DataType] = field(default_factory=dict[str, pl.DataType])
@@ -171,21 +187,39 @@ def write_release(
 
 
 class _Config:
-    """One config under way: a writer a split, and its fingerprint."""
+    """One config under way: a writer a split, and its fingerprint.
 
-    def __init__(self, name: str, where: pl.Expr, folder: Path) -> None:
+    Args:
+        name: of the config.
+        run: the run folder.
+        where: which rows are in it.
+        published: whether it is part of the dataset.
+    """
+
+    def __init__(self, name: str, run: Path, where: pl.Expr, *, published: bool = True) -> None:
         self.name = name
-        self.where = where
-        self._folder = folder / name
+        self._where = where
+        self._published = published
+        self._folder = run / (DATA if published else UNPUBLISHED) / name
         self._columns: Mapping[str, pl.DataType] = {}
         self._splits: dict[str, PartWriter] = {}
         self._fingerprint = Fingerprint({})
 
     def declare(self, columns: Mapping[str, pl.DataType]) -> None:
         self._columns = columns
-        self._fingerprint = Fingerprint({**columns, "split": pl.String()})
+        by = next(iter(columns)) if "sample_id" not in columns else "sample_id"
+        self._fingerprint = Fingerprint({**columns, "split": pl.String()}, by)
 
     def add(self, rows: pl.DataFrame) -> None:
+        self._write(rows.filter(self._where))
+
+    def close(self) -> ConfigFacts:
+        for writer in self._splits.values():
+            writer.close()
+        splits = {name: self._splits[name].rows for name in sorted(self._splits)}
+        return ConfigFacts(self.name, splits, self._fingerprint.hexdigest(), self._published)
+
+    def _write(self, rows: pl.DataFrame) -> None:
         if not rows.height:
             return
         self._fingerprint.add(rows)
@@ -196,11 +230,31 @@ class _Config:
                 self._splits[str(split)] = writer
             writer.add(part)
 
-    def close(self) -> ConfigFacts:
-        for writer in self._splits.values():
-            writer.close()
-        splits = {name: self._splits[name].rows for name in sorted(self._splits)}
-        return ConfigFacts(self.name, splits, self._fingerprint.hexdigest())
+
+class _View(_Config):
+    """The selection in a trainer's format."""
+
+    def __init__(self, form: str, run: Path, spec: ReleaseSpec) -> None:
+        super().__init__(form, run, pl.col("selected"))
+        self._spec = spec
+        self.declare(columns_of(form, spec.wording))
+
+    def add(self, rows: pl.DataFrame) -> None:
+        for (split,), part in rows.partition_by("split", as_dict=True).items():
+            made = pl.DataFrame(list(self._records(part)), schema=dict(self._columns))
+            self._write(made.with_columns(split=pl.lit(str(split))))
+
+    def _records(self, rows: pl.DataFrame) -> Iterator[Record]:
+        """Make the records of whole questions."""
+        wording, judge = self._spec.wording, self._spec.judge
+        if self.name == "rl":
+            assert judge is not None
+            usable = rows.filter(pl.col("status") == "ok")
+            questions = usable.unique("question_id", maintain_order=True).select(
+                name for name in QUESTION_COLUMNS if name in rows.columns
+            )
+            return graded(questions, usable, judge, wording)
+        return view(rows.filter(self._where), rows.filter(~pl.col("live")), self.name, wording)
 
 
 class _Writers:
@@ -212,13 +266,20 @@ class _Writers:
         self._folder = folder
         self._columns: dict[str, pl.DataType] = {}
         self.published: dict[str, pl.DataType] = {}
+        included = spec.publish.include
         self.excerpt = Excerpt()
-        data = folder / "dataset" / "data"
-        self._configs = [
-            _Config(DEFAULT, pl.col("selected"), data),
-            *(_Config(arm, pl.col(f"arm_{arm}"), data) for arm in spec.arms),
-            _Config(REJECTED, ~pl.col("live"), data),
+        arms = [
+            _Config(arm, folder, pl.col(f"arm_{arm}"), published="arms" in included)
+            for arm in spec.arms
         ]
+        self._configs = [
+            _Config(DEFAULT, folder, pl.col("selected")),
+            *arms,
+            _Config(REJECTED, folder, ~pl.col("live"), published=REJECTED in included),
+        ]
+        if AUDIT in included:
+            self._configs.append(_Config(AUDIT, folder, pl.lit(value=True)))
+        self._views = [_View(form, folder, spec) for form in dict.fromkeys(spec.publish.formats)]
 
     def add(self, shard: pl.DataFrame) -> None:
         shard = shard.drop(NEVER_RELEASED, strict=False)
@@ -231,14 +292,14 @@ class _Writers:
         assert self._audit is not None
         self._audit.add(rows)
         rows = rows.with_columns(pl.col("split").fill_null("train"), *_rejections(self._spec.gates))
-        for config in self._configs:
-            config.add(rows.filter(config.where))
+        for config in (*self._configs, *self._views):
+            config.add(rows)
         self.excerpt.add(rows)
 
     def close(self) -> tuple[ConfigFacts, ...]:
         if self._audit is not None:
             self._audit.close()
-        return tuple(config.close() for config in self._configs)
+        return tuple(config.close() for config in (*self._configs, *self._views))
 
     def _declare(self, present: Iterable[str]) -> None:
         schema, names = self._spec.schema(), set(present)
@@ -254,8 +315,12 @@ class _Writers:
         order = (*PUBLISHED[:-1], *extra, PUBLISHED[-1])
         self.published = {n: schema[n] for n in order if n in names}
         for config in self._configs:
-            more = REJECTION if config.name == REJECTED else {}
-            config.declare({**self.published, **more})
+            if config.name == AUDIT:
+                # `split` says which file a row is in, as in every config
+                held = {n: t for n, t in self._columns.items() if n != "split"}
+                config.declare({**held, **REJECTION})
+            else:
+                config.declare({**self.published, **(REJECTION if config.name == REJECTED else {})})
 
 
 def _rejections(gates: Iterable[Filter]) -> tuple[pl.Expr, pl.Expr]:
@@ -284,7 +349,9 @@ def _write_questions(folder: Path, questions: pl.DataFrame) -> None:
 def _manifest(
     spec: ReleaseSpec, configs: Iterable[ConfigFacts], columns: Mapping[str, pl.DataType]
 ) -> dict[str, Any]:
-    listed = {c.name: {"splits": c.splits, "dataset_hash": c.dataset_hash} for c in configs}
+    listed = {
+        c.name: {"splits": c.splits, "dataset_hash": c.dataset_hash} for c in configs if c.published
+    }
     return {
         "format": MANIFEST_FORMAT,
         "name": spec.card.name,
@@ -308,12 +375,17 @@ def _write_texts(
     dataset = folder / "dataset"
     texts = {
         folder / "README.md": run_card(spec.card, configs),
-        dataset / "README.md": dataset_card(spec.card, configs, spec.gates, excerpt),
+        dataset / "README.md": dataset_card(
+            spec.card, [c for c in configs if c.published], spec.gates, excerpt
+        ),
         dataset / "recipe.yaml": spec.recipe,
         dataset / "recipe.lock.json": spec.lock,
     }
     for path, text in texts.items():
         if text:
             path.write_text(text, encoding="utf-8")
+    for name, source in spec.files.items():
+        (dataset / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, dataset / name)
     style = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     (dataset / "manifest.json").write_bytes(orjson.dumps(manifest, option=style))

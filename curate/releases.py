@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import polars as pl
 
 from curate.errors import InputError
-from curate.release import MANIFEST_FORMAT
+from curate.release import MANIFEST_FORMAT, REJECTED, UNPUBLISHED
 from curate.runs import find_run
+from curate.strict import override, parse_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +21,12 @@ class Release:
     Attributes:
         folder: holds ``manifest.json`` and ``data``.
         manifest: as written.
-        audit: the run's audit folder; None where there is only the release.
+        run: the run folder; None where there is only the release.
     """
 
     folder: Path
     manifest: Mapping[str, Any]
-    audit: Path | None
+    run: Path | None
 
     @classmethod
     def open(cls, reference: Path) -> "Release":
@@ -37,36 +38,74 @@ class Release:
         Raises:
             InputError: there is none, or one written by a later version.
         """
-        folder, audit = reference, None
+        folder, run = reference, None
         if not (reference / "manifest.json").is_file():
             run = find_run(reference)
-            folder, audit = run / "dataset", run / "audit"
+            folder = run / "dataset"
         manifest = orjson.loads((folder / "manifest.json").read_bytes())
         if manifest.get("format") != MANIFEST_FORMAT:
             raise InputError(
                 f"{str(folder)!r} was written in format {manifest.get('format')!r}, and this "
                 f"version reads {MANIFEST_FORMAT}; update curate-rationales"
             )
-        return cls(folder, manifest, audit)
+        return cls(folder, manifest, run)
 
     @property
     def title(self) -> str:
         """Name and version."""
         return f"{self.manifest['name']} {self.manifest['release']}"
 
+    def recipe(self) -> dict[str, Any]:
+        """Read the recipe as it ran, overrides applied, nothing interpolated."""
+        path = self.folder / "recipe.yaml"
+        if not path.is_file():
+            return {}
+        recipe = cast("dict[str, Any]", parse_yaml(path.read_text(encoding="utf-8")))
+        for assignment in self.manifest.get("overrides", []):
+            override(recipe, assignment)
+        return recipe
+
+    @property
+    def audit(self) -> Path | None:
+        """The run's audit folder; None where there is only the release."""
+        return self.run / "audit" if self.run else None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of its configs, those included that a run does not publish."""
+        return (*self.manifest["configs"], *self._unpublished())
+
     def config(self, name: str) -> pl.DataFrame:
         """Read all splits of a config, with the column ``split``; no rows where it has no files.
 
+        Of a run, configs that it does not publish are read too.
+
         Raises:
-            InputError: the release has no such config.
+            InputError: there is no such config.
         """
-        configs: Mapping[str, Any] = self.manifest["configs"]
-        if name not in configs:
-            raise InputError(f"{self.title} has no config {name!r}; it has {', '.join(configs)}")
+        if name not in self.names:
+            there = ", ".join(self.names)
+            raise InputError(f"{self.title} has no config {name!r}; it has {there}")
+        folder = self._unpublished().get(name, self.folder / "data" / name)
+        splits = sorted({path.name.partition("-")[0] for path in folder.glob("*-*.parquet")})
         parts = [
-            pl.read_parquet(self.folder / "data" / name / f"{split}-*.parquet").with_columns(
-                split=pl.lit(split)
-            )
-            for split in configs[name]["splits"]
+            pl.read_parquet(folder / f"{split}-*.parquet").with_columns(split=pl.lit(split))
+            for split in splits
         ]
         return pl.concat(parts) if parts else pl.DataFrame()
+
+    @property
+    def knows_rejected(self) -> bool:
+        """Whether the samples that filters stopped are in it."""
+        return REJECTED in self.names
+
+    def rejected(self) -> pl.DataFrame:
+        """Read the samples that filters stopped; no rows where they are not in the release."""
+        return self.config(REJECTED) if self.knows_rejected else pl.DataFrame()
+
+    def _unpublished(self) -> dict[str, Path]:
+        """List the configs of a run that are not part of its release."""
+        folder = self.run / UNPUBLISHED if self.run else None
+        if folder is None or not folder.is_dir():
+            return {}
+        return {path.name: path for path in sorted(folder.iterdir())}

@@ -43,6 +43,10 @@ class Repository(Protocol):
         """Name the versions it holds, oldest first."""
         ...
 
+    def card(self) -> str | None:
+        """Give the card as it is shown now, if others may have changed it."""
+        ...
+
     def fetch(self, version: str) -> Path:
         """Give a folder with the files of a version."""
         ...
@@ -95,6 +99,9 @@ class FolderRepository:
 
     def prepare(self) -> None:
         """Nothing to do: writing says whether it may."""
+
+    def card(self) -> str | None:
+        """Nothing: versions never change, and each has a card of its own."""
 
     def versions(self) -> list[str]:
         """Name the versions, oldest first."""

@@ -37,6 +37,11 @@ def mark_latest(folder: Path) -> None:
     scratch.rename(folder.parent / "latest")
 
 
+def is_run(reference: Path) -> bool:
+    """Tell whether `find_run` finds one there."""
+    return (reference / "run.json").is_file() or (reference / "latest").is_file()
+
+
 def find_run(reference: Path) -> Path:
     """Find a finished run.
 

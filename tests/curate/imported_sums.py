@@ -5,7 +5,7 @@ from pathlib import Path
 
 from curate.engine import RunOptions, RunResult, run
 from curate.progress import Progress
-from curate.recipe import RecipeFile, read_recipe
+from curate.recipe_file import RecipeFile, read_recipe
 
 RECIPE = """
 name: sums

@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from curate.questions import QuestionsTable, load_questions
-from curate.recipe import Gold, Import, read_recipe
+from curate.recipe import Gold, Import
+from curate.recipe_file import read_recipe
 from curate.sources.import_ import Tally
 
 pytestmark = pytest.mark.data

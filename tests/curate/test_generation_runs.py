@@ -15,7 +15,7 @@ import pytest
 from curate.engine import RunOptions, RunResult, pin, run
 from curate.errors import BackendError, InputError, RecordError
 from curate.progress import Progress
-from curate.recipe import read_recipe
+from curate.recipe_file import read_recipe
 from tests.curate import sums
 from tests.servers.openai_server import Fault, read_book, serving
 

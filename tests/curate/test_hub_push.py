@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from aiohttp import web
 from huggingface_hub import constants
 from tenacity import wait_none
 from typer.testing import CliRunner
 
 from curate import cli, hub_repository
+from curate.card import PLACE
 from curate.errors import CurateError, InputError
 from curate.hub_repository import HubRepository
 from curate.push import push
@@ -75,13 +77,16 @@ def files(hub: Hub, revision: str) -> dict[str, bytes]:
     return tree
 
 
-def on_disk(run: Path) -> dict[str, bytes]:
+def on_disk(run: Path, version: str) -> dict[str, bytes]:
+    """Read a run's release, with a card that names where it is published."""
     folder = run / "dataset"
-    return {
+    found = {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
         if path.is_file()
     }
+    here, there = f'("{PLACE}"', f'("{REPO}", revision="{version}"'
+    return found | {"README.md": found["README.md"].replace(here.encode(), there.encode())}
 
 
 def selected(run: Path) -> list[str]:
@@ -102,13 +107,13 @@ def test_two_versions_load_side_by_side(runs: dict[str, Path], hub: Hub, tmp_pat
     first = push(runs["first"], REPO)
     assert first.version == "v0.1.0"
     assert hub.repos[REPO].private
-    assert files(hub, "v0.1.0") == files(hub, "main") == on_disk(runs["first"])
+    assert files(hub, "v0.1.0") == files(hub, "main") == on_disk(runs["first"], "v0.1.0")
     second = push(runs["second"], REPO)
     assert second.changes is not None
     assert second.changes.removed > 0
-    assert files(hub, "v0.1.0") == on_disk(runs["first"]), "the first stays as it was"
+    assert files(hub, "v0.1.0") == on_disk(runs["first"], "v0.1.0"), "the first stays as it was"
     # One commit replaced everything: shards of configs and splits that are gone are not left.
-    assert files(hub, "main").keys() == on_disk(runs["second"]).keys()
+    assert files(hub, "main").keys() == on_disk(runs["second"], "v0.2.0").keys()
     assert set(hub.repos[REPO].branches) == {"main"}
     assert loaded(hub, tmp_path / "home", "v0.1.0", "v0.2.0", "main") == [
         selected(runs["first"]), selected(runs["second"]), selected(runs["second"]),
@@ -134,7 +139,7 @@ def answer(status: int, **headers: str) -> Handler:
 
 def guarded(hub: Hub, runs: dict[str, Path]) -> list[str]:
     """Look at all public refs whenever one changes: each must be whole, and one of the releases."""
-    known = [on_disk(run) for run in runs.values()]
+    known = [on_disk(run, "v0.1.0") for run in runs.values()]
     seen: list[str] = []
 
     def look() -> None:
@@ -171,7 +176,7 @@ def test_a_passing_fault_ends_in_success(runs: dict[str, Path], hub: Hub, fault:
     hub.fail(method, part, act)
     assert push(runs["second"], REPO).fresh
     assert not seen
-    assert files(hub, "v0.2.0").keys() == on_disk(runs["second"]).keys()
+    assert files(hub, "v0.2.0").keys() == on_disk(runs["second"], "v0.2.0").keys()
     assert set(hub.repos[REPO].branches) == {"main"}
 
 
@@ -191,7 +196,7 @@ def test_a_commit_whose_answer_is_lost_does_no_harm(
     assert push(runs["second"], REPO).fresh
     repo = hub.repos[REPO]
     assert repo.tags["v0.2.0"] == repo.branches["main"]
-    assert files(hub, "main").keys() == on_disk(runs["second"]).keys()
+    assert files(hub, "main").keys() == on_disk(runs["second"], "v0.2.0").keys()
 
 
 @pytest.mark.parametrize(
@@ -212,7 +217,7 @@ def test_a_fault_that_stays_is_told_once_and_leaves_what_was_there(
     assert set(hub.repos[REPO].tags) == {"v0.1.0"}
     # A failing tag is the one fault after main was written; it holds a whole release then.
     on_main = runs["second" if part == "/tag/" else "first"]
-    assert files(hub, "main").keys() == on_disk(on_main).keys()
+    assert files(hub, "main").keys() == on_disk(on_main, "").keys()
     hub._faults.clear()
     assert push(runs["second"], REPO).fresh, "and pushing again goes on"
 
@@ -246,15 +251,52 @@ def test_tokens_that_are_missing_expired_or_without_rights(
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", "/nowhere")
     with pytest.raises(InputError, match="there is no token for the Hub"):
         push(runs["first"], REPO)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    hub.role = "read"
+    with pytest.raises(InputError, match="token 'test' may only read"):
+        push(runs["first"], REPO)
     assert not hub.repos
 
 
 def test_a_dataset_that_is_no_release_is_not_overwritten(runs: dict[str, Path], hub: Hub) -> None:
     repo = hub.repos[REPO] = Repo(private=False)
     repo.commit({"data/train.csv": File(3, b"a,b")}, "main")
-    with pytest.raises(InputError, match=r"holds 1 files that are no release, such as data/train"):
+    with pytest.raises(InputError, match=r"holds 1 files that are no release's, such as data/"):
         push(runs["first"], REPO)
     assert files(hub, "main") == {"data/train.csv": b"a,b"}
+
+
+def test_files_that_somebody_put_beside_a_release_are_not_removed(
+    runs: dict[str, Path], hub: Hub
+) -> None:
+    push(runs["first"], REPO)
+    repo = hub.repos[REPO]
+    tree = dict(repo.trees[repo.branches["main"]])
+    repo.commit({**tree, "mine/train-00000-of-00001.parquet": File(3, b"abc")}, "main")
+    before = files(hub, "main")
+    with pytest.raises(InputError, match=r"holds 1 files that are no release's, such as mine/tr"):
+        push(runs["second"], REPO)
+    assert files(hub, "main") == before
+
+
+def test_what_others_wrote_into_the_front_matter_stays(runs: dict[str, Path], hub: Hub) -> None:
+    push(runs["first"], REPO)
+    repo = hub.repos[REPO]
+    tree = dict(repo.trees[repo.branches["main"]])
+    front, body = files(hub, "main")["README.md"].decode().removeprefix("---\n").split("---\n", 1)
+    theirs = yaml.safe_load(front) | {"extra_gated_prompt": "Ask us.", "license": "mit"}
+    theirs |= {"tags": ["ours"], "dataset_info": {"splits": []}, "viewer": False}
+    edited = f"---\n{yaml.safe_dump(theirs)}---\n{body}".encode()
+    repo.commit({**tree, "README.md": File(len(edited), edited)}, "main")
+    push(runs["second"], REPO)
+    front, body = files(hub, "main")["README.md"].decode().removeprefix("---\n").split("---\n", 1)
+    merged = yaml.safe_load(front)
+    assert merged["extra_gated_prompt"] == "Ask us."
+    assert merged["viewer"] is False
+    assert merged["tags"] == ["chain-of-thought", "distillation", "rationales", "ours"]
+    assert merged["pretty_name"] == "sums 0.2.0"
+    assert not {"license", "dataset_info"} & merged.keys(), "the recipe has the say in these"
+    assert 'load_dataset("org/sums", revision="v0.2.0")' in body
 
 
 def test_a_main_that_moved_meanwhile_is_left_alone(runs: dict[str, Path], hub: Hub) -> None:
@@ -287,7 +329,9 @@ def test_a_version_is_fetched_whole(runs: dict[str, Path], hub: Hub) -> None:
     push(runs["first"], REPO)
     fetched = hashes(HubRepository(REPO).fetch("v0.1.0"))
     fetched.pop(".gitattributes", None)
-    assert fetched == hashes(runs["first"] / "dataset")
+    there = hashes(runs["first"] / "dataset")
+    assert fetched.pop("README.md") != there.pop("README.md")  # it names its address
+    assert fetched == there
 
 
 def test_a_hub_that_refuses_xet_is_told_with_the_way_around_it(

@@ -16,6 +16,7 @@ from curate.errors import CurateError, InputError
 from curate.push import CHANGES, open_repository, push
 from curate.repositories import FolderRepository, hashes, order
 from tests.curate.imported_sums import do, write
+from tests.curate.sums import curate
 
 TERMS = "sources.pool.terms=cc0-1.0"
 
@@ -209,6 +210,44 @@ def test_relative_folders_and_spaces(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert open_repository("file://a#1/[b]").name == "file://a#1/[b]"
     with pytest.raises(InputError, match="or a folder as file://DIR"):
         open_repository("file://")
+
+
+def refused(folder: Path, *overrides: str, push: bool = True) -> str:
+    """Run a recipe by the command line; give what it says against it, having run nothing."""
+    before = sorted((folder / "runs").glob("sums/*")) if (folder / "runs").is_dir() else []
+    flags = ["--push"] if push else []
+    done = curate(folder, "run", "recipe.yaml", *overrides, *flags)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert before == (sorted((folder / "runs").glob("sums/*")) if before else [])
+    return done.stderr
+
+
+def test_a_run_is_pushed_where_its_recipe_says(tmp_path: Path) -> None:
+    write(tmp_path)
+    there = f"publish={{repo: 'file://{tmp_path / 'repo'}'}}"
+    assert "--push wants a repository" in refused(tmp_path, TERMS)
+    assert "text of pool may be used are not declared" in refused(tmp_path, there)
+    assert "--exclude-teacher NAME" in refused(tmp_path, there)
+    assert "no source is left" in refused(tmp_path, there, "--exclude-teacher", "pool")
+    assert not (tmp_path / "store" / "record").exists(), "nothing was computed"
+    done = curate(tmp_path, "run", "recipe.yaml", TERMS, there, "--push")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"v0.1.0: {tmp_path / 'repo/versions/v0.1.0'}"
+    again = curate(tmp_path, "run", "recipe.yaml", TERMS, there, "--push", "--json")
+    assert json.loads(again.stdout)["published"]["fresh"] is False
+    changed = refused(tmp_path, TERMS, there, "filters.length.max=8")
+    assert "v0.1.0 is in file://" in changed
+    assert "set `release: 0.2.0`" in changed
+    older = refused(tmp_path, TERMS, there, "release=0.0.9")
+    assert "v0.0.9 is older than v0.1.0" in older
+    done = curate(tmp_path, "push", "runs/sums")
+    assert done.returncode == 0, done.stderr
+    assert "published already, with the same content" in done.stdout
+
+
+def test_a_push_wants_to_know_where(runs: dict[str, Path]) -> None:
+    with pytest.raises(InputError, match=r"recipe of sums 0.1.0 names no repository"):
+        push(runs["first"])
 
 
 def test_the_command(runs: dict[str, Path], repo: str) -> None:

@@ -12,7 +12,7 @@ from curate.errors import InputError
 from curate.measures.score_options import PER_TOKEN
 from curate.plan import WRITTEN_BY
 from curate.progress import Progress
-from curate.recipe import read_recipe
+from curate.recipe_file import read_recipe
 from tests.curate.test_thresholds import write_student
 from tests.servers.student_server import serving_student
 

@@ -8,7 +8,8 @@ import pytest
 
 from curate.errors import InputError
 from curate.plan import make_plan
-from curate.recipe import parse_recipe, read_recipe, recipe_schema
+from curate.recipe import recipe_schema
+from curate.recipe_file import parse_recipe, read_recipe
 from curate.strict import parse_yaml
 
 GOOD = """
@@ -137,6 +138,7 @@ def test_every_key_of_a_recipe_stands_in_the_recipes_readme() -> None:
     schema = json.loads(recipe_schema())
     parts = ["QuestionsOptions", "GoldOptions", "Generate", "Import", "EmbedOptions"]
     parts += ["ScoreOptions", "SelectOptions", "Budget", "Runtime", "Sampling", "StudentServer"]
+    parts += ["PublishOptions"]
     keys = {
         *schema["properties"],
         *(k for part in parts for k in schema["$defs"][part]["properties"]),

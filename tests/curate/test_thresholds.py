@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from curate.engine import RunOptions, RunResult, run
 from curate.errors import ModelError
 from curate.progress import Progress
-from curate.recipe import read_recipe
+from curate.recipe_file import read_recipe
 from curate.record import Book
 
 pytestmark = pytest.mark.data

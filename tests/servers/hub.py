@@ -104,6 +104,7 @@ class Hub:
         repos: by id.
         other: ids that are taken by models.
         store: large files by sha256.
+        role: of the token.
         asked: method and path of every request, in order.
         seen: called after every request that changed a ref.
     """
@@ -116,6 +117,7 @@ class Hub:
         self.asked: list[tuple[str, str]] = []
         self.seen: Callable[[], None] | None = None
         self.token = TOKEN
+        self.role = "write"
         self._faults: deque[Fault] = deque()
 
     def fail(self, method: str, part: str, act: Handler | None = None, times: int = 1) -> None:
@@ -217,7 +219,7 @@ class Hub:
 
     async def _whoami(self, _: web.Request) -> web.Response:
         orgs = [{"name": "org"}]
-        token = {"role": "write", "displayName": "test"}
+        token = {"role": self.role, "displayName": "test"}
         return web.json_response(
             {"type": "user", "name": "me", "orgs": orgs, "auth": {"accessToken": token}}
         )
