@@ -109,7 +109,7 @@ def run_command(
         Console().print(render(result.funnel))
         typer.echo(result.closing())
         if done:
-            typer.echo(done.closing())
+            typer.echo("\n".join((*done.found, done.closing())))
 
 
 @app.command()
@@ -171,11 +171,15 @@ def push_command(
     ] = None,
     *,
     public: Annotated[bool, typer.Option("--public", help="make a new repository public")] = False,
+    lint: Annotated[bool, typer.Option(help="try its formats with the student's template")] = True,
 ) -> None:
     """Publish a run's release as a version that never changes."""
     from curate.push import push
 
-    typer.echo(push(run, repo, private=False if public else None).closing())
+    done = push(run, repo, private=False if public else None, lint=lint)
+    for line in done.found:
+        typer.echo(line, err=True)
+    typer.echo(done.closing())
 
 
 @app.command("diff")
@@ -219,6 +223,9 @@ def export_command(
     think: Annotated[
         str, typer.Option(help="where the rationale goes: none, inline (<think>) or field")
     ] = "none",
+    order: Annotated[
+        str, typer.Option(help="of the records: rank, or easy: the easiest for the student first")
+    ] = "rank",
     layout: Annotated[
         str | None, typer.Option(help="chat or plain; default: as the student was scored")
     ] = None,
@@ -239,8 +246,8 @@ def export_command(
     from curate.strict import validate
 
     given = {
-        "config": config, "think": think, "layout": layout, "line": line, "out": out,
-        "student": student, "max_length": max_length, "lint": lint,
+        "config": config, "think": think, "order": order, "layout": layout, "line": line,
+        "out": out, "student": student, "max_length": max_length, "lint": lint,
     }  # fmt: skip
     made = export(run, form, validate(ExportOptions, given))
     for line_found in made.found:

@@ -31,7 +31,7 @@ from curate.release import NEVER_RELEASED, ReleaseSummary, write_release
 from curate.runs import mark_latest, next_folder
 from curate.select import needed_columns, select
 from curate.store import Store
-from curate.table import IDS, QUESTIONS_PER_SHARD, Table, build_table
+from curate.table import IDS, Table, build_table
 from filters.columns import QUESTION_COLUMNS, SOURCE_COLUMNS
 
 if TYPE_CHECKING:
@@ -140,7 +140,10 @@ def run(
     try:
         with store.workspace() as work:
             table = build_table(
-                questions.frame, drawing.batches(questions), work / "table", QUESTIONS_PER_SHARD
+                questions.frame,
+                drawing.batches(questions),
+                work / "table",
+                file.recipe.runtime.questions_per_shard,
             )
             _tell_sources(drawing.drawn, progress)
             chain = Chain(store, work, executor, progress, instruments.open, options.replay)

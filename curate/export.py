@@ -8,30 +8,28 @@
 """
 
 import shutil
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 import orjson
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from curate.backends.tokenizing import load_tokenizer
 from curate.card import environment
-from curate.errors import CurateError, InputError
+from curate.errors import InputError
 from curate.formats import Record, Think, Wording
-from curate.lint import REASONS, REFUSED, lint
-from curate.models import resolve
 from curate.releases import Release
 from curate.rendering import Layout
 from curate.strict import did_you_mean
 from curate.trainers import TRAINERS, Trainer
+from curate.trial import LINTED, trial
 from curate.views import WORDED, graded, view, wording_of
 
-LINTED: Final = ("messages", "prompt-completion", "tasks", "dpo")
-"""Formats that a student's own template is put around."""
+_CHARACTERS: Final = "characters"
+
+Order = Literal["rank", "easy"]
 
 
 class ExportOptions(BaseModel):
@@ -42,6 +40,9 @@ class ExportOptions(BaseModel):
         layout: by default the one the student was scored in, else ``chat``.
         line: target line; by default the first the student was scored under.
         think: where the rationale goes.
+        order: of the records: by rank of selection, or the easiest for the student first. No
+            trainer reads a weight or a stage of a record, so a curriculum is an order, and the
+            export says what keeps its trainer from shuffling it.
         out: folder to write; by default beside the release.
         student: whose tokenizer and template the records are tried with; by default the one the
             release was made for.
@@ -55,6 +56,7 @@ class ExportOptions(BaseModel):
     layout: Layout | None = None
     line: str | None = None
     think: Think = "none"
+    order: Order = "rank"
     out: Path | None = None
     student: str | None = None
     max_length: int | None = Field(default=None, ge=1)
@@ -118,9 +120,10 @@ def _fill(
         release.config(options.config)  # says which there are
     wording = _wording(release, options)
     made = trainer.format_of(wording)
+    by = _order_of(release, options, made)
     counts = {
         split: _write(folder / f"{split}.jsonl", rows)
-        for split, rows in _splits(release, options.config, made, wording)
+        for split, rows in _splits(release, options.config, made, wording, by)
     }
     files = {split: f"{split}.jsonl" for split, count in counts.items() if count}
     for split in counts.keys() - files.keys():
@@ -128,15 +131,23 @@ def _fill(
     if "train" not in files:
         raise InputError(_nothing(release, options.config, made))
     written = [folder / file for file in files.values()]
-    found = tuple(_tried(release, options, made, wording.layout, written))
+    found: list[str] = []
+    if options.lint and made in LINTED:
+        found = trial(
+            release,
+            lambda: _read(written),
+            turns=made == "messages" or wording.layout == "chat",
+            student=options.student,
+            max_length=options.max_length,
+        )
     config: Mapping[str, str] = {}
     if trainer.config:
-        config = trainer.config(release.manifest["name"], files, wording)
+        config = trainer.config(release.manifest["name"], files, wording, options.order != "rank")
     told = {file: counts[split] for split, file in files.items()}
-    readme = _readme(release, trainer, options, wording, told)
+    readme = _readme(release, trainer, options, wording, told, by)
     for file, text in {**config, "README.md": readme}.items():
         (folder / file).write_text(text, encoding="utf-8")
-    return {split: counts[split] for split in files}, found
+    return {split: counts[split] for split in files}, tuple(found)
 
 
 def _wording(release: Release, options: ExportOptions) -> Wording:
@@ -149,13 +160,14 @@ def _wording(release: Release, options: ExportOptions) -> Wording:
 
 
 def _splits(
-    release: Release, config: str, form: str, wording: Wording
+    release: Release, config: str, form: str, wording: Wording, by: str
 ) -> Iterator[tuple[str, Iterable[Record]]]:
     """Give the records of each split."""
     if form == "rl":
         questions, samples, gate = _questions(release)
         for split, asked in _by_split(questions):
-            yield split, graded(asked, samples, gate, wording)
+            made = graded(asked, samples, gate, wording)
+            yield split, sorted(made, key=lambda r: -r["pass_rate"]) if by == "pass_rate" else made
         return
     rejected = release.rejected()
     if form == "dpo" and not release.knows_rejected:
@@ -163,7 +175,7 @@ def _splits(
             f"pairs need the rejected samples, and {release.title} was published without them; "
             "give the run folder"
         )
-    for split, rows in _by_split(_ordered(release.config(config))):
+    for split, rows in _by_split(_ordered(release.config(config), by)):
         yield split, view(rows, rejected, form, wording)
 
 
@@ -173,9 +185,32 @@ def _by_split(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
         yield split, frame.filter(pl.col("split") == split)
 
 
-def _ordered(frame: pl.DataFrame) -> pl.DataFrame:
-    """Put the rows into the order of their selection; those that have no rank by their ids."""
-    return frame.sort("selection_rank", "sample_id", nulls_last=True) if frame.height else frame
+def _ordered(frame: pl.DataFrame, by: str) -> pl.DataFrame:
+    """Put the rows into the order of a column; those that have nothing there by their ids."""
+    if not frame.height:
+        return frame
+    first = pl.col("rationale").str.len_chars() if by == _CHARACTERS else pl.col(by)
+    return frame.sort(first, "sample_id", nulls_last=True)
+
+
+def _order_of(release: Release, options: ExportOptions, form: str) -> str:
+    """Name the column that orders the records, ascending.
+
+    The easiest for the student first: by masked Rationale Difficulty where the calibration found
+    that it follows rationales, else by how surprising the rationale is to it, else by length.
+    """
+    if options.order == "rank":
+        return "selection_rank"
+    if form == "rl":
+        return "pass_rate"
+    rows = release.config(options.config)
+    calibration: Mapping[str, Any] = release.manifest.get("calibration") or {}
+    follows = calibration.get("student_follows")
+    known = ("nll_rationale", "rationale_tokens", "completion_tokens")
+    for name in ("rd_masked", *known) if follows else known:
+        if name in rows.columns and rows[name].count():
+            return name
+    return _CHARACTERS
 
 
 def _questions(release: Release) -> tuple[pl.DataFrame, pl.DataFrame, str]:
@@ -201,45 +236,10 @@ def _questions(release: Release) -> tuple[pl.DataFrame, pl.DataFrame, str]:
     return usable.with_columns(pl.col("split").fill_null("train")), samples, gates[0]
 
 
-def _tried(
-    release: Release, options: ExportOptions, form: str, layout: Layout, files: Iterable[Path]
-) -> Iterator[str]:
-    """Try the records with the student's tokenizer; say what is worth knowing.
-
-    Raises:
-        InputError: they could not be learnt from.
-    """
-    student = release.manifest.get("models", {}).get("student", {})
-    name = options.student or student.get("name")
-    if not options.lint or form not in LINTED or not name:
-        return
-    try:
-        revision = None if options.student else student["revision"]
-        tokenizer = load_tokenizer(resolve(name, revision, weights=False).path)
-    except CurateError as error:
-        yield f"not tried with the student's template: {error}"
-        return
-    if tokenizer.chat_template is None and (form == "messages" or layout == "chat"):
-        raise InputError(
-            f"{name} has no chat template to put these turns into; use --layout plain, which gives "
-            "strings, or --no-lint where the trainer brings a template",
-            "--layout",
-        )
-    ids: defaultdict[str, list[str]] = defaultdict(list)
-    for path in files:
+def _read(paths: Iterable[Path]) -> Iterator[Record]:
+    for path in paths:
         with path.open("rb") as lines:
-            for finding in lint(map(orjson.loads, lines), tokenizer, options.max_length):
-                ids[finding.reason].append(finding.sample_id)
-    told = {
-        reason: f"{reason}: {REASONS[reason]} (records: {len(of)}, such as {of[0]})"
-        for reason, of in ids.items()
-    }
-    if refused := [told[reason] for reason in REFUSED if reason in told]:
-        raise InputError(
-            f"under the template of {name}, " + "; ".join(refused) + ". Try another --think, "
-            "--layout plain, or a student whose template keeps it; --no-lint writes it all the same"
-        )
-    yield from told.values()
+            yield from map(orjson.loads, lines)
 
 
 def _nothing(release: Release, config: str, form: str) -> str:
@@ -278,6 +278,7 @@ def _readme(
     options: ExportOptions,
     wording: Wording,
     counts: Mapping[str, int],
+    by: str,
 ) -> str:
     made = trainer.formats[wording.layout]
     name = str(release.manifest["name"]).replace("-", "_").replace(".", "_")
@@ -288,6 +289,8 @@ def _readme(
         dataset_hash=release.manifest["configs"].get(options.config, {}).get("dataset_hash"),
         counts=counts,
         wording=wording if made in WORDED else None,
+        order=by if by != "selection_rank" else None,
+        in_order=trainer.in_order,
         command=trainer.command.replace("{name}", name).replace(
             "{max_length}", str(options.max_length)
         ),

@@ -8,21 +8,26 @@ them is not ours to guess.
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import unquote
+
+import polars as pl
 
 from curate.card import addressed, merged
 from curate.diff import Diff, diff
 from curate.errors import InputError
+from curate.formats import Record
 from curate.hub_repository import HubRepository, is_hub_id
 from curate.publish import PublishOptions
 from curate.recipe_file import RecipeFile
 from curate.releases import Release
 from curate.repositories import FolderRepository, Repository, hashes, order
 from curate.strict import validate
+from curate.trial import LINTED, trial
 
 CHANGES = "# Changes"
 """Heading of the card's section on what changed since the version before."""
@@ -40,12 +45,14 @@ class Pushed:
         where: how to load it.
         changes: since the version before; None for the first.
         fresh: false where this very release was there already.
+        found: what the student's template does to some of the records in it.
     """
 
     version: str
     where: str
     changes: Diff | None
     fresh: bool
+    found: tuple[str, ...] = ()
 
     def closing(self) -> str:
         """Say in a line or two what was published."""
@@ -62,6 +69,7 @@ class Pushed:
         changes = self.changes.model_dump(mode="json") if self.changes else None
         return {
             "version": self.version, "where": self.where, "fresh": self.fresh, "changes": changes,
+            "found": list(self.found),
         }  # fmt: skip
 
 
@@ -108,7 +116,9 @@ def ready(file: RecipeFile, *, allowed: bool = False) -> None:
         )
 
 
-def push(reference: Path, repo: str | None = None, *, private: bool | None = None) -> Pushed:
+def push(
+    reference: Path, repo: str | None = None, *, private: bool | None = None, lint: bool = True
+) -> Pushed:
     """Publish a release.
 
     Args:
@@ -116,10 +126,12 @@ def push(reference: Path, repo: str | None = None, *, private: bool | None = Non
         repo: ``owner/name`` on the Hub, or ``file://DIR``; by default as the recipe says.
         private: whether a repository on the Hub that is not there yet is made private; by default
             as the recipe says, and it is where the recipe says nothing.
+        lint: whether records of a format are tried with the student's template.
 
     Raises:
-        InputError: no such release or repository; nothing is selected; a teacher has no terms; or
-            the version is taken, or older than the newest.
+        InputError: no such release or repository; nothing is selected; a teacher has no terms; the
+            student's template would not let what is in a format be learnt; or the version is taken,
+            or older than the newest.
         CurateError: the repository can't be written, or does not give back what was written.
     """
     release = Release.open(reference)
@@ -143,9 +155,10 @@ def push(reference: Path, repo: str | None = None, *, private: bool | None = Non
             return Pushed(version, str(published), None, fresh=False)
         raise InputError(_taken(release, published, version, there))
     _refuse_older(version, there, repository)
+    found = tuple(_tried(release)) if lint else ()
     changes = diff(repository.fetch(there[-1]), release.folder) if there else None
     where = _publish(release, repository, version, changes)
-    return Pushed(version, where, changes, fresh=True)
+    return Pushed(version, where, changes, fresh=True, found=found)
 
 
 def open_repository(reference: str, *, private: bool = True) -> Repository:
@@ -217,6 +230,34 @@ def _refuse_unknown_terms(release: Release) -> None:
     if lacking := {source: count for source, count in counts.items() if not terms.get(source)}:
         told = ", ".join(f"{source} ({count} rows)" for source, count in lacking.items())
         raise InputError(_no_terms(told))
+
+
+def _tried(release: Release) -> Iterator[str]:
+    """Try the records of its formats as an export would.
+
+    Raises:
+        InputError: nothing could be learnt from some of them.
+    """
+    for form in release.manifest["configs"]:
+        rows = release.config(form) if form in LINTED else pl.DataFrame()
+        if rows.height:
+            told = partial(map, _without_nulls, rows.iter_rows(named=True))
+            for line in trial(release, told, turns=_has_turns(rows)):
+                yield f"{form}: {line}"
+
+
+def _has_turns(rows: pl.DataFrame) -> bool:
+    return any(isinstance(kind, pl.List) for kind in rows.schema.values())
+
+
+def _without_nulls(record: Record) -> Record:
+    """Drop the keys that turns lack: a table gives every turn those of all."""
+    cleaned = dict(record)
+    for name, value in record.items():
+        if isinstance(value, list):
+            turns = cast("list[Record]", value)
+            cleaned[name] = [{k: v for k, v in turn.items() if v is not None} for turn in turns]
+    return cleaned
 
 
 def _no_terms(sources: str) -> str:

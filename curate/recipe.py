@@ -28,6 +28,7 @@ from curate.sources.gold import GoldSource
 from curate.sources.import_ import ImportSource
 from curate.sources.templates import TemplateFile
 from curate.strict import did_you_mean
+from curate.table import QUESTIONS_PER_SHARD
 from filters import FILTERS
 from filters.contract import Filter
 from filters.correctness import Correctness
@@ -91,12 +92,15 @@ class Runtime(_Section):
             runs on this machine, or a new one here. All its nodes must see the store.
         workers: shards judged at a time; by default one, in the run's own process, and with
             ``ray`` as many as the cluster has cores.
+        questions_per_shard: mean number of questions judged together. Smaller shards give more
+            workers something to do and take less memory each; what comes out is the same.
         sources: how each generating source is reached, by its name; `vllm` where left out.
         student: where the student of ``dtype: served`` is.
     """
 
     executor: Where = "local"
     workers: int | None = Field(default=None, ge=1)
+    questions_per_shard: int = Field(default=QUESTIONS_PER_SHARD, ge=1)
     sources: dict[str, BackendOptions] = Field(default_factory=dict)
     student: StudentServer | None = None
 

@@ -28,8 +28,9 @@ class Trainer:
         about: one line for the export's README.
         formats: by layout, which of `curate.formats` it reads.
         thinks: where it can take the rationale.
-        config: makes its configuration files from the export's name, the data files and the
-            wording; their text by file name. None where it wants none.
+        config: makes its configuration files from the export's name, the data files, the wording,
+            and whether their order matters; their text by file name. None where it wants none.
+        in_order: what keeps it from shuffling, for the README.
         command: how training starts, for the README; ``{name}`` and
             ``{max_length}`` are filled in.
     """
@@ -38,7 +39,8 @@ class Trainer:
     about: str
     formats: Mapping[Layout, str]
     thinks: tuple[Think, ...] = ("none", "inline")
-    config: Callable[[str, Files, Wording], Mapping[str, str]] | None = None
+    config: Callable[[str, Files, Wording, bool], Mapping[str, str]] | None = None
+    in_order: str = ""
     command: str = ""
 
     def format_of(self, wording: Wording) -> str:
@@ -61,7 +63,7 @@ class Trainer:
         return self.formats[wording.layout]
 
 
-def _llama_factory(name: str, files: Files, wording: Wording) -> Mapping[str, str]:
+def _llama_factory(name: str, files: Files, wording: Wording, _: bool) -> Mapping[str, str]:
     shape: dict[str, Any] = {
         "formatting": "sharegpt",
         "columns": {"messages": "messages"},
@@ -81,7 +83,7 @@ def _llama_factory(name: str, files: Files, wording: Wording) -> Mapping[str, st
     return {"dataset_info.json": orjson.dumps(listed, option=orjson.OPT_INDENT_2).decode() + "\n"}
 
 
-def _axolotl(_: str, files: Files, wording: Wording) -> Mapping[str, str]:
+def _axolotl(_: str, files: Files, wording: Wording, ordered: bool) -> Mapping[str, str]:
     shape: dict[str, Any] = {
         "ds_type": "json",
         "type": "chat_template",
@@ -105,10 +107,11 @@ def _axolotl(_: str, files: Files, wording: Wording) -> Mapping[str, str]:
     config: dict[str, Any] = {"datasets": [{"path": files["train"], **shape}]}
     if "validation" in files:
         config["test_datasets"] = [{"path": files["validation"], "split": "train", **shape}]
-    return {"axolotl.yaml": _yaml(config | {"train_on_inputs": False})}
+    config["train_on_inputs"] = False
+    return {"axolotl.yaml": _yaml(config | ({"curriculum_sampling": True} if ordered else {}))}
 
 
-def _torchtune(_: str, files: Files, wording: Wording) -> Mapping[str, str]:
+def _torchtune(_: str, files: Files, wording: Wording, ordered: bool) -> Mapping[str, str]:
     shape: dict[str, Any] = {
         "_component_": "torchtune.datasets.chat_dataset",
         "source": "json",
@@ -125,11 +128,20 @@ def _torchtune(_: str, files: Files, wording: Wording) -> Mapping[str, str]:
         }
     # Released versions (0.6.1) read no validation set; its file is written all the same.
     part = {**shape, "data_files": files["train"], "split": "train"}
-    return {"torchtune.yaml": _yaml({"dataset": part})}
+    return {"torchtune.yaml": _yaml({"dataset": part} | ({"shuffle": False} if ordered else {}))}
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes what is there twice out twice, instead of a mark that refers to it."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Never refer."""
+        del data
+        return True
 
 
 def _yaml(data: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(data, sort_keys=False, width=100)
+    return yaml.dump(data, Dumper=_Plain, sort_keys=False, width=100)
 
 
 def _split_name(name: str, split: str) -> str:
@@ -162,6 +174,7 @@ TRAINERS: Final[Mapping[str, Trainer]] = {
             formats=_always("prompt-completion"),
             thinks=("none", "inline", "field"),
             command=_TRL.format(kind="SFT"),
+            in_order='`train_sampling_strategy="sequential"` in SFTConfig',
         ),
         Trainer(
             name="messages",
@@ -174,6 +187,7 @@ TRAINERS: Final[Mapping[str, Trainer]] = {
             about="LLaMA-Factory: sharegpt, or alpaca for students without a chat template",
             formats={"chat": "messages", "plain": "alpaca", "encoder": "alpaca"},
             config=_llama_factory,
+            in_order="`disable_shuffling: true`",
             command="llamafactory-cli train --stage sft --dataset_dir . --dataset {name}_train ...",
         ),
         Trainer(
@@ -182,6 +196,7 @@ TRAINERS: Final[Mapping[str, Trainer]] = {
             formats=_BY_TURNS,
             thinks=("none", "inline", "field"),
             config=_axolotl,
+            in_order="`curriculum_sampling: true`, which axolotl.yaml sets,",
             command="axolotl train axolotl.yaml   # add base_model and the rest of your settings",
         ),
         Trainer(
@@ -189,6 +204,7 @@ TRAINERS: Final[Mapping[str, Trainer]] = {
             about="torchtune: chat_dataset, or instruct_dataset",
             formats=_BY_TURNS,
             config=_torchtune,
+            in_order="`shuffle: false`, which torchtune.yaml sets,",
             command="tune run RECIPE --config CONFIG   # torchtune.yaml goes into CONFIG",
         ),
         Trainer(
@@ -196,6 +212,7 @@ TRAINERS: Final[Mapping[str, Trainer]] = {
             about="ms-swift: conversations, or alpaca rows for students without a chat template",
             formats={"chat": "messages", "plain": "alpaca", "encoder": "alpaca"},
             command="swift sft --model MODEL --dataset train.jsonl ...",
+            in_order="`--dataset_shuffle false --train_dataloader_shuffle false`",
         ),
         Trainer(
             name="text",
@@ -215,6 +232,7 @@ TRAINERS: Final[Mapping[str, Trainer]] = {
             formats=_always("dpo"),
             thinks=("none", "inline", "field"),
             command=_TRL.format(kind="DPO"),
+            in_order='`train_sampling_strategy="sequential"` in DPOConfig',
         ),
         Trainer(
             name="rl",

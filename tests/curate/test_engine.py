@@ -66,12 +66,9 @@ def test_a_renamed_filter_is_not_judged_again(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 4096])
-def test_how_the_table_is_cut_does_not_matter(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, size: int
-) -> None:
+def test_how_the_table_is_cut_does_not_matter(folder: Path, size: int) -> None:
     whole = do(folder)
-    monkeypatch.setattr("curate.engine.QUESTIONS_PER_SHARD", size)
-    pieces = do(folder)
+    pieces = do(folder, f"runtime.questions_per_shard={size}")
     assert pieces.summary.dataset_hash == whole.summary.dataset_hash
     assert pieces.funnel == whole.funnel
 
@@ -79,20 +76,20 @@ def test_how_the_table_is_cut_does_not_matter(
 @pytest.mark.parametrize("where", ["local", "ray"])
 def test_workers_give_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     one = do(folder)
-    monkeypatch.setattr("curate.engine.QUESTIONS_PER_SHARD", 9)
     monkeypatch.setenv("CURATE_STORE", str(folder / "other"))
-    many = do(folder, "runtime.workers=2", f"runtime.executor={where}")
+    shards = "runtime.questions_per_shard=9"
+    many = do(folder, shards, "runtime.workers=2", f"runtime.executor={where}")
     assert many.summary.dataset_hash == one.summary.dataset_hash
 
 
-def test_an_added_question_touches_one_shard(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("curate.engine.QUESTIONS_PER_SHARD", 4)
-    do(folder, "arms=[]")
+def test_an_added_question_touches_one_shard(folder: Path) -> None:
+    small = ("arms=[]", "runtime.questions_per_shard=4")
+    do(folder, *small)
     with (folder / "questions.jsonl").open("a") as questions:
         questions.write(json.dumps({"question": "What is 1 plus 1?", "answer": "2"}) + "\n")
     with (folder / "pool.jsonl").open("a") as pool:
         pool.write(json.dumps({"question": "What is 1 plus 1?", "text": texts(1, 1)[0]}) + "\n")
-    more = do(folder, "arms=[]")
+    more = do(folder, *small)
     judged = json.loads((more.folder / "run.json").read_text())["judged"]
     assert 0 < judged["completeness"] < 150
     assert more.audit.height == 301

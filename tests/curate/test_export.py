@@ -182,6 +182,52 @@ def test_axolotl_and_torchtune_name_files_and_fields(
         assert set(named.values()) <= row.keys()
 
 
+def scored(sums_run: Path, folder: Path, *, follows: bool) -> Path:
+    """Copy a release and give its rows scores that order them in opposite ways."""
+    shutil.copytree(sums_run / "dataset", folder)
+    for path in (folder / "data" / "default").glob("*.parquet"):
+        rows = pl.read_parquet(path)
+        count = pl.int_range(pl.len()).cast(pl.Float64)
+        rows.with_columns(rd_masked=count, nll_rationale=-count).write_parquet(path)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["calibration"] = {"student_follows": follows}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.mark.parametrize(("follows", "by"), [(True, "rd_masked"), (False, "nll_rationale")])
+def test_the_easiest_stand_first_when_asked_for(
+    sums_run: Path, tmp_path: Path, follows: bool, by: str
+) -> None:
+    release = scored(sums_run, tmp_path / "release", follows=follows)
+    options = ExportOptions(order="easy", out=tmp_path / "out")
+    made = export(release, "trl", options)
+    score = dict(
+        pl.read_parquet(release / "data/default/*.parquet").select("sample_id", by).iter_rows()
+    )
+    for split in made.records:
+        told = [score[row["sample_id"]] for row in lines(made.folder / f"{split}.jsonl")]
+        assert told == sorted(told)
+        assert len(set(told)) > 1
+    readme = (made.folder / "README.md").read_text()
+    assert f"Easiest first, by `{by}`" in readme
+    assert 'train_sampling_strategy="sequential"' in readme
+
+
+def test_without_scores_shorter_is_easier_and_trainers_are_kept_from_shuffling(
+    sums_run: Path, tmp_path: Path
+) -> None:
+    made = export(sums_run, "axolotl", ExportOptions(order="easy", out=tmp_path / "a"))
+    sizes = [len(row["messages"][1]["content"]) for row in lines(made.folder / "train.jsonl")]
+    assert sizes == sorted(sizes)
+    assert yaml.safe_load((made.folder / "axolotl.yaml").read_text())["curriculum_sampling"]
+    made = export(sums_run, "torchtune", ExportOptions(order="easy", out=tmp_path / "t"))
+    assert yaml.safe_load((made.folder / "torchtune.yaml").read_text())["shuffle"] is False
+    made = export(sums_run, "rl", ExportOptions(order="easy", out=tmp_path / "rl"))
+    rates = [row["pass_rate"] for row in lines(made.folder / "train.jsonl")]
+    assert rates == sorted(rates, reverse=True)
+
+
 def test_reasoning_goes_into_a_field_where_the_trainer_reads_one(
     sums_run: Path, tmp_path: Path
 ) -> None:

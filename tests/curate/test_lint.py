@@ -12,8 +12,10 @@ from curate.errors import InputError
 from curate.export import ExportOptions, export
 from curate.formats import Wording, records
 from curate.lint import REASONS, REFUSED, lint
+from curate.push import push
 from tests.curate.backends.students import llama
 from tests.curate.byte_tokenizer import byte_tokenizer
+from tests.curate.imported_sums import do, write
 from tests.curate.test_formats import LINE, ROW
 from tests.curate.test_rendering import CHATML, DROPPING, WITHOUT_THINKING
 
@@ -23,6 +25,14 @@ EMPTY = CHATML.replace(
     "{% if m.role == 'assistant' and '<think>' not in m.content %}"
     "<think>\n\n</think>\n\n{% endif %}"
     "{{ m.content }}",
+)
+THINKING = (
+    CHATML.replace(
+        "{{ m.content }}",
+        "{% if m.reasoning_content %}<think>\n{{ m.reasoning_content }}\n</think>\n\n{% endif %}"
+        "{{ m.content }}",
+    )
+    + TURN
 )
 TWICE = "{{ bos_token }}{{ bos_token }}" + CHATML
 LAST_FIRST = CHATML.replace("in messages", "in messages|reverse")
@@ -151,6 +161,27 @@ def test_turns_are_not_for_a_student_without_a_template(sums_run: Path, tmp_path
     with pytest.raises(InputError, match=r"has no chat template.*--layout plain"):
         export(sums_run, "trl", ExportOptions(**given))
     assert export(sums_run, "trl", ExportOptions(layout="plain", **given)).found == ()
+
+
+def test_formats_of_a_release_are_tried_before_they_are_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURATE_STORE", str(tmp_path / "store"))
+    write(tmp_path)
+    asked = ("publish.formats=[messages, dpo, text]", "publish.think=field")
+    release = do(tmp_path, "sources.pool.terms=cc0-1.0", *asked).folder / "dataset"
+    manifest = json.loads((release / "manifest.json").read_text())
+    manifest["models"] = {"student": {"name": str(tmp_path / "student"), "revision": None}}
+    (release / "manifest.json").write_text(json.dumps(manifest))
+    repo = f"file://{tmp_path / 'repo'}"
+    student(tmp_path / "student", WITHOUT_THINKING)
+    with pytest.raises(InputError, match=r"reasoning_lost.*records: \d+, such as [0-9a-f]{16}"):
+        push(release, repo)
+    assert not (tmp_path / "repo").exists()
+    student(tmp_path / "student", THINKING)
+    assert push(release, repo).found == ()
+    student(tmp_path / "student", WITHOUT_THINKING)
+    assert push(release, f"{repo}-as-it-is", lint=False).fresh
 
 
 def test_what_could_not_be_tried_is_said(sums_run: Path, tmp_path: Path) -> None:

@@ -126,13 +126,11 @@ def test_thoughts_go_where_the_recipe_says(folder: Path, tmp_path: Path) -> None
     assert row["messages"][1]["content"].startswith("<think>\n")
 
 
-def test_the_hash_of_a_format_knows_nothing_of_shards(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_hash_of_a_format_knows_nothing_of_shards(folder: Path) -> None:
     formats = "publish.formats=[dpo, rl, messages]"
     whole = do(folder, TERMS, formats)
-    monkeypatch.setattr("curate.engine.QUESTIONS_PER_SHARD", 3)
-    assert do(folder, TERMS, formats).summary.configs == whole.summary.configs
+    cut = do(folder, TERMS, formats, "runtime.questions_per_shard=3")
+    assert cut.summary.configs == whole.summary.configs
 
 
 def test_pass_rates_want_a_filter_that_knows_right_from_wrong(folder: Path) -> None:

@@ -51,6 +51,18 @@ def test_sft_learns_the_completion_of_a_student_without_a_template(
     assert told["learnt"] == sorted(r["completion"] + "</s>" for r in records(folder))
 
 
+def test_sft_learns_the_easiest_first_when_told(
+    sums_run: Path, chatting: Path, tmp_path: Path
+) -> None:
+    options = ExportOptions(order="easy", out=tmp_path / "export")
+    folder = export(sums_run, "trl", options).folder
+    assert 'train_sampling_strategy="sequential"' in (folder / "README.md").read_text()
+    told = two_steps("sft", chatting, folder, tmp_path, in_order=True)
+    turns = [record["completion"][0]["content"] for record in records(folder)]
+    assert told["learnt"] == [turn + "<|im_end|>\n" for turn in turns]
+    assert turns == sorted(turns, key=len)
+
+
 def test_dpo_trains_on_pairs(sums_run: Path, chatting: Path, tmp_path: Path) -> None:
     folder = export(sums_run, "dpo", ExportOptions(out=tmp_path / "export")).folder
     assert len(two_steps("dpo", chatting, folder, tmp_path)["losses"]) == 2

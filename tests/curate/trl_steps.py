@@ -16,7 +16,9 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 IGNORED = -100
 
 
-def two_steps(kind: str, student: Path, export: Path, out: Path) -> dict[str, Any]:
+def two_steps(
+    kind: str, student: Path, export: Path, out: Path, *, in_order: bool = False
+) -> dict[str, Any]:
     """Train two steps; give the losses and the texts that the loss is on, row by row.
 
     Args:
@@ -24,12 +26,15 @@ def two_steps(kind: str, student: Path, export: Path, out: Path) -> dict[str, An
         student: folder of a model with its tokenizer.
         export: folder that `curate export` wrote.
         out: for what the trainer writes.
+        in_order: keep it from shuffling; texts then come in the order in which they are learnt.
     """
     given: dict[str, Any] = {
         "output_dir": str(out), "max_steps": 2, "per_device_train_batch_size": 4, "bf16": False,
         "report_to": "none", "use_cpu": True, "disable_tqdm": True, "logging_steps": 1,
         "save_strategy": "no",
     }  # fmt: skip
+    if in_order:
+        given["train_sampling_strategy"] = "sequential"
     rows = load_dataset(
         "json", data_files=str(export / "train.jsonl"), split="train", cache_dir=str(out / "cache")
     )
@@ -43,7 +48,7 @@ def two_steps(kind: str, student: Path, export: Path, out: Path) -> dict[str, An
         for batch in trainer.get_train_dataloader()
         for row in batch["labels"]
     ]
-    return {"losses": _losses(trainer), "learnt": sorted(learnt)}
+    return {"losses": _losses(trainer), "learnt": learnt if in_order else sorted(learnt)}
 
 
 def _losses(trainer: Any) -> list[float]:

@@ -1,0 +1,65 @@
+"""A trial of records with the student's own tokenizer, before they are exported or published."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from curate.backends.tokenizing import load_tokenizer
+from curate.errors import CurateError, InputError
+from curate.formats import Record
+from curate.lint import REASONS, REFUSED, lint
+from curate.models import resolve
+from curate.releases import Release
+
+LINTED: Final = ("messages", "prompt-completion", "tasks", "dpo")
+"""Formats that a student's own template is put around."""
+
+
+def trial(
+    release: Release,
+    records: Callable[[], Iterable[Record]],
+    *,
+    turns: bool,
+    student: str | None = None,
+    max_length: int | None = None,
+) -> list[str]:
+    """Try records with a student's tokenizer; say what is worth knowing, a line a reason.
+
+    Args:
+        release: names the student it was made for.
+        records: called where there is a student to try them with.
+        turns: they are turns of a chat, not strings.
+        student: another one.
+        max_length: tokens at which the trainer will cut.
+
+    Raises:
+        InputError: nothing could be learnt from some of them.
+    """
+    made_for = release.manifest.get("models", {}).get("student", {})
+    name = student or made_for.get("name")
+    if not name:
+        return []
+    try:
+        revision = None if student else made_for["revision"]
+        tokenizer = load_tokenizer(resolve(name, revision, weights=False).path)
+    except CurateError as error:
+        return [f"not tried with the student's template: {error}"]
+    if tokenizer.chat_template is None and turns:
+        raise InputError(
+            f"{name} has no chat template to put these turns into; use --layout plain, which gives "
+            "strings, or --no-lint where the trainer brings a template",
+            "--layout",
+        )
+    ids: defaultdict[str, list[str]] = defaultdict(list)
+    for finding in lint(records(), tokenizer, max_length):
+        ids[finding.reason].append(finding.sample_id)
+    told = {
+        reason: f"{reason}: {REASONS[reason]} (records: {len(of)}, such as {of[0]})"
+        for reason, of in ids.items()
+    }
+    if refused := [told[reason] for reason in REFUSED if reason in told]:
+        raise InputError(
+            f"under the template of {name}, " + "; ".join(refused) + ". Try another --think, "
+            "--layout plain, or a student whose template keeps it; --no-lint writes it all the same"
+        )
+    return list(told.values())
