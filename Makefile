@@ -41,11 +41,27 @@ demo: setup  ## Curate imported rationales, then sample, judge and release 32 qu
 
 .PHONY: test
 test: .venv/.installed-dev  ## Run the tests, one real vLLM engine included (at most 12 minutes).
-	@$(BIN)/pytest -m 'not slow' $(PYTEST)
+	@$(BIN)/pytest -m 'not slow and not trainers' $(PYTEST)
 
 .PHONY: test-slow
 test-slow: .venv/.installed-dev  ## Run the slow tests; TENTH=1 runs a tenth of them, chosen by SEED.
 	@$(BIN)/pytest -m slow $(if $(TENTH),--tenth $(SEED)) $(PYTEST)
+
+# Trainers whose loaders read our exports, as pip knows them. They clash with ours and each other, so
+# each has an environment. Torch's CPU build does, but for LLaMA-Factory: it imports torchaudio.
+TRAINERS := ms-swift==4.6.0 axolotl==0.19.0 llamafactory==0.9.5
+
+.PHONY: test-trainers
+test-trainers: .venv/.installed-dev  ## Have LLaMA-Factory, ms-swift and Axolotl read exports (13 GB).
+	@for trainer in $(TRAINERS); do env=build/trainers/$${trainer%%=*}; \
+		test -e $$env/.installed && continue; echo "installing $$trainer into $$env"; \
+		$(PYTHON) -m venv $$env || exit 1; \
+		case $$trainer in llamafactory*) torch=torch;; *) torch=torch==2.13.0+cpu;; esac; \
+		echo $$torch > $$env/constraints.txt; \
+		$$env/bin/pip install --quiet --disable-pip-version-check -c $$env/constraints.txt \
+			$$($(PYTHON) .ci/torch_index.py cpu) $$torch $$trainer && \
+		$$env/bin/python .ci/drop_broken_torch_extras.py && touch $$env/.installed || exit 1; done
+	@$(BIN)/pytest -m trainers $(PYTEST)
 
 .PHONY: fuzz
 fuzz: .venv/.installed-dev  ## Search for cases that break a law: a thousand new draws a test.

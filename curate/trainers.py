@@ -93,7 +93,9 @@ def _axolotl(_: str, files: Files, wording: Wording, ordered: bool) -> Mapping[s
         "train_on_eos": "turn",
     }
     if wording.think == "field":
+        # Both: mappings that are given replace those that it would make of the field by itself.
         shape["field_thinking"] = "reasoning_content"
+        shape["message_property_mappings"]["reasoning_content"] = "reasoning_content"
     if wording.layout != "chat":
         shape = {
             "ds_type": "json",

@@ -235,7 +235,9 @@ def test_reasoning_goes_into_a_field_where_the_trainer_reads_one(
     folder = export(sums_run, "axolotl", given).folder
     config = yaml.safe_load((folder / "axolotl.yaml").read_text())
     turn = lines(folder / "train.jsonl")[0]["messages"][1]
-    assert turn[config["datasets"][0]["field_thinking"]]
+    for part in (*config["datasets"], *config["test_datasets"]):
+        assert turn[part["field_thinking"]]
+        assert turn[part["message_property_mappings"][part["field_thinking"]]]
     with pytest.raises(InputError, match=r"ms-swift does not read a reasoning.*none or inline"):
         export(sums_run, "ms-swift", ExportOptions(think="field", out=tmp_path / "b"))
     with pytest.raises(InputError, match="a string has no reasoning field"):
