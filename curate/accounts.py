@@ -17,11 +17,11 @@ from curate.chain import Ran
 from curate.drawing import Drawn
 from curate.funnel import Funnel, QuestionCount, SourceCount, count_picks
 from curate.instruments import Instruments
-from curate.lock import Lock
+from curate.lock import Lock, lock_text
+from curate.partition import ReleaseSpec
 from curate.plan import Plan
 from curate.questions import QuestionsTable
-from curate.recipe_file import RecipeFile, of_runtime
-from curate.release import ReleaseSpec
+from curate.recipe_file import RecipeFile
 from curate.select import SelectOptions, choice_share, idle_keys
 from curate.table import Table
 from curate.views import wording_of
@@ -141,6 +141,7 @@ class Account:
         instruments: the models that measured.
         drawn: what each source gave.
         ran: what the steps did.
+        prompts: text of the prompts beside the recipe, by file.
     """
 
     file: RecipeFile
@@ -150,6 +151,7 @@ class Account:
     instruments: Instruments
     drawn: Sequence[Drawn]
     ran: Ran
+    prompts: Mapping[str, str]
 
     def identity(self) -> dict[str, Any]:
         """Say what made this release, without time, host or path."""
@@ -157,8 +159,8 @@ class Account:
             m.name: {"instrument": m.instrument, "facts": m.facts} for m in self.ran.measured
         }
         return {
-            "recipe_digest": self.file.recipe.digest,
-            "overrides": [one for one in self.file.overrides if not of_runtime(one)],
+            "recipe_digest": self.file.digest,
+            "overrides": self.file.recorded,
             "limit": self.limit,
             "models": self.instruments.models(),
             "teachers": {source.name: source.teacher for source in self.drawn if source.teacher},
@@ -173,7 +175,8 @@ class Account:
                 }
                 for gate in self.ran.gates
             ],
-            "lock": self.lock.content.model_dump(mode="json"),
+            "lock": self.lock.used.model_dump(mode="json"),
+            "files": sorted({*self.prompts, *filter(None, [self.file.recipe.verdicts_file])}),
             "reproducible": REPRODUCIBLE,
         }
 
@@ -200,8 +203,9 @@ class Account:
             wording=wording_of(identity["measures"], recipe.publish.think),
             judge=recipe.judge_of_answers,
             recipe=self.file.text,
-            files={name: self.file.folder / name for name in recipe.files},
-            lock=self.lock.text(),
+            prompts=self.prompts,
+            verdicts=recipe.verdicts_file,
+            lock=lock_text(self.lock.used),
             identity=identity,
         )
 
@@ -230,5 +234,6 @@ class Account:
                 {"name": m.name, "measured": m.fresh, "reused": m.reused} for m in self.ran.measured
             ],
             "judged": self.ran.judged,
+            "publish": self.file.recipe.publish.model_dump(include={"repo", "private"}),
         }
         (folder / "run.json").write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))

@@ -63,12 +63,14 @@ class ConfigFacts:
         splits: rows by split; empty where there are none, and then the config has no files.
         dataset_hash: over its rows in the order of their ids.
         published: whether it is part of the dataset, or stays in the run folder.
+        sources: how many texts of each source are in it.
     """
 
     name: str
     splits: dict[str, int]
     dataset_hash: str
     published: bool = True
+    sources: dict[str, int] = field(default_factory=dict[str, int])
 
     @property
     def rows(self) -> int:

@@ -25,6 +25,10 @@ app.add_typer(models_app, name="models", no_args_is_help=True)
 
 RecipeName = Annotated[str, typer.Argument(help="a recipe file, or the name of a shipped recipe")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="key=value, as in select.seed=3")]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(help="let a published recipe use environment, files, runtime, plug-ins or push"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for a program")]
 
 
@@ -66,10 +70,7 @@ def run_command(
     exclude_teacher: Annotated[
         list[str] | None, typer.Option(help="use nothing of this source or teacher; repeatable")
     ] = None,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(help="let a published recipe use: environment, runtime, plug-ins, push"),
-    ] = None,
+    allow: Allow = None,
     out: Annotated[Path | None, typer.Option(help="put this run into this folder")] = None,
     gold: Annotated[str | None, typer.Option(help="of a pool: column of the known answer")] = None,
     question: Annotated[str | None, typer.Option(help="of a pool: column of the question")] = None,
@@ -98,49 +99,48 @@ def run_command(
         changes = (*(overrides or ()), *excluded)
         file = pool_recipe(Path(recipe), gold, question, completion, gold_type, changes)
     if push:
-        ready(file, allowed="push" in (allow or ()))
+        ready(file, limit)
     options = RunOptions(limit=limit, replay=replay, locked=locked, out=out)
     result = run(file, options, Progress(quiet=quiet or as_json))
+    if not (quiet or as_json):
+        Console().print(render(result.funnel))
+        typer.echo(result.closing())
     done = publish(result.folder) if push else None
     if as_json:
         told = result.as_json() | ({"published": done.as_json()} if done else {})
         typer.echo(json.dumps(told, indent=2))
-    elif not quiet:
-        Console().print(render(result.funnel))
-        typer.echo(result.closing())
-        if done:
-            typer.echo("\n".join((*done.found, done.closing())))
+    elif done and not quiet:
+        typer.echo("\n".join((*done.found, done.closing())))
 
 
 @app.command()
-def check(recipe: RecipeName, overrides: Overrides = None) -> None:
-    """Check a recipe without running it; nothing is fetched or written."""
+def check(recipe: RecipeName, overrides: Overrides = None, *, allow: Allow = None) -> None:
+    """Check a recipe without running it; no model or data is fetched, nothing is written."""
     from curate.plan import make_plan
     from curate.repeat import open_recipe
 
-    plan = make_plan(open_recipe(recipe, overrides or ()).recipe)
+    plan = make_plan(open_recipe(recipe, overrides or (), allow=allow or ()).recipe)
     typer.echo(f"{recipe}: fine, {len(list(plan.describe()))} steps")
 
 
 @app.command()
-def plan(recipe: RecipeName, overrides: Overrides = None) -> None:
+def plan(recipe: RecipeName, overrides: Overrides = None, *, allow: Allow = None) -> None:
     """Show the steps of a recipe in order."""
     from curate.plan import make_plan
     from curate.repeat import open_recipe
 
-    for number, line in enumerate(
-        make_plan(open_recipe(recipe, overrides or ()).recipe).describe(), 1
-    ):
+    file = open_recipe(recipe, overrides or (), allow=allow or ())
+    for number, line in enumerate(make_plan(file.recipe).describe(), 1):
         typer.echo(f"{number:3d}. {line}")
 
 
 @app.command()
-def pin(recipe: RecipeName, overrides: Overrides = None) -> None:
+def pin(recipe: RecipeName, overrides: Overrides = None, *, allow: Allow = None) -> None:
     """Renew the lock file: models, templates, data and libraries as they are now."""
     from curate.engine import pin as renew
-    from curate.recipe_file import read_recipe
+    from curate.repeat import open_recipe
 
-    typer.echo(f"wrote {renew(read_recipe(recipe, overrides or ()))}")
+    typer.echo(f"wrote {renew(open_recipe(recipe, overrides or (), allow=allow or ()))}")
 
 
 @app.command()
@@ -170,13 +170,16 @@ def push_command(
         typer.Option(help="owner/name on the Hub, or a folder: file://DIR; default: the recipe's"),
     ] = None,
     *,
-    public: Annotated[bool, typer.Option("--public", help="make a new repository public")] = False,
+    public: Annotated[
+        bool | None,
+        typer.Option("--public/--private", help="of a new repository; default: the recipe's"),
+    ] = None,
     lint: Annotated[bool, typer.Option(help="try its formats with the student's template")] = True,
 ) -> None:
     """Publish a run's release as a version that never changes."""
     from curate.push import push
 
-    done = push(run, repo, private=False if public else None, lint=lint)
+    done = push(run, repo, private=None if public is None else not public, lint=lint)
     for line in done.found:
         typer.echo(line, err=True)
     typer.echo(done.closing())

@@ -114,8 +114,13 @@ class Drawing:
 
         So a run can be replayed where the teacher's weights never were.
         """
-        known = lock.content.models.get(source.model) if self._replay else None
+        known = lock.known_model(source.model) if self._replay else None
         return known if known and source.revision in {None, known.revision} else None
+
+    def prompts(self) -> dict[str, str]:
+        """Give the prompts that lie beside the recipe, as they were read: their text by file."""
+        files = self._file.recipe.prompt_files
+        return {file: self._teachings[name].template.text for name, file in files.items()}
 
     def batches(self, questions: QuestionsTable) -> Iterator[pl.DataFrame]:
         """Yield the rows of every source in turn; `drawn` is complete after the last.
@@ -124,7 +129,7 @@ class Drawing:
             InputError: a teacher that the recipe excludes is none of those met.
         """
         recipe = self._file.recipe
-        met = {source.name for source in recipe.sources}
+        met = set(recipe.writers)
         for source in recipe.used_sources:
             drawn = Drawn(source.name, source.use)
             self.drawn.append(drawn)
@@ -136,7 +141,6 @@ class Drawing:
                 drawn.rows += used.height
                 drawn.errors += used.filter(pl.col("finish_reason") == "error").height
                 yield used
-        met |= {source.model for source in recipe.sources if isinstance(source, Generate)}
         if unknown := sorted(set(recipe.exclude_teachers) - met):
             raise InputError(
                 f"no row has the teacher {unknown[0]!r}; {did_you_mean(unknown[0], sorted(met))}",

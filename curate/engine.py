@@ -21,13 +21,14 @@ from curate.funnel import Funnel
 from curate.instruments import Instruments
 from curate.lineage import key
 from curate.lock import Lock
+from curate.partition import NEVER_RELEASED
 from curate.plan import Plan, make_plan
 from curate.progress import Progress, duration
 from curate.questions import QuestionsTable, assign_splits, load_questions
 from curate.reading.tables import find
 from curate.recipe import Import
 from curate.recipe_file import RecipeFile
-from curate.release import NEVER_RELEASED, ReleaseSummary, write_release
+from curate.release import ReleaseSummary, write_release
 from curate.runs import mark_latest, next_folder
 from curate.select import needed_columns, select
 from curate.store import Store
@@ -124,7 +125,13 @@ def run(
     started = time.monotonic()
     store = Store()
     plan = make_plan(file.recipe)
-    lock = Lock(file.lock, locked=options.locked, start=file.lock_text, tell=progress.say)
+    lock = Lock(
+        file.lock,
+        locked=options.locked,
+        start=file.lock_text,
+        written=file.written,
+        tell=progress.say,
+    )
     _refuse_used(options.out)
     # Whatever may be wrong with the input comes before models, whose digests are written down.
     limits = (options.limit, file.limit, file.recipe.questions.limit)
@@ -155,7 +162,8 @@ def run(
             )
             drawn = drawing.drawn
             funnel = funnel_of(questions, drawn, table, ran, ranked, chosen, file.recipe.select)
-            account = Account(file, limit, lock, plan, instruments, drawn, ran)
+            prompts = drawing.prompts()
+            account = Account(file, limit, lock, plan, instruments, drawn, ran, prompts)
             identity = account.identity()
             tally = Tally.of(drawn, [ran, *again], started)
             summary = write_release(
@@ -174,7 +182,7 @@ def run(
 
 def pin(file: RecipeFile) -> Path:
     """Renew the lock file of a recipe from what is there now; give its path."""
-    lock = Lock(file.lock, renew=True)
+    lock = Lock(file.lock, renew=True, written=file.written)
     plan = make_plan(file.recipe)
     Instruments(file, lock, plan)
     Drawing(file, lock, Store(), Progress(quiet=True), replay=True)
@@ -201,7 +209,7 @@ def _deciding_libraries(plan: Plan) -> list[str]:
 def _lock_data(file: RecipeFile, lock: Lock) -> None:
     """Note the digests of the local files the recipe reads."""
     recipe = file.recipe
-    paths = [recipe.questions.path, *(s.path for s in recipe.sources if isinstance(s, Import))]
+    paths = [recipe.questions.path, *(s.path for s in recipe.used_sources if isinstance(s, Import))]
     for path in dict.fromkeys(paths):
         if "://" not in path:
             lock.data(path, key([_file_digest(found) for found in find(path, file.folder)]))

@@ -20,12 +20,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from curate.card import environment
 from curate.errors import InputError
 from curate.formats import Record, Think, Wording
+from curate.publish import AUDIT
 from curate.releases import Release
 from curate.rendering import Layout
 from curate.strict import did_you_mean
 from curate.trainers import TRAINERS, Trainer
 from curate.trial import LINTED, trial
-from curate.views import WORDED, graded, view, wording_of
+from curate.views import FORMATS, WORDED, graded, view, wording_of
 
 _CHARACTERS: Final = "characters"
 
@@ -116,6 +117,11 @@ def _fill(
     folder: Path, release: Release, trainer: Trainer, options: ExportOptions
 ) -> tuple[Mapping[str, int], tuple[str, ...]]:
     """Write everything into a folder; give the records by split, and what is worth knowing."""
+    if options.config in (*FORMATS, AUDIT):
+        raise InputError(
+            f"config {options.config!r} is no choice of samples; give default, or an arm's name",
+            "--config",
+        )
     if options.config not in release.names:
         release.config(options.config)  # says which there are
     wording = _wording(release, options)

@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import orjson
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from curate.errors import CurateError, InputError
@@ -27,7 +28,6 @@ _KIND: Final = "dataset"
 _OWN: Final = (".gitattributes",)
 """What the Hub itself puts into a repository."""
 _RELEASE: Final = ("README.md", "manifest.json", "recipe.yaml", "recipe.lock.json")
-_DATA: Final = re.compile(r"data/[^/]+/[^/]+\.parquet")
 _TRANSIENT: Final = (408, 425, 429, 500, 502, 503, 504)
 _TRIES: Final = 3
 """Ours; for most requests the client itself tries a few times before."""
@@ -43,10 +43,12 @@ class HubRepository:
     Args:
         repo: ``owner/name``.
         private: whether it is made private where it is not there yet.
+        reading: nothing will be written to it.
     """
 
-    def __init__(self, repo: str, *, private: bool = True) -> None:
+    def __init__(self, repo: str, *, private: bool = True, reading: bool = False) -> None:
         self._repo = repo
+        self._reading = reading
         self._private = private
         self._endpoint = os.environ.get("HF_ENDPOINT")
 
@@ -80,12 +82,17 @@ class HubRepository:
             )
 
     def _ours(self, paths: set[str]) -> set[str]:
-        """Find what a release put there: all of the newest, and what a push cut off left."""
+        """Find what the release on main put there; it says so itself, tagged already or not."""
         if "manifest.json" not in paths:
             return set()
-        newest = self.versions()[-1:]
-        known = {path for version in newest for path in self._tree(version)} | set(_RELEASE)
-        return {path for path in paths if path in known or _DATA.fullmatch(path)}
+        manifest = orjson.loads(self._read("manifest.json"))
+        data = "|".join(
+            rf"{re.escape(config)}/{re.escape(split)}-\d+-of-\d+"
+            for config, told in manifest.get("configs", {}).items()
+            for split in told["splits"]
+        )
+        known = {*_RELEASE, *manifest.get("files", ())}
+        return {p for p in paths if p in known or re.fullmatch(rf"data/({data})\.parquet", p)}
 
     def _refuse_readers(self, who: Any) -> None:
         """Refuse a token that was made for reading only."""
@@ -100,11 +107,14 @@ class HubRepository:
         """Give the card of main."""
         if "README.md" not in self._tree("main"):
             return None
-        path = self._try(
-            lambda: self._api.hf_hub_download(self._repo, "README.md", repo_type=_KIND),
-            "for its card",
+        return self._read("README.md").decode()
+
+    def _read(self, path: str) -> bytes:
+        """Read a file of main."""
+        here = self._try(
+            lambda: self._api.hf_hub_download(self._repo, path, repo_type=_KIND), f"for {path}"
         )
-        return Path(path).read_text(encoding="utf-8")
+        return Path(here).read_bytes()
 
     def versions(self) -> list[str]:
         """Name its versions, oldest first; `prepare` made the repository."""
@@ -275,7 +285,7 @@ class HubRepository:
             xet = " HF_HUB_DISABLE_XET=1 takes the older way to upload." if "xet" in said else ""
             raise CurateError(
                 f"the Hub could not be asked {what} ({type(error).__name__}: {said}), {_TRIES} "
-                f"times; versions published there are untouched: push again later.{xet}"
+                f"times; {self._later}.{xet}"
             ) from error
 
     def _told(self, error: Any, what: str) -> CurateError:
@@ -283,6 +293,11 @@ class HubRepository:
         status = _status(error)
         said = str(getattr(error, "server_message", None) or "").strip()
         said = f" ({said})" if said else ""
+        if self._reading and status in {401, 403}:
+            return InputError(
+                f"the Hub said {status} when asked {what} of {self._repo!r}{said}; there may be no "
+                "such dataset, or it wants a login (`hf auth login`) and consent on its page"
+            )
         if status == 401:
             return InputError(
                 f"the Hub refused the token when asked {what}{said}; it may have expired: run "
@@ -297,9 +312,14 @@ class HubRepository:
         if status in {404, 409, 412}:
             return InputError(f"the Hub said {status} when asked {what} of {self._repo!r}{said}")
         return CurateError(
-            f"the Hub said {status} when asked {what} of {self._repo!r}{said}; versions published "
-            "there are untouched: push again later"
+            f"the Hub said {status} when asked {what} of {self._repo!r}{said}; {self._later}"
         )
+
+    @property
+    def _later(self) -> str:
+        if self._reading:
+            return "try again later"
+        return "versions published there are untouched: push again later"
 
 
 def _answer(error: BaseException) -> Any:

@@ -5,7 +5,8 @@ run and kept; later runs use it until ``curate pin`` renews it. A local file tha
 and taken as it is, unless ``--locked`` asks for exactly what was locked.
 """
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as library_version
 from pathlib import Path
@@ -49,6 +50,12 @@ class LockContent(BaseModel):
     libraries: dict[str, str] = Field(default_factory=dict)
 
 
+def lock_text(content: LockContent) -> str:
+    """Give the text of a lock file."""
+    style = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(content.model_dump(mode="json"), option=style).decode()
+
+
 class Lock:
     """Resolves what is open, once.
 
@@ -57,6 +64,8 @@ class Lock:
         locked: refuse to resolve anything, and anything that changed.
         renew: begin anew, whatever the file holds; it stays as it is until `save`.
         start: text of another lock file, with which to begin where there is none.
+        written: how the recipe writes models and data whose place a variable holds; they are
+            locked under that, since the place is no part of what was made.
         tell: told in one sentence of every change.
     """
 
@@ -67,11 +76,14 @@ class Lock:
         locked: bool = False,
         renew: bool = False,
         start: str = "",
+        written: Mapping[str, str] | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.path = path
         self.locked = locked
         self._tell = tell
+        self._written = written or {}
+        self._used: dict[str, set[str]] = defaultdict(set)
         self.content = LockContent()
         text = path.read_text(encoding="utf-8") if path.exists() else start
         if text and not renew:
@@ -97,7 +109,7 @@ class Lock:
             InputError: it differs from what is locked.
             ModelError: it cannot be found.
         """
-        known = self.content.models.get(reference)
+        known = self.known_model(reference)
         if known is None:
             self._refuse(f"model {reference!r} is not in the lock file")
         pinned = revision or (known.revision if known and known.how == "hub" else None)
@@ -106,11 +118,18 @@ class Lock:
         if known is not None and known.revision != entry.revision:
             self._refuse(f"model {reference!r} is at {entry.revision}, locked at {known.revision}")
             self._tell(f"model {reference!r} changed since it was locked")
-        self.content.models[reference] = entry
+        self.content.models[self._written.get(reference, reference)] = entry
         return found
+
+    def known_model(self, reference: str) -> LockedModel | None:
+        """Give what is locked of a model, if anything is."""
+        name = self._written.get(reference, reference)
+        self._used["models"].add(name)
+        return self.content.models.get(name)
 
     def dtype(self, source: str, chosen: Callable[[], str]) -> str:
         """Keep the precision a teacher was first sampled in."""
+        self._used["dtypes"].add(source)
         if source not in self.content.dtypes:
             self._refuse(f"the precision of source {source!r} is not in the lock file")
             self.content.dtypes[source] = chosen()
@@ -118,11 +137,12 @@ class Lock:
 
     def data(self, reference: str, digest: str) -> None:
         """Note what a data file or data set held."""
-        self._note("data", self.content.data, reference, digest)
+        name = self._written.get(reference, reference)
+        self._note("data", "data", name, digest)
 
     def template(self, name: str, digest: str) -> None:
         """Note a prompt template."""
-        self._note("prompt template", self.content.templates, name, digest)
+        self._note("prompt template", "templates", name, digest)
 
     def libraries(self, names: Sequence[str]) -> None:
         """Note the versions of the libraries that decide something here."""
@@ -131,9 +151,11 @@ class Lock:
                 found = library_version(name)
             except PackageNotFoundError:
                 continue
-            self._note("library", self.content.libraries, name, found)
+            self._note("library", "libraries", name, found)
 
-    def _note(self, kind: str, known: dict[str, str], name: str, value: str) -> None:
+    def _note(self, kind: str, section: str, name: str, value: str) -> None:
+        known: dict[str, str] = getattr(self.content, section)
+        self._used[section].add(name)
         if known.get(name) == value:
             return
         if name in known:
@@ -149,14 +171,16 @@ class Lock:
                 f"--locked: {what}; run `curate pin` to renew the lock, or leave --locked out"
             )
 
-    def text(self) -> str:
-        """Give the file's text."""
-        style = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-        return orjson.dumps(self.content.model_dump(mode="json"), option=style).decode()
+    @property
+    def used(self) -> LockContent:
+        """Give what this run asked for; the file may hold more, of runs under other overrides."""
+        content = self.content.model_dump()
+        kept = {name: {k: content[name][k] for k in keys} for name, keys in self._used.items()}
+        return LockContent.model_validate(kept)
 
     def save(self) -> None:
         """Write the file, whole or not at all, where something changed."""
-        text = self.text().encode()
+        text = lock_text(self.content).encode()
         if self.path.exists() and self.path.read_bytes() == text:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """The recipe's ``publish`` section: what of a run leaves it, and where to."""
 
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from curate.formats import Think
 
@@ -35,3 +35,12 @@ class PublishOptions(BaseModel):
     include: tuple[Part, ...] = ("arms", "rejected")
     formats: tuple[Format, ...] = ()
     think: Think = "none"
+
+    @model_validator(mode="after")
+    def _strings_have_no_field(self) -> Self:
+        if self.think == "field" and "alpaca" in self.formats:
+            raise ValueError(
+                "alpaca records are strings, which have no reasoning field; use `think: inline` or "
+                "`none`, or leave alpaca out"
+            )
+        return self

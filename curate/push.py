@@ -8,6 +8,7 @@ them is not ours to guess.
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,18 +23,21 @@ from curate.diff import Diff, diff
 from curate.errors import InputError
 from curate.formats import Record
 from curate.hub_repository import HubRepository, is_hub_id
-from curate.publish import PublishOptions
 from curate.recipe_file import RecipeFile
 from curate.releases import Release
 from curate.repositories import FolderRepository, Repository, hashes, order
-from curate.strict import validate
 from curate.trial import LINTED, trial
 
 CHANGES = "# Changes"
 """Heading of the card's section on what changed since the version before."""
 _FILE: Final = "file://"
-_NOT_KEPT: Final = ("README.md", ".gitattributes")
-"""The card, which also tells of the version before, and what the Hub puts there itself."""
+_NOT_KEPT: Final = ("README.md", ".gitattributes", "recipe.yaml")
+"""The card, which also tells of the version before; what the Hub puts there itself; the recipe's
+text, of which the manifest holds all that makes a difference."""
+_WAY_OUT: Final = (
+    "Set another publish.think, or leave the format out of publish.formats; `curate push "
+    "--no-lint` publishes it all the same"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +77,24 @@ class Pushed:
         }  # fmt: skip
 
 
-def ready(file: RecipeFile, *, allowed: bool = False) -> None:
+def ready(file: RecipeFile, limit: int | None = None) -> None:
     """Find out, before a run costs anything, whether its release could be published.
 
     Args:
         file: the recipe.
-        allowed: a recipe that came with a release may say where it goes.
+        limit: of questions, where the run is given one.
 
     Raises:
         InputError: the recipe names no repository, a source has no terms, or the repository can't
-            be written to or has the version with another recipe's data.
+            be written to or has the version with what another recipe made.
         CurateError: the repository can't be reached.
     """
     recipe = file.recipe
     options, version = recipe.publish, f"v{recipe.release}"
-    if file.foreign and not allowed:
-        raise InputError(
-            f"the recipe came with a release, and would publish to {options.repo!r}; add --allow "
-            "push, or push the run afterwards to a repository of your own",
-            "--push",
-        )
     if options.repo is None:
         raise InputError(
-            "--push wants a repository: add `publish: {repo: owner/name}`, or file://DIR for a "
-            "folder, to the recipe",
+            "--push wants a repository: set publish.repo to owner/name, or to file://DIR for a "
+            "folder; one that a published recipe names counts with --allow push alone",
             "publish.repo",
         )
     if lacking := [source.name for source in recipe.used_sources if not source.terms]:
@@ -107,11 +105,17 @@ def ready(file: RecipeFile, *, allowed: bool = False) -> None:
     if version not in there:
         _refuse_older(version, there, repository)
         return
-    manifest = Release.open(repository.fetch(version)).manifest
-    if manifest["recipe_digest"] != recipe.digest:
+    manifest = Release.open(repository.fetch(version, without="data/")).manifest
+    limits = (limit, file.limit, recipe.questions.limit)
+    wanted = {
+        "recipe_digest": file.digest,
+        "overrides": file.recorded,
+        "limit": next((one for one in limits if one is not None), None),
+    }
+    if other := [name for name, value in wanted.items() if manifest.get(name) != value]:
         raise InputError(
-            f"{version} is in {repository.name} already, made by another recipe, and is never "
-            f"changed; {_advice(there[-1])}",
+            f"{version} is in {repository.name} already and is never changed, and this run would "
+            f"change it ({', '.join(other)}); {_advice(there[-1])}",
             "release",
         )
 
@@ -135,10 +139,11 @@ def push(
         CurateError: the repository can't be written, or does not give back what was written.
     """
     release = Release.open(reference)
-    options = validate(PublishOptions, release.recipe().get("publish") or {})
+    options = release.address
     if repo is None and options.repo is None:
         raise InputError(
-            f"the recipe of {release.title} names no repository; give one with --repo", "--repo"
+            f"{release.title} comes with no repository to publish it to; give one with --repo",
+            "--repo",
         )
     repository = open_repository(
         repo or options.repo or "", private=options.private if private is None else private
@@ -220,13 +225,9 @@ def _refuse_unknown_terms(release: Release) -> None:
         InputError: one has not.
     """
     terms: Mapping[str, Any] = release.manifest.get("terms", {})
-    counts: dict[str, int] = {}
-    for config in release.manifest["configs"]:
-        rows = release.config(config)
-        if "source" not in rows.columns:
-            continue  # no rows, or those of the selection in another format
-        for source, count in rows["source"].value_counts().iter_rows():
-            counts[source] = counts.get(source, 0) + count
+    counts: Counter[str] = Counter()
+    for config in release.manifest["configs"].values():
+        counts.update(config["sources"])
     if lacking := {source: count for source, count in counts.items() if not terms.get(source)}:
         told = ", ".join(f"{source} ({count} rows)" for source, count in lacking.items())
         raise InputError(_no_terms(told))
@@ -242,7 +243,7 @@ def _tried(release: Release) -> Iterator[str]:
         rows = release.config(form) if form in LINTED else pl.DataFrame()
         if rows.height:
             told = partial(map, _without_nulls, rows.iter_rows(named=True))
-            for line in trial(release, told, turns=_has_turns(rows)):
+            for line in trial(release, told, turns=_has_turns(rows), way_out=_WAY_OUT):
                 yield f"{form}: {line}"
 
 
@@ -281,6 +282,10 @@ def _taken(release: Release, published: Path, version: str, there: list[str]) ->
     told = f"{found.added} rows added, {found.removed} removed, {found.kept} kept"
     if found.parameters:
         told += "; changed: " + ", ".join(change.name for change in found.parameters[:5])
+    else:
+        here, there_now = _content(release.folder), _content(published)
+        paths = sorted(p for p in here.keys() | there_now.keys() if here.get(p) != there_now.get(p))
+        told += f"; other files: {', '.join(paths[:5])}"
     return f"{version} is published already and is never changed ({told}); {_advice(there[-1])}"
 
 

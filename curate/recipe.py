@@ -8,7 +8,7 @@ import json
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Self, Union, cast
+from typing import Annotated, Any, Final, Self, Union, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -16,7 +16,6 @@ from curate.backends.servers import StudentServer
 from curate.backends.teachers import BackendOptions, VllmOptions
 from curate.errors import InputError
 from curate.executors import Where
-from curate.lineage import key as hashed
 from curate.measures.embed import EmbedOptions
 from curate.measures.parse import ParseOptions
 from curate.measures.score_options import ScoreOptions
@@ -212,14 +211,10 @@ class Recipe(_Section):
 
     def _excluded_are_known(self) -> None:
         """Refuse to exclude who is not there, as far as that can be known before files are read."""
-        known = {source.name for source in self.sources}
-        known |= {source.model for source in self.sources if isinstance(source, Generate)}
-        for source in self.sources:
-            if isinstance(source, Import) and not isinstance(source.teacher, str | None):
-                return
-            if isinstance(source, Import) and isinstance(source.teacher, str):
-                known.add(source.teacher)
-        for name in self.exclude_teachers:
+        known = self.writers
+        imports = [source.teacher for source in self.sources if isinstance(source, Import)]
+        in_files = any(not isinstance(teacher, str | None) for teacher in imports)
+        for name in self.exclude_teachers if not in_files else ():
             if name not in known:
                 raise InputError(
                     f"no source or teacher is called {name!r}; {did_you_mean(name, sorted(known))}",
@@ -229,14 +224,16 @@ class Recipe(_Section):
             raise InputError("no source is left", "exclude_teachers")
 
     @property
+    def writers(self) -> set[str]:
+        """The sources, and those of whom the recipe says that they wrote all of one."""
+        return {name for source in self.sources for name in (source.name, _writer(source))}
+
+    @property
     def used_sources(self) -> tuple[Source, ...]:
         """The sources that are not excluded as a whole."""
         excluded = set(self.exclude_teachers)
         return tuple(
-            source
-            for source in self.sources
-            if source.name not in excluded
-            and not (isinstance(source, Generate) and source.model in excluded)
+            source for source in self.sources if not excluded & {source.name, _writer(source)}
         )
 
     @property
@@ -245,33 +242,45 @@ class Recipe(_Section):
         return cast("tuple[Filter, ...]", self.filters)
 
     @property
-    def files(self) -> tuple[str, ...]:
-        """Name the files beside the recipe that belong to it: prompts and hand-made verdicts."""
-        prompts = (s.prompt for s in self.used_sources if isinstance(s, Generate))
-        named = [prompt.file for prompt in prompts if isinstance(prompt, TemplateFile)]
-        named += [gate.file for gate in self.gates if isinstance(gate, Overrides)]
-        return tuple(name for name in dict.fromkeys(named) if _is_beside(name))
+    def prompt_files(self) -> dict[str, str]:
+        """Name the file of each generating source's prompt that lies beside the recipe."""
+        asked = {s.name: s.prompt for s in self.used_sources if isinstance(s, Generate)}
+        files = {name: p.file for name, p in asked.items() if isinstance(p, TemplateFile)}
+        return {name: file for name, file in files.items() if is_beside(file)}
+
+    @property
+    def verdicts_file(self) -> str | None:
+        """Name the file beside the recipe that has a person's verdicts."""
+        named = (gate.file for gate in self.gates if isinstance(gate, Overrides))
+        return next((name for name in named if is_beside(name)), None)
 
     @property
     def judge_of_answers(self) -> str | None:
         """Name the filter that tells right from wrong; None where there is none."""
         return next((g.name for g in self.gates if isinstance(g, Correctness)), None)
 
-    @property
-    def digest(self) -> str:
-        """Identify what shall be made; how and where it goes are no part of that."""
-        return hashed(self.model_dump(mode="json", exclude={"runtime", "publish"}))
-
     def backend(self, source: str) -> BackendOptions:
         """Tell how a generating source is reached."""
         return self.runtime.sources.get(source) or VllmOptions()
 
 
-def _is_beside(name: str) -> bool:
+def _writer(source: "Source") -> str:
+    """Name who wrote all of a source's text, where the recipe says so."""
+    if isinstance(source, Generate):
+        return source.model
+    teacher = source.teacher if isinstance(source, Import) else None
+    return teacher if isinstance(teacher, str) else source.name
+
+
+_OWN: Final = ("data", "README.md", "manifest.json", "recipe.yaml", "recipe.lock.json")
+"""What a release has beside its recipe."""
+
+
+def is_beside(name: str) -> bool:
     """Tell whether a path leads to a file beside the recipe, and can do so beside a release's."""
     path = PurePosixPath(name)
-    own = path.parts[:1] in {("data",), ("README.md",), ("manifest.json",), ("recipe.yaml",)}
-    return not (path.is_absolute() or ".." in path.parts or own)
+    first = path.parts[0] if path.parts else ""
+    return not (path.is_absolute() or ".." in path.parts or first in _OWN or first[:1] == "~")
 
 
 def recipe_schema() -> str:

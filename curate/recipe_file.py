@@ -2,16 +2,21 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from curate.errors import InputError
+from curate.lineage import key
 from curate.recipe import Recipe
-from curate.strict import did_you_mean, interpolate, override, parse_yaml, validate
+from curate.strict import did_you_mean, interpolate, override, parse_yaml, target, validate
+
+_ADDRESS: Final = ("repo", "private")
+"""Keys of ``publish`` that say where a release goes, not what is in it."""
 
 
 class RecipeFile(BaseModel):
@@ -25,7 +30,8 @@ class RecipeFile(BaseModel):
         lock: the lock file that belongs to it.
         lock_text: what to begin with where there is no such file yet.
         limit: of questions, unless the run names another.
-        foreign: it came with a release, and so maybe from somebody else.
+        written: what stands in the recipe for a path or model, by what it was read as, where a
+            variable of the environment is in it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,7 +43,19 @@ class RecipeFile(BaseModel):
     lock: Path
     lock_text: str = ""
     limit: int | None = None
-    foreign: bool = False
+    written: Mapping[str, str] = Field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Identify what shall be made; how, where it goes and what a variable holds are no part."""
+        made = self.recipe.model_dump(mode="json", exclude={"runtime", "publish"})
+        return key(_as_written(made, self.written))
+
+    @property
+    def recorded(self) -> list[str]:
+        """Give the overrides that say what is made, in the order they were applied."""
+        kept = (_without_address(one) for one in self.overrides if target(one)[0] != "runtime")
+        return [one for one in kept if one is not None]
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -75,10 +93,10 @@ def read_recipe(
         path = shipped[reference]
     text = path.read_text(encoding="utf-8")
     try:
-        recipe = parse_recipe(text, overrides)
+        recipe, written = _parse(text, overrides)
         if exclude:
             overrides = (*overrides, excluding(recipe, exclude))
-            recipe = parse_recipe(text, overrides)
+            recipe, written = _parse(text, overrides)
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error
     default = path.with_suffix(".lock.json")
@@ -90,6 +108,7 @@ def read_recipe(
         overrides=tuple(overrides),
         folder=path.parent.resolve(),
         lock=lock or default,
+        written=written,
     )
 
 
@@ -99,12 +118,26 @@ def parse_recipe(text: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         InputError: one line for each problem.
     """
+    return _parse(text, overrides)[0]
+
+
+def _parse(text: str, overrides: Sequence[str]) -> tuple[Recipe, Mapping[str, str]]:
+    data = mapping(text)
+    for assignment in overrides:
+        override(data, assignment)
+    return interpolated(data)
+
+
+def mapping(text: str) -> dict[str, Any]:
+    """Parse a recipe's text as far as its keys.
+
+    Raises:
+        InputError: it is not YAML, or has no keys.
+    """
     data = parse_yaml(text)
     if not isinstance(data, dict):
         raise InputError("not a recipe: a mapping of keys to values is wanted at the top")
-    for assignment in overrides:
-        override(data, assignment)
-    return validate(Recipe, interpolated(cast("dict[str, Any]", data)))
+    return cast("dict[str, Any]", data)
 
 
 def excluding(recipe: Recipe, teachers: Sequence[str]) -> str:
@@ -112,19 +145,49 @@ def excluding(recipe: Recipe, teachers: Sequence[str]) -> str:
     return f"exclude_teachers={json.dumps([*recipe.exclude_teachers, *teachers])}"
 
 
-def of_runtime(assignment: str) -> bool:
-    """Tell whether an override says how, not what."""
-    return re.split(r"[.=\[]", assignment, maxsplit=1)[0] == "runtime"
+def _without_address(assignment: str) -> str | None:
+    """Leave out of an override where a release goes; None where it says nothing else."""
+    path = target(assignment)
+    if path[0] != "publish":
+        return assignment
+    if path[1:2] in (["repo"], ["private"]):
+        return None
+    value = parse_yaml(assignment.partition("=")[2])
+    if len(path) > 1 or not isinstance(value, dict):
+        return assignment
+    rest = {k: v for k, v in cast("dict[str, Any]", value).items() if k not in _ADDRESS}
+    return f"publish={json.dumps(rest)}"
 
 
-def interpolated(data: dict[str, Any]) -> dict[str, Any]:
-    """Read variables in `runtime` and in paths only, so that no secret can enter a release."""
-    result = dict(data)
+def _as_written(value: Any, written: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return written.get(value, value)
+    if isinstance(value, dict):
+        return {k: _as_written(v, written) for k, v in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_as_written(one, written) for one in cast("list[Any]", value)]
+    return value
+
+
+def interpolated(data: Mapping[str, Any]) -> tuple[Recipe, Mapping[str, str]]:
+    """Read variables in `runtime` and in paths only, so that no secret can enter a release.
+
+    Returns:
+        The recipe, and what stands in it by what that was read as.
+
+    Raises:
+        InputError: a variable is not set, or the recipe is wrong.
+    """
+    result = deepcopy(dict(data))
     if "runtime" in result:
         result["runtime"] = interpolate(result["runtime"], "runtime")
-    for where, holder, key in path_holders(result):
-        holder[key] = interpolate(holder[key], where)
-    return result
+    written: dict[str, str] = {}
+    for where, holder, name in path_holders(result):
+        text = holder[name]
+        holder[name] = interpolate(text, where)
+        if holder[name] != text:
+            written[str(holder[name])] = str(text)
+    return validate(Recipe, result), written
 
 
 def path_holders(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -135,9 +198,9 @@ def path_holders(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], st
     for section, keys in (("sources", ("path", "model")), ("filters", ("file",))):
         items = data.get(section)
         for index, item in enumerate(cast("list[Any]", items) if isinstance(items, list) else []):
-            for key in keys:
-                if isinstance(item, dict) and isinstance(item.get(key), str):  # pyright: ignore[reportUnknownMemberType]
-                    yield f"{section}[{index}].{key}", cast("dict[str, Any]", item), key
+            for name in keys:
+                if isinstance(item, dict) and isinstance(item.get(name), str):  # pyright: ignore[reportUnknownMemberType]
+                    yield f"{section}[{index}].{name}", cast("dict[str, Any]", item), name
 
 
 def slug(text: str) -> str:

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import polars as pl
 
 from curate.errors import InputError
-from curate.release import MANIFEST_FORMAT, REJECTED, UNPUBLISHED
+from curate.partition import REJECTED, UNPUBLISHED
+from curate.publish import PublishOptions
+from curate.recipe_file import mapping
+from curate.release import MANIFEST_FORMAT
 from curate.runs import find_run
-from curate.strict import override, parse_yaml
+from curate.strict import override
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,18 @@ class Release:
         path = self.folder / "recipe.yaml"
         if not path.is_file():
             return {}
-        recipe = cast("dict[str, Any]", parse_yaml(path.read_text(encoding="utf-8")))
+        recipe = mapping(path.read_text(encoding="utf-8"))
         for assignment in self.manifest.get("overrides", []):
             override(recipe, assignment)
         return recipe
+
+    @property
+    def address(self) -> PublishOptions:
+        """Where the recipe of a run says that it goes; nowhere, where there is no run."""
+        told: Mapping[str, Any] = {}
+        if self.run:
+            told = orjson.loads((self.run / "run.json").read_bytes())
+        return PublishOptions.model_validate(told.get("publish") or {})
 
     @property
     def audit(self) -> Path | None:

@@ -1,36 +1,39 @@
 """Repeating a release: its recipe, its overrides, its lock file and its limit, read with care.
 
 A recipe that came with a release may be somebody else's. Unless it is allowed to, it reads no
-variable of the environment, reaches no server it names (its prompts, and a key, would go there),
-loads no plug-in and pushes nowhere. No recipe ever runs code that a model's repository brings.
+variable of the environment and no file beside those that came with it, reaches no server it names
+(its prompts, and a key, would go there), loads no plug-in and pushes nowhere. No recipe ever runs
+code that a model's repository brings.
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from curate.errors import InputError
 from curate.hub_repository import HubRepository
-from curate.recipe import Recipe
+from curate.recipe import is_beside
 from curate.recipe_file import (
     RecipeFile,
     excluding,
     interpolated,
-    of_runtime,
+    mapping,
     path_holders,
     read_recipe,
 )
 from curate.releases import Release
 from curate.runs import is_run
-from curate.strict import override, parse_yaml, validate
+from curate.strict import override, target
 from filters import FILTERS
 
-Allowed = Literal["environment", "runtime", "plug-ins", "push"]
-ALLOWED: Final[tuple[Allowed, ...]] = ("environment", "runtime", "plug-ins", "push")
+Allowed = Literal["environment", "files", "runtime", "plug-ins", "push"]
+ALLOWED: Final[tuple[Allowed, ...]] = ("environment", "files", "runtime", "plug-ins", "push")
 WANTED: Final = ("recipe.yaml", "recipe.lock.json", "manifest.json")
 
 _HUB: Final = re.compile(r"hf://(?:datasets/)?([\w.-]+/[\w.-]+?)(?:@([\w./-]+))?")
+_DATASET: Final = re.compile(r"hf://datasets/[\w.-]+/[\w.-]+(/[^:]*)?")
 
 
 def open_recipe(
@@ -60,7 +63,11 @@ def open_recipe(
         folder = _fetched(reference)
     elif not folder.is_dir() or not ((folder / "manifest.json").is_file() or is_run(folder)):
         return read_recipe(reference, overrides, exclude=exclude)
-    return _of_release(Release.open(folder), overrides, exclude, allow)
+    release = Release.open(folder)
+    try:
+        return _of_release(release, overrides, exclude, allow)
+    except InputError as error:
+        raise InputError(f"the recipe of {release.title}: {error}") from error
 
 
 def _fetched(reference: str) -> Path:
@@ -71,7 +78,7 @@ def _fetched(reference: str) -> Path:
             f"{reference!r} names no release; wanted hf://owner/name@v1.2.0, or hf://owner/name "
             "for the newest"
         )
-    repository = HubRepository(match[1])
+    repository = HubRepository(match[1], reading=True)
     version = match[2]
     if version is None:
         there = repository.versions()
@@ -88,64 +95,119 @@ def _of_release(
     release: Release, overrides: Sequence[str], exclude: Sequence[str], allow: Collection[str]
 ) -> RecipeFile:
     folder, manifest = release.folder, release.manifest
+    if lacking := [name for name in WANTED if not (folder / name).is_file()]:
+        raise InputError(f"it can't be repeated: {str(folder)!r} has no {lacking[0]}")
     text = (folder / "recipe.yaml").read_text(encoding="utf-8")
-    recorded = [one for one in manifest.get("overrides", []) if isinstance(one, str)]
-    data = cast("dict[str, Any]", parse_yaml(text))
-    if "runtime" not in allow:
-        data.pop("runtime", None)
-        recorded = [one for one in recorded if not of_runtime(one)]
+    theirs = mapping(text)
+    recorded = [str(one) for one in manifest.get("overrides", [])]
     for assignment in recorded:
-        override(data, assignment)
-    theirs = dict(_variables(data))
-    if "plug-ins" not in allow:
-        _refuse_plug_ins(data)
+        override(theirs, assignment)
+    # Whatever the overrides did is theirs, too.
+    if "runtime" not in allow:
+        theirs.pop("runtime", None)
+        recorded = [one for one in recorded if target(one)[0] != "runtime"]
+    if "push" not in allow and isinstance(theirs.get("publish"), dict):
+        for name in ("repo", "private"):
+            theirs["publish"].pop(name, None)
+    data, before = deepcopy(theirs), dict(_leaves(theirs))
     for assignment in overrides:
         override(data, assignment)
-    if "environment" not in allow:
-        for where, value in _variables(data):
-            if theirs.get(where) == value:
-                raise InputError(
-                    f"{value!r} reads your environment, and the recipe came with {release.title}; "
-                    f"set it yourself ({where}=...), or add --allow environment",
-                    where,
-                )
-    try:
-        recipe = validate(Recipe, interpolated(data))
-        if exclude:
-            recorded.append(excluding(recipe, exclude))
-            override(data, recorded[-1])
-            recipe = validate(Recipe, interpolated(data))
-    except InputError as error:
-        raise InputError(f"the recipe of {release.title}: {error}") from error
-    lock = folder / "recipe.lock.json"
+    _refuse(data, before, allow)
+    recipe, written = interpolated(data)
+    given = list(overrides)
+    if exclude:
+        given.append(excluding(recipe, exclude))
+        override(data, given[-1])
+        recipe, written = interpolated(data)
     return RecipeFile(
         recipe=recipe,
         text=text,
-        overrides=(*recorded, *overrides),
+        overrides=(*recorded, *given),
         folder=folder.resolve(),
-        lock=Path("runs") / recipe.name / f"{recipe.name}-{recipe.release}.lock.json",
-        lock_text=lock.read_text(encoding="utf-8") if lock.is_file() else "",
-        limit=manifest.get("limit"),
-        foreign=True,
+        lock=Path("runs") / recipe.name / f"{_title(release)}.lock.json",
+        lock_text=(folder / "recipe.lock.json").read_text(encoding="utf-8"),
+        limit=_limit(release, theirs, overrides),
+        written=written,
     )
 
 
-def _variables(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Give every place where the environment would be read, and what stands there."""
-    for where, holder, key in path_holders(data):
-        if "${" in str(holder[key]):
-            yield where, str(holder[key])
-    if "${" in str(data.get("runtime", "")):
-        yield "runtime", str(data["runtime"])
+def _title(release: Release) -> str:
+    """Name a release so that no two share the name, whoever published them."""
+    manifest = release.manifest
+    name = re.sub(r"[^\w.-]", "-", f"{manifest['name']}-{manifest['release']}")
+    return f"{name}-{str(manifest['dataset_hash'])[:8]}"
 
 
-def _refuse_plug_ins(data: dict[str, Any]) -> None:
+def _limit(release: Release, theirs: Mapping[str, Any], overrides: Sequence[str]) -> int | None:
+    """Give the limit that was set beside the recipe, unless its reader sets one."""
+    limit, questions = release.manifest.get("limit"), theirs.get("questions")
+    own = cast("dict[str, Any]", questions).get("limit") if isinstance(questions, dict) else None
+    set_here = any(target(one)[:2] == ["questions", "limit"] for one in overrides)
+    if limit == own or set_here:
+        return None
+    if not isinstance(limit, int):
+        raise InputError(f"its manifest has the limit {limit!r}; a number is wanted")
+    return limit
+
+
+def _leaves(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """Give every value with its place."""
+    if isinstance(value, dict):
+        for name, part in cast("dict[str, Any]", value).items():
+            yield from _leaves(part, f"{where}.{name}" if where else name)
+    elif isinstance(value, list):
+        for index, part in enumerate(cast("list[Any]", value)):
+            yield from _leaves(part, f"{where}[{index}]")
+    else:
+        yield where, value
+
+
+def _refuse(data: dict[str, Any], before: Mapping[str, Any], allow: Collection[str]) -> None:
+    """Refuse what is not allowed and was not set by the reader.
+
+    Args:
+        data: the recipe with the reader's overrides.
+        before: every value of it before, by its place.
+        allow: what it may do.
+
+    Raises:
+        InputError: it does something else.
+    """
     shipped = {kind.model_fields["use"].default for kind in FILTERS}
-    for gate in data.get("filters") or ():
-        name = gate.get("use") if isinstance(gate, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-        if isinstance(name, str) and name not in shipped:
+    places = {where for where, _, _ in path_holders(data)}
+    for where, value in _leaves(data):
+        if not isinstance(value, str) or before.get(where) != value:
+            continue
+        last = where.rpartition(".")[2]
+        if "environment" not in allow and (
+            (last == "api_key_env" and where.startswith("runtime"))
+            or ("${" in value and (where in places or where.startswith("runtime")))
+        ):
             raise InputError(
-                f"{name!r} is no filter of curate itself; where you trust the plug-in that brings "
-                "it, add --allow plug-ins",
-                "filters",
+                f"{value!r} reads your environment; set {where}=..., or add --allow environment",
+                where,
             )
+        if "files" not in allow and last in {"path", "file"} and not _came_along(value):
+            raise InputError(
+                f"{value!r} is none of the files that came with it; set {where}=..., or add "
+                "--allow files",
+                where,
+            )
+        if (
+            "plug-ins" not in allow
+            and where.startswith("filters[")
+            and last == "use"
+            and value not in shipped
+        ):
+            raise InputError(
+                f"{value!r} is no filter of curate itself; where you trust the plug-in that brings "
+                "it, add --allow plug-ins",
+                where,
+            )
+
+
+def _came_along(path: str) -> bool:
+    """Tell whether a path leads to a data set of the Hub, or beside the recipe."""
+    if "://" in path:
+        return _DATASET.fullmatch(path) is not None
+    return "${" not in path and is_beside(path)

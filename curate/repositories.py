@@ -7,6 +7,7 @@
 """
 
 import hashlib
+import os
 import re
 import shutil
 import uuid
@@ -47,8 +48,13 @@ class Repository(Protocol):
         """Give the card as it is shown now, if others may have changed it."""
         ...
 
-    def fetch(self, version: str) -> Path:
-        """Give a folder with the files of a version."""
+    def fetch(self, version: str, *, without: str | None = None) -> Path:
+        """Give a folder with the files of a version.
+
+        Args:
+            version: a tag.
+            without: beginning of the paths that need not be there.
+        """
         ...
 
     def settle(self, version: str) -> None:
@@ -98,7 +104,18 @@ class FolderRepository:
         return f"file://{self._root}"
 
     def prepare(self) -> None:
-        """Nothing to do: writing says whether it may."""
+        """Find out whether it can be written to, without writing.
+
+        Raises:
+            InputError: it can't.
+        """
+        place = self._root.absolute()
+        while not place.exists():
+            place = place.parent
+        if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+            raise InputError(
+                f"{self.name} can't be written: {str(place)!r} is no folder to write to"
+            )
 
     def card(self) -> str | None:
         """Nothing: versions never change, and each has a card of its own."""
@@ -108,8 +125,9 @@ class FolderRepository:
         there = [path.name for path in self._versions.glob("v*") if path.is_dir()]
         return sorted(filter(VERSION.fullmatch, there), key=order)
 
-    def fetch(self, version: str) -> Path:
+    def fetch(self, version: str, *, without: str | None = None) -> Path:
         """Give the version's folder itself; it must not be written to."""
+        del without
         return self._versions / version
 
     def settle(self, version: str) -> None:

@@ -98,13 +98,21 @@ def explain(reference: Path, sample: str) -> Explanation:
         raise InputError(
             f"{found} {sample!r} in {folder}; ids are in the column sample_id of {folder / 'audit'}"
         )
+    return Explanation(rows.row(0, named=True), gates_of(folder))
+
+
+def gates_of(folder: Path) -> tuple[Filter, ...]:
+    """Give a run's filters, in order, with the parameters they judged by.
+
+    Args:
+        folder: of the run.
+    """
     manifest = orjson.loads((folder / "dataset" / "manifest.json").read_bytes())
     kinds = {kind.model_fields["use"].default: kind for kind in known_filters()}
-    gates = tuple(
+    return tuple(
         # not validated: a parameter that names a file is in no manifest
         kinds[given["parameters"]["use"]].model_construct(
             **given["parameters"], name=given["name"], on_abstain=given["on_abstain"]
         )
         for given in manifest["filters"]
     )
-    return Explanation(rows.row(0, named=True), gates)

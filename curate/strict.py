@@ -96,12 +96,8 @@ def override(data: Any, assignment: str) -> None:
     Raises:
         InputError: no ``=``, or the path leads nowhere.
     """
-    path, mark, text = assignment.partition("=")
-    if not mark:
-        raise InputError(
-            f"override {assignment!r} has no '='; write key=value, as in select.seed=3"
-        )
-    parts = path.strip().replace("[", ".").replace("]", "").split(".")
+    parts = target(assignment)
+    path, _, text = assignment.partition("=")
     here = data
     for depth, part in enumerate(parts[:-1]):
         here = _descend(here, part, ".".join(parts[: depth + 1]))
@@ -113,6 +109,20 @@ def override(data: Any, assignment: str) -> None:
         here[parts[-1]] = value
     else:
         raise InputError(f"override {path!r} leads into {_quote(here)}, which has no keys")
+
+
+def target(assignment: str) -> list[str]:
+    """Give the path that a ``key=value`` leads to, part by part.
+
+    Raises:
+        InputError: no ``=``.
+    """
+    path, mark, _ = assignment.partition("=")
+    if not mark:
+        raise InputError(
+            f"override {assignment!r} has no '='; write key=value, as in select.seed=3"
+        )
+    return path.strip().replace("[", ".").replace("]", "").split(".")
 
 
 def _descend(here: Any, part: str, path: str) -> Any:

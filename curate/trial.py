@@ -14,6 +14,11 @@ from curate.releases import Release
 LINTED: Final = ("messages", "prompt-completion", "tasks", "dpo")
 """Formats that a student's own template is put around."""
 
+WAY_OUT: Final = (
+    "Try another --think, --layout plain, which gives strings, or a student whose template keeps "
+    "it; --no-lint writes it all the same"
+)
+
 
 def trial(
     release: Release,
@@ -22,6 +27,7 @@ def trial(
     turns: bool,
     student: str | None = None,
     max_length: int | None = None,
+    way_out: str = WAY_OUT,
 ) -> list[str]:
     """Try records with a student's tokenizer; say what is worth knowing, a line a reason.
 
@@ -31,6 +37,7 @@ def trial(
         turns: they are turns of a chat, not strings.
         student: another one.
         max_length: tokens at which the trainer will cut.
+        way_out: what to do where nothing could be learnt.
 
     Raises:
         InputError: nothing could be learnt from some of them.
@@ -45,11 +52,7 @@ def trial(
     except CurateError as error:
         return [f"not tried with the student's template: {error}"]
     if tokenizer.chat_template is None and turns:
-        raise InputError(
-            f"{name} has no chat template to put these turns into; use --layout plain, which gives "
-            "strings, or --no-lint where the trainer brings a template",
-            "--layout",
-        )
+        raise InputError(f"{name} has no chat template to put these turns into. {way_out}")
     ids: defaultdict[str, list[str]] = defaultdict(list)
     for finding in lint(records(), tokenizer, max_length):
         ids[finding.reason].append(finding.sample_id)
@@ -58,8 +61,5 @@ def trial(
         for reason, of in ids.items()
     }
     if refused := [told[reason] for reason in REFUSED if reason in told]:
-        raise InputError(
-            f"under the template of {name}, " + "; ".join(refused) + ". Try another --think, "
-            "--layout plain, or a student whose template keeps it; --no-lint writes it all the same"
-        )
+        raise InputError(f"under the template of {name}, {'; '.join(refused)}. {way_out}")
     return list(told.values())

@@ -279,6 +279,32 @@ def test_files_that_somebody_put_beside_a_release_are_not_removed(
     assert files(hub, "main") == before
 
 
+def test_a_push_cut_off_before_its_tag_goes_on_whatever_files_it_brought(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURATE_STORE", str(tmp_path / "store"))
+    write(tmp_path)
+    (tmp_path / "by").mkdir()
+    (tmp_path / "by" / "hand.csv").write_text("sample_id,keep\n")
+    gates = "filters=[{use: overrides, file: by/hand.csv}, {use: correctness}]"
+    chosen = ("arms=[]", "select={}")
+    first = do(tmp_path, TERMS, gates, *chosen).folder
+    second = do(tmp_path, TERMS, gates, *chosen, "release=0.2.0", "arms=[random]").folder
+    for run in (first, second):
+        hub.fail("POST", "/tag/", answer(500), times=99)
+        with pytest.raises(CurateError):
+            push(run, REPO)
+        hub._faults.clear()
+        assert push(run, REPO).fresh
+    assert set(hub.repos[REPO].tags) == {"v0.1.0", "v0.2.0"}
+    assert "by/hand.csv" in files(hub, "v0.2.0")
+    repo = hub.repos[REPO]
+    tree = dict(repo.trees[repo.branches["main"]])
+    repo.commit({**tree, "data/mine/train-00000-of-00001.parquet": File(3, b"abc")}, "main")
+    with pytest.raises(InputError, match="such as data/mine/train-00000"):
+        push(second, REPO)
+
+
 def test_what_others_wrote_into_the_front_matter_stays(runs: dict[str, Path], hub: Hub) -> None:
     push(runs["first"], REPO)
     repo = hub.repos[REPO]

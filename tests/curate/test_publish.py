@@ -1,6 +1,7 @@
 """What a release holds: configs left out of it, formats in it, teachers that are in neither."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from curate.errors import InputError
 from curate.export import ExportOptions, export
 from curate.push import push
 from curate.releases import Release
+from curate.repositories import hashes
 from tests.curate.imported_sums import do, texts, write
 
 TERMS = "sources.pool.terms=cc0-1.0"
@@ -170,6 +172,65 @@ def test_an_excluded_teacher_is_nowhere(folder: Path, tmp_path: Path) -> None:
     push(none.folder, f"file://{tmp_path / 'repo'}")
     alone = do(folder, "sources.pool.terms=cc0")
     assert none.summary.dataset_hash == alone.summary.dataset_hash
+
+
+def test_text_without_terms_is_found_in_pairs_too(folder: Path, tmp_path: Path) -> None:
+    teachers(folder)
+    wrong = [
+        {"question": f"What is {a} plus 7?", "text": f"{a} - 7 = {a - 7}. The answer is {a - 7}"}
+        for a in range(20, 40)
+    ]
+    (folder / "wrong.jsonl").write_text("".join(json.dumps(row) + "\n" for row in wrong))
+    more = MORE.replace("more.jsonl", "wrong.jsonl").replace(", teacher: {column: by}", "")
+    pairs = do(folder, more, "publish={include: [], formats: [dpo]}")
+    told = pairs.summary.manifest["configs"]
+    assert set(told["default"]["sources"]) == {"pool"}
+    assert set(told["dpo"]["sources"]) == {"pool", "more"}
+    with pytest.raises(InputError, match=r"text of more \(\d+ rows\)"):
+        push(pairs.folder, f"file://{tmp_path / 'repo'}")
+    alone = do(folder, more, "publish.include=[]")
+    assert push(alone.folder, f"file://{tmp_path / 'repo'}").fresh
+
+
+def test_a_teacher_named_once_for_a_source_is_excluded_with_it(folder: Path) -> None:
+    teachers(folder)
+    named = MORE.replace("{column: by}", "gemini").replace("more.jsonl", "not-there.jsonl")
+    without = do(folder, named, "exclude_teachers=[gemini]")
+    assert set(without.audit["source"]) == {"pool"}
+    assert set(without.summary.manifest["terms"]) == {"pool"}
+    with pytest.raises(InputError, match="no source is left"):
+        do(folder, MORE, "exclude_teachers=[pool, more]")
+
+
+def test_no_place_on_this_machine_is_published(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[RunResult] = []
+    for place in ("here", "there"):
+        shutil.copytree(folder, tmp_path / place, ignore=shutil.ignore_patterns("runs", "store"))
+        monkeypatch.setenv("PLACE", str(tmp_path / place))
+        do(folder, TERMS, f"questions.path={tmp_path / place}/questions.jsonl")
+        paths = ("questions.path=${PLACE}/questions.jsonl", "sources.pool.path=${PLACE}/pool.jsonl")
+        made.append(do(folder, TERMS, *paths, "publish.repo=file:///private/place"))
+    first, second = (result.folder / "dataset" for result in made)
+    assert hashes(first) == hashes(second)
+    for path in first.rglob("*"):
+        if path.is_file():
+            assert str(tmp_path).encode() not in path.read_bytes()
+            assert b"/private/place" not in path.read_bytes()
+    assert "${PLACE}/pool.jsonl" in made[0].summary.manifest["lock"]["data"]
+
+
+def test_a_string_has_no_field_for_thoughts(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"publish: .* alpaca records are strings"):
+        do(folder, "publish={formats: [alpaca], think: field}")
+
+
+def test_records_and_the_audit_are_no_choice_of_samples(folder: Path) -> None:
+    result = do(folder, TERMS, "publish={include: [audit], formats: [messages]}")
+    for config in ("messages", "audit"):
+        with pytest.raises(InputError, match=f"config '{config}' is no choice of samples"):
+            export(result.folder, "trl", ExportOptions(config=config))
 
 
 def test_an_excluded_teacher_must_be_there(folder: Path) -> None:

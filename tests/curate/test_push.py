@@ -246,8 +246,34 @@ def test_a_run_is_pushed_where_its_recipe_says(tmp_path: Path) -> None:
 
 
 def test_a_push_wants_to_know_where(runs: dict[str, Path]) -> None:
-    with pytest.raises(InputError, match=r"recipe of sums 0.1.0 names no repository"):
+    with pytest.raises(InputError, match=r"sums 0.1.0 comes with no repository"):
         push(runs["first"])
+
+
+def test_a_run_that_could_not_be_pushed_is_not_begun(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "afile").write_text("")
+    said = refused(tmp_path, TERMS, f"publish.repo=file://{tmp_path}/afile/repo")
+    assert "afile' is no folder to write to" in said
+    there = f"publish.repo=file://{tmp_path}/repo"
+    done = curate(tmp_path, "run", "recipe.yaml", TERMS, there, "--push", "--limit", "50")
+    assert done.returncode == 0, done.stderr
+    for other, named in (([TERMS, there], "limit"), ([TERMS, there, "publish.think=inline"], "ov")):
+        assert f"this run would change it ({named}" in refused(tmp_path, *other)
+
+
+def test_where_and_how_make_no_other_version(tmp_path: Path, runs: dict[str, Path]) -> None:
+    write(tmp_path)
+    repo = f"file://{tmp_path / 'repo'}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CURATE_STORE", str(tmp_path / "store"))
+        push(do(tmp_path, TERMS).folder, repo)
+        recipe = tmp_path / "recipe.yaml"
+        recipe.write_text(f"# mine\n{recipe.read_text()}runtime: {{workers: 1}}\n")
+        for told in ("publish.private=false", "publish.repo=me/there", "runtime.workers=2"):
+            assert not push(do(tmp_path, TERMS, told).folder, repo).fresh
+        with pytest.raises(InputError, match=r"other files: data/messages/train-00000.*manifest"):
+            push(do(tmp_path, TERMS, "publish.formats=[messages]").folder, repo)
 
 
 def test_the_command(runs: dict[str, Path], repo: str) -> None:

@@ -18,7 +18,8 @@ from curate.card import CardFacts, ModelFacts
 from curate.columnar import FILE_ROWS, ROW_GROUP, Fingerprint, PartWriter
 from curate.errors import InputError
 from curate.funnel import Funnel, PickCount
-from curate.release import NEVER_RELEASED, ReleaseSpec, write_release
+from curate.partition import NEVER_RELEASED, ReleaseSpec
+from curate.release import write_release
 from filters.columns import QUESTION_COLUMNS
 from filters.completeness import Completeness
 
