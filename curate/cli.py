@@ -144,6 +144,44 @@ def pin(recipe: RecipeName, overrides: Overrides = None, *, allow: Allow = None)
 
 
 @app.command()
+def show(
+    run: Annotated[Path, typer.Argument(help="a run folder, or runs/NAME for the latest")],
+    *,
+    verdict: Annotated[str | None, typer.Option(help="selected, live or dropped")] = None,
+    gate: Annotated[str | None, typer.Option(help="stopped by this filter")] = None,
+    reason: Annotated[str | None, typer.Option(help="stopped for this reason")] = None,
+    teacher: Annotated[str | None, typer.Option(help="of this teacher or source")] = None,
+    question: Annotated[
+        str | None,
+        typer.Option(help="part of its text, or of its id; one question's samples stand together"),
+    ] = None,
+    between: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=LOW:HIGH, as in rd_masked=0.5:0.9; repeatable")
+    ] = None,
+    sort: Annotated[str | None, typer.Option(help="a column, -column for descending")] = None,
+    page: Annotated[int, typer.Option(min=1)] = 1,
+    rows: Annotated[int, typer.Option(min=1, help="a page")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Browse a run's samples, or one question's side by side."""
+    from rich.console import Console
+
+    from curate.browse import BrowseOptions, browse
+    from curate.strict import validate
+
+    given = {
+        "verdict": verdict, "gate": gate, "reason": reason, "teacher": teacher,
+        "question": question, "between": tuple(between or ()), "sort": sort, "page": page,
+        "rows": rows,
+    }  # fmt: skip
+    found = browse(run, validate(BrowseOptions, given))
+    if as_json:
+        typer.echo(found.as_json())
+    else:
+        Console().print(found)
+
+
+@app.command()
 def why(
     run: Annotated[Path, typer.Argument(help="a run folder, or runs/NAME for the latest")],
     sample: Annotated[str, typer.Argument(help="a sample's id, or the start of one")],
