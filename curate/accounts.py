@@ -166,6 +166,7 @@ class Account:
             "teachers": {source.name: source.teacher for source in self.drawn if source.teacher},
             "terms": {source.name: source.terms for source in self.file.recipe.used_sources},
             "measures": measures,
+            "select": self.file.recipe.select.model_dump(mode="json"),
             "filters": [
                 {
                     "name": gate.name,

@@ -100,12 +100,21 @@ class _FunnelView:
         return text
 
 
-def why(row: Mapping[str, Any], gates: Sequence[Filter]) -> RenderableType:
+def why(
+    row: Mapping[str, Any],
+    gates: Sequence[Filter],
+    siblings: Sequence[Mapping[str, Any]] = (),
+    select: Mapping[str, Any] | None = None,
+) -> RenderableType:
     """Show one sample's way through the chain: every verdict with reason, score and evidence.
+
+    What would have let it pass is named as the command line takes it.
 
     Args:
         row: a row of the audit table, structs as dicts.
         gates: the recipe's filters, in order, with their parameters.
+        siblings: the other rows of its question.
+        select: the recipe's ``select`` section.
     """
     facts = _pairs(_facts(row))
     chain = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
@@ -120,7 +129,10 @@ def why(row: Mapping[str, Any], gates: Sequence[Filter]) -> RenderableType:
         )
         if dropped_by is None and _stops(gate, verdict):
             dropped_by = gate.name
-    return Group(facts, Text(), Padding(chain, 0), Text(), Text(_end(row, dropped_by), "bold"))
+    end = [Text(_end(row, dropped_by), "bold")]
+    if not dropped_by and row.get("live") and not row.get("selected"):
+        end.append(Text(_instead(row, siblings, select or {})))
+    return Group(facts, Text(), Padding(chain, 0), Text(), *end)
 
 
 def _pairs(pairs: Iterable[tuple[str, str]], style: str = "") -> Table:
@@ -182,7 +194,41 @@ def _grounds(gate: Filter, verdict: Mapping[str, Any] | None, dropped_by: str | 
     parameters = gate.model_dump(mode="json", exclude={"name", "use", "on_abstain"})
     if parameters:
         said.append(", ".join(f"{name}: {_short(value)}" for name, value in parameters.items()))
+    if verdict["reason"] is not None:
+        said.append(_way_past(gate, verdict))
     return "\n".join(said)
+
+
+def _way_past(gate: Filter, verdict: Mapping[str, Any]) -> str:
+    """Say what would have let a row pass."""
+    evidence: Mapping[str, Any] = verdict.get("evidence") or {}
+    told = gate.would_pass(verdict["reason"], verdict.get("score"), evidence)
+    if told is None:
+        return "no parameter of this filter would let it pass"
+    given = " ".join(f"filters.{gate.name}.{name}={json.dumps(told[name])}" for name in told)
+    return f"would pass with {given}"
+
+
+def _instead(
+    row: Mapping[str, Any], siblings: Sequence[Mapping[str, Any]], select: Mapping[str, Any]
+) -> str:
+    """Say what stood in the way of a live row: a sibling, the number of them, or the budget."""
+    taken = [one for one in siblings if one.get("selected")]
+    column: str | None = select.get("one_per")
+    most: int | None = select.get("per_question")
+    value = row.get(column) if column else None
+    same = [one for one in taken if column and value is not None and one.get(column) == value]
+    if same:
+        best = same[0]
+        return (
+            f"{best['sample_id']} (rank {best['selection_rank']}) was taken of its {column} "
+            f"{value}; select.one_per=null takes both"
+        )
+    if most is not None and len(taken) >= most:
+        ids = ", ".join(str(one["sample_id"]) for one in taken)
+        more = f"select.per_question={most + 1} takes one more"
+        return f"per_question {most} was reached by {ids}; {more}"
+    return f"it stands beyond the budget {json.dumps(select.get('budget'))}"
 
 
 def _short(value: object) -> str:
@@ -199,4 +245,4 @@ def _end(row: Mapping[str, Any], dropped_by: str | None) -> str:
     place = f"rank {row['selection_rank']:,}" if row.get("selection_rank") else "not ranked"
     if row.get("selected"):
         return f"selected, {place}{also}"
-    return f"live, {place}: beyond the budget, or ruled out by one_per or per_question{also}"
+    return f"live and not selected, {place}{also}"

@@ -6,7 +6,8 @@ finished one and is written last, so whoever follows it finds a whole run.
 
 import re
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from curate.errors import InputError
 from curate.recipe import known_filters
 from curate.report import why
+from filters.columns import VERDICT_PREFIX
 from filters.contract import Filter
 
 _RUN = re.compile(r"(\d+)-[0-9a-f]{8}")
@@ -63,14 +65,23 @@ def find_run(reference: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One sample's way through the chain; prints itself."""
+    """One sample's way through the chain; prints itself.
+
+    Attributes:
+        row: of the audit.
+        gates: the run's filters.
+        siblings: rows of the question's other samples, without their verdicts, by rank.
+        select: the recipe's ``select`` section.
+    """
 
     row: dict[str, Any]
     gates: tuple[Filter, ...]
+    siblings: tuple[dict[str, Any], ...] = ()
+    select: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render for a terminal."""
-        yield why(self.row, self.gates)
+        yield why(self.row, self.gates, self.siblings, self.select)
 
     def as_json(self) -> str:
         """Give the audit row as JSON."""
@@ -98,7 +109,18 @@ def explain(reference: Path, sample: str) -> Explanation:
         raise InputError(
             f"{found} {sample!r} in {folder}; ids are in the column sample_id of {folder / 'audit'}"
         )
-    return Explanation(rows.row(0, named=True), gates_of(folder))
+    row = rows.row(0, named=True)
+    samples = pl.scan_parquet(folder / "audit" / "samples-*.parquet")
+    verdicts = [name for name in row if name.startswith(VERDICT_PREFIX)]
+    siblings = (
+        samples.drop(verdicts)
+        .filter(question_id=row["question_id"])
+        .filter(pl.col("sample_id") != row["sample_id"])
+        .sort("selection_rank", "sample_id", nulls_last=True)
+        .collect()
+    )
+    manifest = orjson.loads((folder / "dataset" / "manifest.json").read_bytes())
+    return Explanation(row, gates_of(folder), tuple(siblings.to_dicts()), manifest["select"])
 
 
 def gates_of(folder: Path) -> tuple[Filter, ...]:
@@ -109,10 +131,11 @@ def gates_of(folder: Path) -> tuple[Filter, ...]:
     """
     manifest = orjson.loads((folder / "dataset" / "manifest.json").read_bytes())
     kinds = {kind.model_fields["use"].default: kind for kind in known_filters()}
-    return tuple(
-        # not validated: a parameter that names a file is in no manifest
-        kinds[given["parameters"]["use"]].model_construct(
-            **given["parameters"], name=given["name"], on_abstain=given["on_abstain"]
-        )
-        for given in manifest["filters"]
-    )
+    found: list[Filter] = []
+    for given in manifest["filters"]:
+        kind = kinds[given["parameters"]["use"]]
+        # a parameter that names a file is in no manifest
+        places = {name: "unknown" for name, field in kind.model_fields.items() if field.exclude}
+        told = {"name": given["name"], "on_abstain": given["on_abstain"]}
+        found.append(kind.model_validate({**places, **given["parameters"], **told}))
+    return tuple(found)

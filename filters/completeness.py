@@ -1,7 +1,7 @@
 """Completeness: is there a whole rationale at all?"""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import polars as pl
 
@@ -50,6 +50,19 @@ class Completeness(Filter):
             "rationale",
             "rationale_words",
         )
+
+    def would_pass(
+        self, reason: str, score: float | None, evidence: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """Let cut samples pass, or ask for as few words as it has."""
+        del evidence
+        match reason:
+            case "cut_off":
+                return {"allow_cut": True}
+            case "no_rationale":
+                return {"min_words": int(score or 0)}
+            case _:
+                return None
 
     def judge(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Check in the order a person would: failed, empty, cut, refusing, bare."""

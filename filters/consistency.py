@@ -1,7 +1,7 @@
 """Consistency: how often does the teacher get this question right?"""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -52,6 +52,19 @@ class Consistency(Filter):
     def reads(self) -> Sequence[str]:
         """Name the columns needed."""
         return (VERDICT_PREFIX + self.of,)
+
+    def would_pass(
+        self, reason: str, score: float | None, evidence: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """Move the bound to its question's rate or count."""
+        del score
+        match reason:
+            case "too_hard":
+                return {"min": evidence["pass_rate"]}
+            case "too_easy":
+                return {"max": evidence["pass_rate"]}
+            case _:
+                return {"fewest": evidence["counted"]} if evidence["counted"] else None
 
     def judge(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Count the question's samples and compare the rate with the band."""

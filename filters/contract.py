@@ -83,6 +83,25 @@ class Filter(BaseModel, ABC):
             A table made by `verdicts`: same height and row order as `frame`.
         """
 
+    def would_pass(
+        self,
+        reason: str,  # noqa: ARG002 - the hook's shape
+        score: float | None,  # noqa: ARG002
+        evidence: Mapping[str, Any],  # noqa: ARG002
+    ) -> Mapping[str, Any] | None:
+        """Give parameters under which a row would not have been stopped for this reason.
+
+        Args:
+            reason: of its verdict.
+            score: likewise.
+            evidence: likewise; empty where the filter declares none.
+
+        Returns:
+            The nearest value of each parameter that must change; None where no parameter helps, or
+            where a verdict does not tell which value would.
+        """
+        return None
+
     def pool_columns(self) -> Sequence[str]:
         """Name the columns `settle` looks at; empty where nothing is left to settle."""
         return ()

@@ -1,7 +1,7 @@
 """Diversity: which siblings reason differently, and which only repeat each other."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import Field, field_validator
@@ -94,6 +94,14 @@ class Diversity(Filter):
         if not self.pool_columns():
             return self
         return self.model_copy(update={"distance": choose_distance(pool, self.linkage)})
+
+    def would_pass(
+        self, reason: str, score: float | None, evidence: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """Drop no repetitions, or keep more than the medoids."""
+        del score, evidence
+        changes = {"near_duplicate": {"near_duplicate": None}, "not_medoid": {"keep": "all"}}
+        return changes.get(reason)
 
     def judge(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Cluster every question, then drop what repeats a sibling.

@@ -1,7 +1,7 @@
 """Duplicates: the same rationale twice, or nearly, anywhere in the data set."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
@@ -48,6 +48,13 @@ class Duplicates(DatasetFilter):
     def reads(self) -> Sequence[str]:
         """Name the column needed."""
         return ("rationale",)
+
+    def would_pass(
+        self, reason: str, score: float | None, evidence: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """Drop exact repetitions alone."""
+        del score, evidence
+        return {"jaccard": None} if reason == "near_duplicate" else None
 
     def sketch(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Hash each whole text, and each band of its signature: 25 bytes a row a part."""

@@ -1,7 +1,7 @@
 """Length: a band the rationale must fall into."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -47,6 +47,14 @@ class Length(Filter):
     def reads(self) -> Sequence[str]:
         """Name the column needed."""
         return (self.column,)
+
+    def would_pass(
+        self, reason: str, score: float | None, evidence: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """Move the bound to its length."""
+        del evidence
+        bound = {"too_short": "min", "too_long": "max"}.get(reason)
+        return None if bound is None or score is None else {bound: int(score)}
 
     def judge(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Compare each length with the band."""

@@ -1,7 +1,7 @@
 """Rationale Difficulty: is this rationale of use to *this* student?"""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -87,6 +87,23 @@ class RationaleDifficulty(Filter):
         """Name the columns needed."""
         rd, nll = self._columns()
         return (rd, nll, "rd_spread", "score_truncated", "student_follows")
+
+    def would_pass(
+        self, reason: str, score: float | None, evidence: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """Move the limit to its score; a quantile that lets all of a question pass is 0 or 1."""
+        del evidence
+        match reason:
+            case "too_difficult":
+                return {"max": score}
+            case "too_easy":
+                return {"min": score if score and score > 0 else None}  # a limit is above 0
+            case "among_most_difficult":
+                return {"max_quantile": 1.0}
+            case "among_easiest":
+                return {"min_quantile": 0.0}
+            case _:
+                return None
 
     def judge(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Abstain where the score says nothing, then compare with the band."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import polars as pl
 from pydantic import Field
@@ -49,6 +49,14 @@ class Repetition(Filter):
     def reads(self) -> Sequence[str]:
         """Name the column needed."""
         return ("rationale",)
+
+    def would_pass(
+        self, reason: str, score: float | None, evidence: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """Raise the share to its own."""
+        del score
+        share = {"looping_lines": "line_share", "looping_ngrams": "ngram_share"}.get(reason)
+        return None if share is None else {f"max_{share}": evidence[share]}
 
     def judge(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Measure both shares; the score is the one that dropped the row, else the n-grams'."""

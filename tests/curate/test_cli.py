@@ -1,9 +1,11 @@
 """The command line as a user meets it: light to start, every verb answers."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 
 from curate import cli
 from curate.errors import InputError
+from tests.curate.imported_sums import do, write
 
 HEAVY = ("torch", "polars", "pyarrow", "transformers", "vllm", "datasets", "sklearn", "pydantic")
 
@@ -53,6 +56,43 @@ def test_a_shipped_recipe_runs_by_name_and_why_explains(workplace: Path) -> None
         invoke("why", "runs/first-look", "zzz")
     with pytest.raises(InputError, match="no finished run at 'runs/other'; there are runs/first"):
         invoke("why", "runs/other", "zzz")
+
+
+def told_of(folder: Path, **where: Any) -> str:
+    """Ask why of the first sample for which some columns hold some values."""
+    audit = pl.read_parquet(folder / "audit" / "samples-*.parquet").sort("sample_id")
+    return invoke("why", str(folder), audit.filter(**where)["sample_id"][0])
+
+
+def test_why_says_what_would_have_let_a_sample_pass(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "150")
+    write(workplace)
+    folder = do(workplace, "filters.length.max=8", "filters.diversity.near_duplicate=0.4").folder
+    long = told_of(folder, rationale_words=12)
+    assert "too_long" in long
+    assert "would pass with filters.length.max=12" in long
+    assert re.search(r"correctness +skipped +length had stopped it", long)
+    loose = do(workplace, "filters.length.max=12")
+    assert re.search(r"length +kept", told_of(loose.folder, rationale_words=12))
+    assert "no parameter of this filter would let it pass" in told_of(folder, raw_output="")
+    assert "selected, rank" in told_of(folder, selected=True)
+    behind = told_of(loose.folder, live=True, selected=False)
+    assert re.search(r"[0-9a-f]{16} \(rank \d+\) was taken of its cluster \d; select.one", behind)
+    few = told_of(do(workplace, "select={per_question: 1}").folder, live=True, selected=False)
+    assert re.search(r"per_question 1 was reached by [0-9a-f]{16}; select.per_question=2", few)
+    budget = do(workplace, "select={budget: {rows: 5}}").folder
+    assert 'beyond the budget {"rows": 5' in told_of(budget, live=True, selected=False)
+
+
+def test_why_says_that_a_filter_could_not_tell(workplace: Path) -> None:
+    write(workplace)
+    gates = "filters=[{use: length, unit: words, max: 40}]"
+    folder = do(workplace, gates, "arms=[]", "select={}").folder
+    said = told_of(folder, raw_output="")
+    assert "abstained" in said
+    assert "not_measured" in said
 
 
 def test_a_pool_needs_no_recipe(workplace: Path) -> None:

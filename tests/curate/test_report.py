@@ -255,12 +255,16 @@ def test_the_way_of_a_dropped_sample() -> None:
 
 def test_the_end_of_the_way() -> None:
     kept = audit_row()["verdict_completeness"]
-    live = audit_row(verdict_polite=kept, verdict_last=kept, selection_rank=1200)
-    assert "live, rank 1,200: beyond the budget" in printed(why(live, GATES))
+    live = audit_row(verdict_polite=kept, verdict_last=kept, selection_rank=1200, live=True)
+    said = printed(why(live, GATES, (), {"budget": {"rows": 1000}}))
+    assert "live and not selected, rank 1,200; in the arms all" in said
+    assert 'it stands beyond the budget {"rows": 1000}' in said
     assert "selected, rank 1,200; in the arms all" in printed(why(live | {"selected": True}, GATES))
     unsure = kept | {"keep": None, "reason": "empty"}
     lenient = (Completeness(on_abstain="keep"),)
     assert "not live: completeness stopped it" in printed(
         why(audit_row(verdict_completeness=unsure), GATES[:1])
     )
-    assert "live, not ranked" in printed(why(audit_row(verdict_completeness=unsure), lenient))
+    assert "live and not selected, not ranked" in printed(
+        why(audit_row(verdict_completeness=unsure), lenient)
+    )

@@ -55,6 +55,24 @@ def cutting_is_irrelevant(gate: Filter, frame: pl.DataFrame) -> None:
         assert_frame_equal(found, expected)
 
 
+def what_would_let_a_row_pass_does(gate: Filter, frame: pl.DataFrame) -> None:
+    """Under the parameters named for a row, that row is not stopped for that reason."""
+    judged = gate.judge(frame)
+    for place, verdict in enumerate(judged.iter_rows(named=True)):
+        if verdict["reason"] is None:
+            continue
+        told = gate.would_pass(verdict["reason"], verdict["score"], verdict.get("evidence") or {})
+        if told is None:
+            continue
+        assert told, "None says that nothing helps"
+        places = {
+            name: getattr(gate, name) for name, f in type(gate).model_fields.items() if f.exclude
+        }
+        changed = type(gate).model_validate({**gate.model_dump(), **places, **told})
+        assert all(getattr(gate, name) != value for name, value in told.items())
+        assert changed.judge(frame)["reason"][place] != verdict["reason"]
+
+
 def reasons_are_declared(gate: Filter, frame: pl.DataFrame) -> None:
     """Whatever is not kept has a declared reason; what is kept has none."""
     for keep, reason in gate.judge(frame).select("keep", "reason").iter_rows():

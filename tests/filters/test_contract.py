@@ -29,6 +29,11 @@ CONFIGS: Final[dict[str, list[dict[str, Any]]]] = {
         {"by": ["path", "text", "embedding"], "distance": 0.3, "linkage": "complete"},
         {"by": ["embedding"], "keep": "medoid", "near_duplicate": None},
     ],
+    "rationale_difficulty": [
+        {},
+        {"variant": "paper", "min": 0.4, "max": 0.6},
+        {"variant": "paper", "min_quantile": 0.3, "max_quantile": 0.6},
+    ],
     "overrides": [{"file": "verdicts.csv"}],
 }
 """Configurations tried besides none at all; a filter not named here is tried with its defaults."""
@@ -45,6 +50,7 @@ LAWS: Final[tuple[Law, ...]] = (
     laws.cutting_is_irrelevant,
     laws.reasons_are_declared,
     laws.shape_is_declared,
+    laws.what_would_let_a_row_pass_does,
 )
 
 
@@ -159,6 +165,18 @@ class Untyped(Plain):
         return super().judge(frame).with_columns(fact)
 
 
+class Boastful(Plain):
+    """Names a parameter that would not have kept the row."""
+
+    least: int = 0
+
+    def judge(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return self.drop(pl.Series([True] * frame.height, dtype=pl.Boolean))
+
+    def would_pass(self, *_: Any) -> Mapping[str, Any]:
+        return {"least": 1}
+
+
 class FirstComer(DatasetFilter):
     """Lets the row that happens to stand first lead."""
 
@@ -213,6 +231,7 @@ BROKEN: Final[tuple[tuple[Law, type[Filter]], ...]] = (
     (laws.reasons_are_declared, Talkative),
     (laws.shape_is_declared, Dropping),
     (laws.shape_is_declared, Untyped),
+    (laws.what_would_let_a_row_pass_does, Boastful),
 )
 
 
