@@ -113,6 +113,43 @@ def run_command(
         typer.echo("\n".join((*done.found, done.closing())))
 
 
+@app.command("init")
+def init_command(
+    file: Annotated[Path, typer.Argument(help="the recipe to write")] = Path("recipe.yaml"),
+    *,
+    questions: Annotated[
+        str | None, typer.Option(help="file, folder or hf://datasets/owner/name")
+    ] = None,
+    config: Annotated[str | None, typer.Option(help="of a data set")] = None,
+    split: Annotated[str | None, typer.Option(help="of a data set")] = None,
+    question: Annotated[str | None, typer.Option(help="its column; default: guessed")] = None,
+    gold: Annotated[str | None, typer.Option(help="column of the answer; default: guessed")] = None,
+    gold_type: Annotated[str | None, typer.Option(help="how answers are compared")] = None,
+    teacher: Annotated[str | None, typer.Option(help="a model that writes rationales")] = None,
+    url: Annotated[str | None, typer.Option(help="of a server that has the teacher")] = None,
+    pool: Annotated[str | None, typer.Option(help="a file of rationales written before")] = None,
+    student: Annotated[str | None, typer.Option(help="the model you will train")] = None,
+) -> None:
+    """Write a first recipe for your own questions; asks for what is not given."""
+    from curate.init import InitOptions, init
+    from curate.strict import validate
+
+    if sys.stdin.isatty():
+        questions = questions or typer.prompt("questions (file, folder or hf://datasets/...)")
+        if not (teacher or pool):
+            teacher = typer.prompt("teacher (a model; empty for none)", default="") or None
+            pool = typer.prompt("rationales written before (empty for none)", default="") or None
+            asked = typer.prompt("student (the model you will train; empty for none)", default="")
+            student = student or asked or None
+    given = {
+        "questions": questions or "", "config": config, "split": split, "question": question,
+        "gold": gold, "gold_type": gold_type, "teacher": teacher, "url": url, "pool": pool,
+        "student": student,
+    }  # fmt: skip
+    told = init(file, validate(InitOptions, given))
+    typer.echo(f"wrote {file}: {told}\ncurate run {file} --limit 32")
+
+
 @app.command()
 def check(recipe: RecipeName, overrides: Overrides = None, *, allow: Allow = None) -> None:
     """Check a recipe without running it; no model or data is fetched, nothing is written."""

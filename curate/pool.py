@@ -1,19 +1,14 @@
 """``curate run pool.jsonl --gold COLUMN``: a recipe made of nothing but a file of rationales."""
 
-from itertools import islice
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any
 
 import yaml
 
 from curate.errors import InputError
-from curate.reading.tables import TableOptions, read
+from curate.guesses import columns_of, first_rows, usual
+from curate.reading import TableOptions
 from curate.recipe_file import RecipeFile, parse_recipe, slug
-
-QUESTION_NAMES: Final = ("question", "instruction", "prompt", "problem", "query", "input")
-COMPLETION_NAMES: Final = (
-    "completion", "rationale", "output", "response", "solution", "generation", "raw_output", "text",
-)  # fmt: skip
 
 
 def pool_recipe(
@@ -39,9 +34,9 @@ def pool_recipe(
     """
     if not path.is_file():
         raise InputError(f"no file {str(path)!r}; give a pool of rationales, or a recipe")
-    columns = _columns(path)
-    question = question or _guess(columns, QUESTION_NAMES, "question")
-    completion = completion or _guess(columns, COMPLETION_NAMES, "completion")
+    columns = columns_of(first_rows(TableOptions(path=path.name), path.parent))
+    question = question or usual(columns, "question")
+    completion = completion or usual(columns, "completion")
     data: dict[str, Any] = {
         "name": slug(path.stem),
         "questions": {
@@ -74,22 +69,4 @@ def pool_recipe(
         overrides=overrides,
         folder=path.parent.resolve(),
         lock=Path("runs") / data["name"] / f"{data['name']}.lock.json",
-    )
-
-
-def _columns(path: Path) -> list[str]:
-    """Name the columns of the first rows."""
-    chunks = read(TableOptions(path=path.name), path.parent.resolve(), ())
-    rows = [row for chunk in islice(chunks, 1) for row in islice(chunk.rows, 20)]
-    objects = [cast("dict[str, object]", row) for row in rows if isinstance(row, dict)]
-    return list(dict.fromkeys(name for row in objects for name in row))
-
-
-def _guess(columns: list[str], usual: tuple[str, ...], what: str) -> str:
-    for name in usual:
-        if name in columns:
-            return name
-    raise InputError(
-        f"no column is called {' or '.join(usual[:3])}; there are {', '.join(columns)}. "
-        f"Name the one that holds the {what} with --{what}"
     )
