@@ -93,7 +93,9 @@ def run_command(
     from curate.report import render
 
     if gold is None:
-        file = open_recipe(recipe, overrides or (), exclude_teacher or (), allow or ())
+        file = open_recipe(
+            recipe, overrides or (), exclude_teacher or (), allow or (), present=True
+        )
     else:
         excluded = [f"exclude_teachers={json.dumps(exclude_teacher)}"] if exclude_teacher else []
         changes = (*(overrides or ()), *excluded)
@@ -177,7 +179,8 @@ def pin(recipe: RecipeName, overrides: Overrides = None, *, allow: Allow = None)
     from curate.engine import pin as renew
     from curate.repeat import open_recipe
 
-    typer.echo(f"wrote {renew(open_recipe(recipe, overrides or (), allow=allow or ()))}")
+    file = open_recipe(recipe, overrides or (), allow=allow or (), present=True)
+    typer.echo(f"wrote {renew(file)}")
 
 
 @app.command()

@@ -14,7 +14,8 @@ from typing import Any, Final, Literal, cast
 
 from curate.errors import InputError
 from curate.hub_repository import HubRepository
-from curate.recipe import is_beside
+from curate.reading.tables import find
+from curate.recipe import Import, is_beside
 from curate.recipe_file import (
     RecipeFile,
     excluding,
@@ -41,6 +42,8 @@ def open_recipe(
     overrides: Sequence[str] = (),
     exclude: Sequence[str] = (),
     allow: Collection[str] = (),
+    *,
+    present: bool = False,
 ) -> RecipeFile:
     """Read a recipe, wherever it is.
 
@@ -50,9 +53,10 @@ def open_recipe(
         overrides: ``key=value`` assignments, applied in order, after those of the release.
         exclude: teachers to leave out.
         allow: of `ALLOWED`, what a recipe that came with a release may do.
+        present: hold that the files which such a recipe reads are there.
 
     Raises:
-        InputError: there is no such recipe, it is wrong, or does what is not allowed.
+        InputError: there is no such recipe, it is wrong, does what is not allowed, or lacks a file.
     """
     if unknown := sorted(set(allow) - set(ALLOWED)):
         raise InputError(
@@ -65,9 +69,12 @@ def open_recipe(
         return read_recipe(reference, overrides, exclude=exclude)
     release = Release.open(folder)
     try:
-        return _of_release(release, overrides, exclude, allow)
+        file = _of_release(release, overrides, exclude, allow)
+        if present:
+            _hold_that_inputs_are_there(file)
     except InputError as error:
         raise InputError(f"the recipe of {release.title}: {error}") from error
+    return file
 
 
 def _fetched(reference: str) -> Path:
@@ -113,6 +120,7 @@ def _of_release(
     for assignment in overrides:
         override(data, assignment)
     _refuse(data, before, allow)
+    here = _from_here(data, before)
     recipe, written = interpolated(data)
     given = list(overrides)
     if exclude:
@@ -127,8 +135,45 @@ def _of_release(
         lock=Path("runs") / recipe.name / f"{_title(release)}.lock.json",
         lock_text=(folder / "recipe.lock.json").read_text(encoding="utf-8"),
         limit=_limit(release, theirs, overrides),
-        written=written,
+        written={**here, **written},
     )
+
+
+def _from_here(data: dict[str, Any], before: Mapping[str, Any]) -> dict[str, str]:
+    """Let relative paths that the reader sets begin where the reader is, not at the release.
+
+    Returns:
+        What was written by what it became.
+    """
+    found: dict[str, str] = {}
+    for where, holder, name in path_holders(data):
+        text = str(holder[name])
+        mine = _is_file(where) and before.get(where) != text
+        if mine and "://" not in text and "${" not in text and not Path(text).is_absolute():
+            holder[name] = str(Path.cwd() / Path(text).expanduser())
+            found[holder[name]] = text
+    return found
+
+
+def _hold_that_inputs_are_there(file: RecipeFile) -> None:
+    """Hold that what the recipe reads is there: a release comes without its inputs.
+
+    Raises:
+        InputError: something is not.
+    """
+    recipe = file.recipe
+    imports = [source for source in recipe.used_sources if isinstance(source, Import)]
+    read = {f"sources.{source.name}.path": source.path for source in imports}
+    for where, path in {"questions.path": recipe.questions.path, **read}.items():
+        try:
+            if "://" not in path:
+                find(path, file.folder)
+        except InputError as error:
+            raise InputError(
+                f"{path!r} is not there, since a release comes without its inputs; name your "
+                f"copy: {where}=...",
+                where,
+            ) from error
 
 
 def _title(release: Release) -> str:
@@ -187,7 +232,7 @@ def _refuse(data: dict[str, Any], before: Mapping[str, Any], allow: Collection[s
                 f"{value!r} reads your environment; set {where}=..., or add --allow environment",
                 where,
             )
-        if "files" not in allow and last in {"path", "file"} and not _came_along(value):
+        if "files" not in allow and _is_file(where) and not _came_along(value):
             raise InputError(
                 f"{value!r} is none of the files that came with it; set {where}=..., or add "
                 "--allow files",
@@ -204,6 +249,13 @@ def _refuse(data: dict[str, Any], before: Mapping[str, Any], allow: Collection[s
                 "it, add --allow plug-ins",
                 where,
             )
+
+
+def _is_file(where: str) -> bool:
+    """Tell whether a place holds the path of a file; a teacher's ``file`` is a pattern."""
+    return where.endswith((".path", ".prompt.file")) or bool(
+        re.fullmatch(r"filters\[\d+\]\.file", where)
+    )
 
 
 def _came_along(path: str) -> bool:

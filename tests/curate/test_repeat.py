@@ -153,6 +153,20 @@ def test_no_override_of_theirs_reaches_a_server(folder: Path, key: str) -> None:
     assert set(allowed.runtime.sources) == {"tiny"}
 
 
+def test_a_release_comes_without_its_inputs(folder: Path) -> None:
+    release = str(changed(folder))
+    with pytest.raises(InputError, match=r"'questions.jsonl' is not there.*questions.path=\.\.\."):
+        open_recipe(release, present=True)
+    with pytest.raises(InputError, match=r"'pool.jsonl' is not there.*sources.pool.path=\.\.\."):
+        open_recipe(release, [f"questions.path={folder}/questions.jsonl"], present=True)
+    paths = ["questions.path=./questions.jsonl", "sources.pool.path=./pool.jsonl"]
+    file = open_recipe(release, paths, present=True)
+    result = run(file, RunOptions(out=folder / "again"), Progress(quiet=True))
+    manifest = json.loads((folder / "release" / "manifest.json").read_text())
+    assert result.summary.dataset_hash == manifest["dataset_hash"]
+    assert str(folder) not in json.dumps(result.summary.manifest)
+
+
 def test_no_variable_is_read_unless_its_reader_says_so(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,7 +205,9 @@ def test_no_file_is_read_but_those_that_came_along(folder: Path, path: str) -> N
     release = with_overrides(Path(release), f"questions.path={path}")
     with pytest.raises(InputError, match=r"none of the files that came with it.*--allow files"):
         open_recipe(release)
-    assert open_recipe(release, [f"questions.path=./{path}"]).recipe.questions.path == f"./{path}"
+    mine = open_recipe(release, [f"questions.path=mine/{Path(path).name}"])
+    assert mine.recipe.questions.path == str(folder / "mine" / Path(path).name), "from here"
+    assert list(mine.written.values()) == [f"mine/{Path(path).name}"]
     assert open_recipe(release, allow=["files"]).recipe.questions.path == path
     hub = with_overrides(Path(release), "questions.path=hf://datasets/openai/gsm8k")
     assert open_recipe(hub).recipe.questions.path == "hf://datasets/openai/gsm8k"
