@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import polars as pl
 
-from filters.contract import Filter
+from filters.contract import Example, Filter
 
 REFUSAL = (
     r"(?i)^\W*(?:(?:i['\x{2019}]?m|i am) (?:really |very )?sorry|sorry,|as an ai\b|"
@@ -35,6 +35,15 @@ class Completeness(Filter):
         "finish_reason": pl.String(),
         "error": pl.String(),
     }
+
+    example: ClassVar[Example] = Example(
+        (
+            {"raw_output": "3 + 4 = 7. The answer is 7", "finish_reason": "stop",
+             "rationale": "3 + 4 = 7.", "rationale_words": 5},
+            {"raw_output": "3 + 4 is", "finish_reason": "length",
+             "rationale": "3 + 4 is", "rationale_words": 4},
+        )
+    )  # fmt: skip
 
     use: Literal["completeness"] = "completeness"
     allow_cut: bool = False

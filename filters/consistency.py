@@ -7,7 +7,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from filters.columns import VERDICT_PREFIX
-from filters.contract import Filter, Scope, Sees
+from filters.contract import Example, Filter, Scope, Sees
 
 
 class Consistency(Filter):
@@ -36,6 +36,14 @@ class Consistency(Filter):
         "pass_rate": pl.Float64(),
         "counted": pl.Int32(),
     }
+
+    example: ClassVar[Example] = Example(
+        (
+            {"verdict_correctness": {"keep": True, "reason": None, "score": None}},
+            {"verdict_correctness": {"keep": False, "reason": "wrong_answer", "score": None}},
+        ),
+        {"max": 0.4},
+    )
 
     use: Literal["consistency"] = "consistency"
     min: float = Field(default=0.0, ge=0, le=1)

@@ -20,16 +20,31 @@ same verdicts; row order does not matter; cutting the table (between questions, 
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, ClassVar, Final, Literal, NamedTuple, Self, cast
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from filters.columns import COLUMNS, VERDICT_PREFIX
 
+_VERDICT: Final = pl.Struct({"keep": pl.Boolean(), "reason": pl.String(), "score": pl.Float64()})
+"""What a filter may know of an earlier one's verdict."""
+
 Scope = Literal["sample", "question", "dataset"]
 Sees = Literal["live", "all"]
 OnAbstain = Literal["keep", "drop"]
+
+
+class Example(NamedTuple):
+    """Rows on which a filter is shown to people.
+
+    Attributes:
+        rows: of one question, with columns of `Filter.reads`; those left out are null.
+        parameters: where the defaults would show nothing.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    parameters: Mapping[str, Any] = {}
 
 
 class Filter(BaseModel, ABC):
@@ -55,6 +70,9 @@ class Filter(BaseModel, ABC):
     """Public columns written beside the verdict."""
     libraries: ClassVar[Sequence[str]] = ()
     """Distributions whose version can change a verdict (``scikit-learn``); part of the key."""
+
+    example: ClassVar[Example] = Example(())
+    """A few rows, kept and stopped ones, for `work_example`."""
 
     name: str = ""
     on_abstain: OnAbstain = "drop"
@@ -82,6 +100,26 @@ class Filter(BaseModel, ABC):
         Returns:
             A table made by `verdicts`: same height and row order as `frame`.
         """
+
+    @classmethod
+    def work_example(cls) -> tuple[Self, pl.DataFrame, pl.DataFrame]:
+        """Judge the example.
+
+        Returns:
+            The filter, the rows with the columns it reads, and its verdicts.
+        """
+        gate = cls.model_validate(
+            {"use": cls.model_fields["use"].default, **cls.example.parameters}
+        )
+        kinds = {"sample_id": pl.String(), "question_id": pl.String()}
+        kinds |= {name: COLUMNS.get(name, _VERDICT) for name in gate.reads()}
+        ids = [chr(ord("a") + number) for number in range(len(cls.example.rows))]
+        rows = [
+            {"sample_id": letter, "question_id": "q", **row}
+            for letter, row in zip(ids, cls.example.rows, strict=True)
+        ]
+        frame = pl.DataFrame(rows, schema=kinds)
+        return gate, frame, gate.judge(frame)
 
     def would_pass(
         self,

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, NamedTuple, cast
 import polars as pl
 
 from filters.answers import GoldType, canonical, equal, last_value, options_of
-from filters.contract import Filter
+from filters.contract import Example, Filter
 
 _OUTCOMES: Mapping[str | None, tuple[bool | None, str | None]] = {
     "equal": (True, None),
@@ -61,6 +61,13 @@ class Correctness(Filter):
         "body_value": pl.String(),
         "supported": pl.Boolean(),
     }
+
+    example: ClassVar[Example] = Example(
+        (
+            {"answer": "7", "gold": "7", "gold_type": "number", "rationale": "3 + 4 = 7."},
+            {"answer": "8", "gold": "7", "gold_type": "number", "rationale": "3 + 4 = 8."},
+        )
+    )
 
     use: Literal["correctness"] = "correctness"
     unsupported: Literal["keep", "drop"] = "keep"

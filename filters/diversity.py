@@ -7,7 +7,7 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from filters.clusters import Linkage, choose_distance
-from filters.contract import Filter, Scope
+from filters.contract import Example, Filter, Scope
 from filters.siblings import Cut, Level, Siblings, read_siblings
 
 _Row = tuple[bool | None, str | None, str | None, str | None, str | None, float | None, int | None]
@@ -55,6 +55,15 @@ class Diversity(Filter):
     }
     writes: ClassVar[Mapping[str, pl.DataType]] = {"cluster": pl.Int32()}
     libraries: ClassVar[Sequence[str]] = ("scikit-learn",)
+
+    example: ClassVar[Example] = Example(
+        (
+            {"rationale": "Ann has 3 + 4 = 7 nuts in all."},
+            {"rationale": "Ann has 3 + 4 = 7 nuts in total."},
+            {"rationale": "4 + 4 = 8 nuts would be one too many, so 8 - 1 = 7."},
+        ),
+        {"by": ("path", "text"), "near_duplicate": 0.5},
+    )
 
     use: Literal["diversity"] = "diversity"
     by: tuple[Level, ...] = ("path", "embedding")

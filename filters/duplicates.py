@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 import polars as pl
 from pydantic import Field
 
-from filters.contract import DatasetFilter
+from filters.contract import DatasetFilter, Example
 from filters.minhash import band_keys, bands_for, stable_hash
 from filters.shingles import words
 
@@ -40,6 +40,10 @@ class Duplicates(DatasetFilter):
     evidence: ClassVar[Mapping[str, pl.DataType]] = {
         "leader": pl.String(),  # the sample it repeats, the one it shares most bands with
     }
+
+    example: ClassVar[Example] = Example(
+        ({"rationale": "3 + 4 = 7."}, {"rationale": "3 + 4 = 7."}, {"rationale": "4 + 3 is 7."})
+    )
 
     use: Literal["duplicates"] = "duplicates"
     jaccard: float | None = Field(default=0.8, ge=0.3, le=1)

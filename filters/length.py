@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 import polars as pl
 from pydantic import Field, model_validator
 
-from filters.contract import Filter
+from filters.contract import Example, Filter
 
 
 class Length(Filter):
@@ -25,6 +25,10 @@ class Length(Filter):
         "too_long": "longer than `max`; the score is its length",
         "not_measured": "its length is not known",
     }
+
+    example: ClassVar[Example] = Example(
+        ({"rationale_tokens": 80}, {"rationale_tokens": 900}), {"max": 512}
+    )
 
     use: Literal["length"] = "length"
     unit: Literal["tokens", "words"] = "tokens"

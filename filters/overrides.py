@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import polars as pl
 from pydantic import Field
 
-from filters.contract import Filter
+from filters.contract import Example, Filter
 
 
 class Overrides(Filter):
@@ -28,6 +28,11 @@ class Overrides(Filter):
         "override": pl.Boolean(),
         "note": pl.String(),
     }
+
+    example: ClassVar[Example] = Example(
+        ({"override_keep": None}, {"override_keep": False, "override_reason": "off topic"}),
+        {"file": "verdicts.csv"},
+    )
 
     use: Literal["overrides"] = "overrides"
     file: str = Field(min_length=1, exclude=True)

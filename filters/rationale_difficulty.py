@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self, cast
 import polars as pl
 from pydantic import Field, model_validator
 
-from filters.contract import Filter, OnAbstain, Scope
+from filters.contract import Example, Filter, OnAbstain, Scope
 
 
 class RationaleDifficulty(Filter):
@@ -51,6 +51,13 @@ class RationaleDifficulty(Filter):
         "spread": pl.Float64(),
         "truncated": pl.Boolean(),
     }
+
+    example: ClassVar[Example] = Example(
+        (
+            {"rd_masked": 0.62, "nll_masked": 0.4, "student_follows": True},
+            {"rd_masked": 1.35, "nll_masked": 1.9, "student_follows": True},
+        )
+    )
 
     use: Literal["rationale_difficulty"] = "rationale_difficulty"
     variant: Literal["masked", "paper"] = "masked"

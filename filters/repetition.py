@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import polars as pl
 from pydantic import Field
 
-from filters.contract import Filter
+from filters.contract import Example, Filter
 from filters.shingles import words
 
 
@@ -40,6 +40,10 @@ class Repetition(Filter):
         "ngram_share": pl.Float64(),
         "loop": pl.String(),  # the line or n-gram said most often, null where nothing repeats
     }
+
+    example: ClassVar[Example] = Example(
+        ({"rationale": "3 + 4 = 7."}, {"rationale": "So it is 7.\n" * 4})
+    )
 
     use: Literal["repetition"] = "repetition"
     max_line_share: float = Field(default=0.3, ge=0, le=1)

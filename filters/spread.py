@@ -7,7 +7,7 @@ import polars as pl
 from pydantic import Field
 
 from filters.clusters import Matrix, cosine_distances, vectors
-from filters.contract import Filter, Scope
+from filters.contract import Example, Filter, Scope
 
 
 class Spread(Filter):
@@ -30,6 +30,10 @@ class Spread(Filter):
     evidence: ClassVar[Mapping[str, pl.DataType]] = {
         "nearest": pl.String(),  # sample_id of the nearest sibling kept before, null for the first
     }
+
+    example: ClassVar[Example] = Example(
+        ({"embedding": [1.0, 0.0]}, {"embedding": [0.99, 0.14]}, {"embedding": [0.6, 0.8]})
+    )
 
     use: Literal["spread"] = "spread"
     min_distance: float = Field(default=0.10, gt=0, le=2)

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from curate import cli
 from curate.errors import InputError
+from filters import FILTERS
+from filters.contract import Filter
 from tests.curate.imported_sums import do, write
 
 HEAVY = ("torch", "polars", "pyarrow", "transformers", "vllm", "datasets", "sklearn", "pydantic")
@@ -93,6 +95,17 @@ def test_why_says_that_a_filter_could_not_tell(workplace: Path) -> None:
     said = told_of(folder, raw_output="")
     assert "abstained" in said
     assert "not_measured" in said
+
+
+@pytest.mark.parametrize("kind", FILTERS, ids=lambda kind: kind.model_fields["use"].default)
+def test_filters_describes_each_with_a_worked_row(kind: type[Filter]) -> None:
+    said = invoke("filters", str(kind.model_fields["use"].default))
+    assert "for example" in said
+    _, _, judged = kind.work_example()
+    for reason in judged["reason"].drop_nulls():
+        assert reason in said
+    for name in kind.model_fields:
+        assert name in said or name in {"use", "name"}
 
 
 def test_a_pool_needs_no_recipe(workplace: Path) -> None:

@@ -83,6 +83,14 @@ def test_every_reason_is_explained_and_snake_case(kind: type[Filter]) -> None:
         assert len(meaning.split()) > 3
 
 
+@pytest.mark.parametrize("kind", FILTERS)
+def test_every_filter_is_shown_on_rows_that_it_stops(kind: type[Filter]) -> None:
+    gate, frame, judged = kind.work_example()
+    assert frame.height == judged.height >= 2
+    assert set(judged["reason"].drop_nulls()) & set(gate.reasons)
+    assert judged["keep"].any() or gate.scope == "question", "and one that it keeps"
+
+
 # What follows is wrong on purpose.
 
 
