@@ -166,12 +166,9 @@ def load_template(prompt: str | TemplateFile, folder: Path | None = None) -> Pro
 
 
 def shipped_templates() -> list[str]:
-    """Name the templates that come with the package."""
-    return sorted(
-        entry.name.removesuffix(".jinja")
-        for entry in _folder().iterdir()
-        if entry.name.endswith(".jinja") and not entry.name.endswith(".md.jinja")
-    )
+    """Name the prompts that come with the package; others beside them say what they make."""
+    names = [entry.name for entry in _folder().iterdir() if entry.name.endswith(".jinja")]
+    return sorted(name.removesuffix(".jinja") for name in names if name.count(".") == 1)
 
 
 def parse_template(name: str, text: str) -> PromptTemplate:
