@@ -213,17 +213,19 @@ def _text(value: object) -> str:
 def _listed(rows: list[dict[str, Any]]) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
     scores = [name for name in SCORES if any(row.get(name) is not None for row in rows)][:3]
-    table.add_column("sample", no_wrap=True)
-    table.add_column("outcome", no_wrap=True)
+    outcomes = [_outcome(row) for row in rows]
+    # Named where they are asked for, so they are never shortened; the question gives way.
+    table.add_column("sample", no_wrap=True, min_width=max(len(row["sample_id"]) for row in rows))
+    table.add_column("outcome", no_wrap=True, min_width=max(map(len, outcomes)))
     for name in scores:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("answer", max_width=16, no_wrap=True, overflow="ellipsis")
     table.add_column("gold", max_width=16, no_wrap=True, overflow="ellipsis")
     table.add_column("question", no_wrap=True, overflow="ellipsis", ratio=1)
-    for row in rows:
+    for row, outcome in zip(rows, outcomes, strict=True):
         numbers = [_number(row.get(name)) for name in scores]
         said = (Text(_text(row.get(name))) for name in ("answer", "gold", "question"))
-        table.add_row(row["sample_id"], _outcome(row), *numbers, *said)
+        table.add_row(row["sample_id"], outcome, *numbers, *said)
     return table
 
 
