@@ -122,10 +122,7 @@ class Filter(BaseModel, ABC):
         return gate, frame, gate.judge(frame)
 
     def would_pass(
-        self,
-        reason: str,  # noqa: ARG002 - the hook's shape
-        score: float | None,  # noqa: ARG002
-        evidence: Mapping[str, Any],  # noqa: ARG002
+        self, reason: str, score: float | None, evidence: Mapping[str, Any]
     ) -> Mapping[str, Any] | None:
         """Give parameters under which a row would not have been stopped for this reason.
 
@@ -138,6 +135,7 @@ class Filter(BaseModel, ABC):
             The nearest value of each parameter that must change; None where no parameter helps, or
             where a verdict does not tell which value would.
         """
+        del reason, score, evidence
         return None
 
     def pool_columns(self) -> Sequence[str]:
