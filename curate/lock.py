@@ -85,8 +85,8 @@ class Lock:
         self._written = written or {}
         self._used: dict[str, set[str]] = defaultdict(set)
         self.content = LockContent()
-        text = path.read_text(encoding="utf-8") if path.exists() else start
-        if text and not renew:
+        text = path.read_text(encoding="utf-8") if path.exists() else (start or None)
+        if text is not None and not renew:
             try:
                 self.content = LockContent.model_validate_json(text)
             except ValidationError as error:

@@ -133,6 +133,15 @@ def test_locked_refuses_what_changed(folder: Path) -> None:
     run(read(folder), locked, Progress(quiet=True))
 
 
+@pytest.mark.parametrize("text", ["", "not a lock file"])
+def test_a_damaged_lock_file_is_not_begun_anew(folder: Path, text: str) -> None:
+    do(folder)
+    (folder / "recipe.lock.json").write_text(text)
+    with pytest.raises(InputError, match="not a lock file this version reads"):
+        do(folder)
+    assert (folder / "recipe.lock.json").read_text() == text
+
+
 def test_a_damaged_derived_file_is_made_again(folder: Path) -> None:
     first = do(folder)
     for path in (folder / "store" / "derived" / "filter-correctness").rglob("*.parquet"):
