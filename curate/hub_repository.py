@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import orjson
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
@@ -85,7 +85,13 @@ class HubRepository:
         """Find what the release on main put there; it says so itself, tagged already or not."""
         if "manifest.json" not in paths:
             return set()
-        manifest = orjson.loads(self._read("manifest.json"))
+        try:
+            read = orjson.loads(self._read("manifest.json"))
+        except orjson.JSONDecodeError:
+            read = None
+        if not isinstance(read, dict) or "dataset_hash" not in read:
+            return set()  # somebody else's file of that name
+        manifest = cast("dict[str, Any]", read)
         data = "|".join(
             rf"{re.escape(config)}/{re.escape(split)}-\d+-of-\d+"
             for config, told in manifest.get("configs", {}).items()

@@ -266,6 +266,14 @@ def test_a_dataset_that_is_no_release_is_not_overwritten(runs: dict[str, Path], 
     assert files(hub, "main") == {"data/train.csv": b"a,b"}
 
 
+@pytest.mark.parametrize("text", [b"not JSON", b"[1]", b'{"configs": [], "files": 3}'])
+def test_somebody_s_manifest_is_no_release(runs: dict[str, Path], hub: Hub, text: bytes) -> None:
+    repo = hub.repos[REPO] = Repo(private=False)
+    repo.commit({"manifest.json": File(len(text), text)}, "main")
+    with pytest.raises(InputError, match=r"that are no release's, such as manifest.json"):
+        push(runs["first"], REPO)
+
+
 def test_files_that_somebody_put_beside_a_release_are_not_removed(
     runs: dict[str, Path], hub: Hub
 ) -> None:
