@@ -130,6 +130,9 @@ def init_command(
     teacher: Annotated[str | None, typer.Option(help="a model that writes rationales")] = None,
     url: Annotated[str | None, typer.Option(help="of a server that has the teacher")] = None,
     pool: Annotated[str | None, typer.Option(help="a file of rationales written before")] = None,
+    completion: Annotated[
+        str | None, typer.Option(help="its column of rationales; default: guessed")
+    ] = None,
     student: Annotated[str | None, typer.Option(help="the model you will train")] = None,
 ) -> None:
     """Write a first recipe for your own questions; asks for what is not given."""
@@ -146,7 +149,7 @@ def init_command(
     given = {
         "questions": questions or "", "config": config, "split": split, "question": question,
         "gold": gold, "gold_type": gold_type, "teacher": teacher, "url": url, "pool": pool,
-        "student": student,
+        "completion": completion, "student": student,
     }  # fmt: skip
     told = init(file, validate(InitOptions, given))
     typer.echo(f"wrote {file}: {told}\ncurate run {file} --limit 32")

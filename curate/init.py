@@ -10,6 +10,7 @@ from curate.card import environment
 from curate.errors import InputError
 from curate.guesses import NAMES, columns_of, first_rows, gold_of, usual
 from curate.plan import make_plan
+from curate.questions.options import QuestionColumns
 from curate.reading import TableOptions
 from curate.recipe_file import parse_recipe, slug
 from filters.answers import GoldType
@@ -28,6 +29,7 @@ class InitOptions(BaseModel):
         teacher: a model that will write rationales.
         url: of a server that has it; without, it is loaded with vLLM.
         pool: file with rationales that were written before.
+        completion: its column of them; guessed from usual names.
         student: the model to be trained; without one nothing is scored.
     """
 
@@ -42,6 +44,7 @@ class InitOptions(BaseModel):
     teacher: str | None = None
     url: str | None = None
     pool: str | None = None
+    completion: str | None = None
     student: str | None = None
 
 
@@ -90,10 +93,11 @@ def _values(file: Path, options: InitOptions) -> dict[str, Any]:
     choices = next((name for name in NAMES["choices"] if name in columns), None)
     if choices:
         named["choices"] = choices
+    asked = QuestionColumns(choices=choices)
     golds = [row for row in rows if str(row.get(named["gold"]) or "").strip()]
     kind, extract = gold_of(
         [str(row[named["gold"]]) for row in golds],
-        [_listed(row.get(choices)) if choices else None for row in golds],
+        [found.texts if (found := asked.options(row)) else None for row in golds],
     )
     values = options.model_dump() | {
         "file": file.name,
@@ -104,8 +108,9 @@ def _values(file: Path, options: InitOptions) -> dict[str, Any]:
     }
     if options.pool:
         of_pool = columns_of(first_rows(TableOptions(path=options.pool), base))
-        values["pool_question"] = usual(of_pool, "question")
-        values["pool_completion"] = usual(of_pool, "completion")
+        same = options.question in of_pool
+        values["pool_question"] = options.question if same else usual(of_pool, "question")
+        values["pool_completion"] = _known(of_pool, "completion", options.completion)
     return values
 
 
@@ -115,10 +120,6 @@ def _known(columns: list[str], what: str, given: str | None) -> str:
     if given not in columns:
         raise InputError(f"no column {given!r}; there are {', '.join(columns)}", f"--{what}")
     return given
-
-
-def _listed(value: object) -> list[str] | None:
-    return [str(one) for one in value] if isinstance(value, list) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 def _environment_with_json() -> Any:

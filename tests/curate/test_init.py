@@ -21,6 +21,12 @@ ANSWERS: dict[str, tuple[list[Any], dict[str, Any], str, str | None]] = {
     "solutions": (["So 3 + 4 = 7.\n#### 7", "Thus\n#### 12"], {}, "number", r"####\s*(.+)"),
     "yes or no": (["yes", "No"], {}, "boolean", None),
     "letters": (["B", "A"], {"choices": ["red", "blue"]}, "choice", None),
+    "letters as on the Hub": (
+        ["B", "A"],
+        {"choices": {"label": ["A", "B"], "text": ["red", "blue"]}},
+        "choice",
+        None,
+    ),
     "dates": (["04/20/2021", "12/31/1999"], {}, "date", None),
     "words": (["a blue whale", "seven of them"], {}, "string", None),
     "formulas": (["\\frac{1}{2}", "x^2 + 1"], {}, "latex", None),
@@ -73,6 +79,21 @@ def test_a_recipe_of_a_pool_runs_as_it_is(tmp_path: Path, monkeypatch: pytest.Mo
     file = read_recipe(str(tmp_path / "recipe.yaml.new"))
     result = run(file, RunOptions(out=tmp_path / "run"), Progress(quiet=True))
     assert sum(result.summary.configs[0].splits.values()) == 180
+
+
+def test_columns_of_any_name_can_be_given(tmp_path: Path) -> None:
+    rows = [{"ask": "3 + 4?", "known": "7", "steps": "3 + 4 = 7."}]
+    (tmp_path / "all.jsonl").write_text(json.dumps(rows[0]))
+    named = {"question": "ask", "gold": "known"}
+    pool = InitOptions(questions="all.jsonl", pool="all.jsonl", **named)
+    with pytest.raises(InputError, match="with --completion"):
+        init(tmp_path / "r.yaml", pool)
+    init(tmp_path / "r.yaml", pool.model_copy(update={"completion": "steps"}))
+    (source,) = read_recipe(str(tmp_path / "r.yaml")).recipe.sources
+    assert source.columns.model_dump(exclude_none=True) == {
+        "question": "ask",
+        "completion": "steps",
+    }
 
 
 @pytest.mark.parametrize(
