@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from curate.card import environment
 from curate.errors import InputError
 from curate.formats import Record, Think, Wording
-from curate.publish import AUDIT
+from curate.publish_options import AUDIT
 from curate.releases import Release
 from curate.rendering import Layout
 from curate.strict import did_you_mean

@@ -18,7 +18,7 @@ from curate.card import CardFacts, ConfigFacts
 from curate.columnar import Fingerprint, PartWriter
 from curate.excerpt import Excerpt
 from curate.formats import Record, Wording
-from curate.publish import AUDIT, PublishOptions
+from curate.publish_options import AUDIT, PublishOptions
 from curate.views import columns as columns_of
 from curate.views import graded, view, wording_of
 from filters.columns import (

@@ -19,7 +19,7 @@ from curate.executors import Where
 from curate.measures.embed import EmbedOptions
 from curate.measures.parse import ParseOptions
 from curate.measures.score_options import ScoreOptions
-from curate.publish import PublishOptions
+from curate.publish_options import PublishOptions
 from curate.questions import QuestionsOptions
 from curate.select import Arm, SelectOptions
 from curate.sources.generate import GenerateSource

@@ -10,7 +10,7 @@ import polars as pl
 
 from curate.errors import InputError
 from curate.partition import REJECTED, UNPUBLISHED
-from curate.publish import PublishOptions
+from curate.publish_options import PublishOptions
 from curate.recipe_file import mapping
 from curate.release import MANIFEST_FORMAT
 from curate.runs import find_run
