@@ -5,17 +5,15 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from aiohttp import web
 from huggingface_hub import constants
-from tenacity import wait_none
 from typer.testing import CliRunner
 
-from curate import cli, hub_repository
+from curate import cli
 from curate.card import PLACE
 from curate.errors import CurateError, InputError
 from curate.hub_repository import HubRepository
@@ -23,7 +21,7 @@ from curate.push import push
 from curate.releases import Release
 from curate.repositories import hashes
 from tests.curate.imported_sums import do, write
-from tests.servers.hub import TOKEN, File, Handler, Hub, Repo, running_hub
+from tests.servers.hub import TOKEN, File, Handler, Hub, Repo
 
 # huggingface_hub's own call of its HTTP library.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>'")
@@ -55,17 +53,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             ).folder,
             "changed": do(folder, TERMS, "filters.length.max=8").folder,
         }  # fmt: skip
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    monkeypatch.setattr(hub_repository, "WAIT", wait_none())
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    with running_hub() as hub:
-        monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        yield hub
 
 
 def files(hub: Hub, revision: str) -> dict[str, bytes]:

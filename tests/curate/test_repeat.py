@@ -2,13 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from huggingface_hub import constants
 
 from curate.engine import RunOptions, RunResult, run
 from curate.errors import InputError
@@ -17,7 +15,7 @@ from curate.push import push, ready
 from curate.recipe_file import read_recipe
 from curate.repeat import open_recipe
 from tests.curate.imported_sums import do, read, write
-from tests.servers.hub import TOKEN, Hub, running_hub
+from tests.servers.hub import Hub
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>'")
 
@@ -31,16 +29,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CURATE_STORE", str(tmp_path / "store"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    with running_hub() as hub:
-        monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        yield hub
 
 
 def repeated(reference: str, folder: Path, *overrides: str) -> RunResult:
