@@ -31,6 +31,12 @@ TOLD: Final = (
 SCORES: Final = ("cluster", "rd_masked", "rd_paper", "nll_rationale", "rationale_tokens",
                  "completion_tokens", "rationale_words")  # fmt: skip
 """Of these, what stands over a rationale."""
+_LONGEST_ANSWER: Final = 16
+"""Characters of an answer in a list."""
+_HEADING: Final = 10
+"""Characters of a heading that is longer than what stands under it."""
+_QUESTION: Final = 16
+"""Characters of a question for which a score is left out."""
 _PANEL: Final = 46
 """Least characters of a sample beside its siblings."""
 
@@ -92,7 +98,11 @@ class Page:
         if not self.rows:
             yield Text("no sample is like that")
             return
-        yield _together(self.rows, options.max_width) if self.together else _listed(self.rows)
+        yield (
+            _together(self.rows, options.max_width)
+            if self.together
+            else _listed(self.rows, options.max_width)
+        )
         more = f"; --page {self.page + 1} for more" if self.page < self.pages else ""
         yield Text(f"{self.total:,} samples, page {self.page} of {self.pages}{more}", "dim")
 
@@ -210,22 +220,33 @@ def _text(value: object) -> str:
     return " ".join(str("" if value is None else value).split()).translate(CONTROLS)
 
 
-def _listed(rows: list[dict[str, Any]]) -> RenderableType:
+def _listed(rows: list[dict[str, Any]], width: int) -> RenderableType:
+    """List samples, one a line; on a narrow terminal scores, then the question give way."""
+    scores = [name for name in SCORES if any(row.get(name) is not None for row in rows)]
+    facts = {name: [Text(_text(row.get(name))) for row in rows] for name in ("answer", "gold")}
+    columns = {
+        "sample": [Text(row["sample_id"]) for row in rows],
+        "outcome": [_outcome(row) for row in rows],
+        **facts,
+        # A cluster is a number within its question.
+        **{n: [Text(_number(row.get(n))) for row in rows] for n in scores if n != "cluster"},
+    }
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
-    scores = [name for name in SCORES if any(row.get(name) is not None for row in rows)][:3]
-    outcomes = [_outcome(row) for row in rows]
-    # Named where they are asked for, so they are never shortened; the question gives way.
-    table.add_column("sample", no_wrap=True, min_width=max(len(row["sample_id"]) for row in rows))
-    table.add_column("outcome", no_wrap=True, min_width=max(map(len, outcomes)))
-    for name in scores:
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("answer", max_width=16, no_wrap=True, overflow="ellipsis")
-    table.add_column("gold", max_width=16, no_wrap=True, overflow="ellipsis")
-    table.add_column("question", no_wrap=True, overflow="ellipsis", ratio=1)
-    for row, outcome in zip(rows, outcomes, strict=True):
-        numbers = [_number(row.get(name)) for name in scores]
-        said = (Text(_text(row.get(name))) for name in ("answer", "gold", "question"))
-        table.add_row(row["sample_id"], outcome, *numbers, *said)
+    shown: list[list[Text]] = []
+    for name, values in columns.items():
+        widest = max(map(len, values))
+        widest = min(widest, _LONGEST_ANSWER) if name in facts else widest
+        chosen = max(widest, min(len(name), _HEADING))
+        if name in scores and width - chosen < _QUESTION:
+            break
+        side = "right" if name in scores else "left"
+        table.add_column(name, width=chosen, no_wrap=True, overflow="ellipsis", justify=side)
+        shown.append(values)
+        width -= chosen + 2
+    table.add_column("question", width=max(width - 2, 1), no_wrap=True, overflow="ellipsis")
+    shown.append([Text(_text(row.get("question"))) for row in rows])
+    for row in zip(*shown, strict=True):
+        table.add_row(*row)
     return table
 
 

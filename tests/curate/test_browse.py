@@ -73,10 +73,13 @@ def test_pages_hold_every_row_once_in_one_order(sums_run: Path) -> None:
     assert "--page" not in shown(pages[4])
 
 
-def test_ids_and_outcomes_are_whole_on_a_narrow_terminal(sums_run: Path) -> None:
+def test_all_but_the_question_is_whole_on_a_narrow_terminal(sums_run: Path) -> None:
     page = browse(sums_run, BrowseOptions(reason="wrong_answer", rows=3))
     for row, line in zip(page.rows, shown(page, 80).splitlines()[1:], strict=False):
-        assert line.startswith(f"{row['sample_id']}  correctness: wrong_answer ")
+        said = [row["sample_id"], "correctness:", "wrong_answer", row["answer"], row["gold"]]
+        assert line.split()[:6] == [*said, "What"]
+    assert "rationale_words" not in shown(page, 80)
+    assert "rationale…" in shown(page, 120)
 
 
 def test_the_samples_of_one_question_stand_together(sums_run: Path) -> None:
