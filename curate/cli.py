@@ -107,11 +107,14 @@ def run_command(
     if not (quiet or as_json):
         Console().print(render(result.funnel))
         typer.echo(result.closing())
-    done = publish(result.folder) if push else None
-    if as_json:
-        told = result.as_json() | ({"published": done.as_json()} if done else {})
-        typer.echo(json.dumps(told, indent=2))
-    elif done and not quiet:
+    done = None
+    try:
+        done = publish(result.folder) if push else None
+    finally:  # the run is there, whatever became of the push
+        if as_json:
+            told = result.as_json() | ({"published": done.as_json()} if done else {})
+            typer.echo(json.dumps(told, indent=2))
+    if done and not (quiet or as_json):
         typer.echo("\n".join((*done.found, done.closing())))
 
 

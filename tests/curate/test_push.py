@@ -260,6 +260,18 @@ def test_a_run_that_could_not_be_pushed_is_not_begun(tmp_path: Path) -> None:
         assert f"this run would change it ({named}" in refused(tmp_path, *other)
 
 
+def test_a_run_is_told_though_its_push_fails(tmp_path: Path) -> None:
+    write(tmp_path)
+    there = f"publish.repo=file://{tmp_path}/repo"
+    nothing = "filters.length.max=1"
+    for flags in ([], ["--json"]):
+        done = curate(tmp_path, "run", "recipe.yaml", TERMS, there, nothing, "--push", *flags)
+        assert done.returncode == 2
+        assert "selects no row, so there is nothing to publish" in done.stderr
+        folder = (tmp_path / "runs/sums/latest").read_text().strip()
+        assert folder in done.stdout, "and it says where the run is"
+
+
 def test_where_and_how_make_no_other_version(tmp_path: Path, runs: dict[str, Path]) -> None:
     write(tmp_path)
     repo = f"file://{tmp_path / 'repo'}"
