@@ -15,9 +15,9 @@ from rich.text import Text
 
 from curate.errors import InputError
 from curate.partition import rejections
-from curate.report import CONTROLS
 from curate.runs import find_run, gates_of
 from curate.strict import did_you_mean
+from curate.terminal import CONTROLS
 
 Verdict = Literal["selected", "live", "dropped"]
 

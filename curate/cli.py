@@ -90,7 +90,7 @@ def run_command(
     from curate.push import push as publish
     from curate.push import ready
     from curate.repeat import open_recipe
-    from curate.report import render
+    from curate.terminal import render
 
     if gold is None:
         file = open_recipe(
@@ -244,6 +244,20 @@ def why(
         typer.echo(told.as_json())
     else:
         Console().print(told)
+
+
+@app.command("report")
+def report_command(
+    run: Annotated[Path, typer.Argument(help="a run folder, or runs/NAME for the latest")],
+    *,
+    out: Annotated[
+        Path | None, typer.Option(help="the file to write; default: beside the run folder")
+    ] = None,
+) -> None:
+    """Write one HTML file that shows where every sample went and why."""
+    from curate.report.page import write_report
+
+    typer.echo(write_report(run, out))
 
 
 @app.command("push")

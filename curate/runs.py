@@ -17,7 +17,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 
 from curate.errors import InputError
 from curate.recipe import known_filters
-from curate.report import why
+from curate.terminal import why
 from filters.columns import VERDICT_PREFIX
 from filters.contract import Filter
 

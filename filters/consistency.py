@@ -7,7 +7,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from filters.columns import VERDICT_PREFIX
-from filters.contract import Example, Filter, Scope, Sees
+from filters.contract import Example, Filter, Scope, Sees, Threshold
 
 
 class Consistency(Filter):
@@ -60,6 +60,13 @@ class Consistency(Filter):
     def reads(self) -> Sequence[str]:
         """Name the columns needed."""
         return (VERDICT_PREFIX + self.of,)
+
+    def thresholds(self) -> Sequence[Threshold]:
+        """Both ends of the band."""
+        return (
+            Threshold("min", "min", "too_hard", "pass_rate"),
+            Threshold("max", "max", "too_easy", "pass_rate"),
+        )
 
     def would_pass(
         self, reason: str, score: float | None, evidence: Mapping[str, Any]

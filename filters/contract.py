@@ -47,6 +47,22 @@ class Example(NamedTuple):
     parameters: Mapping[str, Any] = {}
 
 
+class Threshold(NamedTuple):
+    """A parameter with which a number of each row is compared.
+
+    Attributes:
+        parameter: its name.
+        side: ``max`` where rows above it are dropped, ``min`` where rows below it are.
+        reason: for which they are.
+        number: what is compared: ``score``, or a field of the evidence.
+    """
+
+    parameter: str
+    side: Literal["min", "max"]
+    reason: str
+    number: str = "score"
+
+
 class Filter(BaseModel, ABC):
     """One gate of the chain; the config is the object.
 
@@ -137,6 +153,15 @@ class Filter(BaseModel, ABC):
         """
         del reason, score, evidence
         return None
+
+    def thresholds(self) -> Sequence[Threshold]:
+        """Name the parameters whose change is foreseen exactly from the verdicts given.
+
+        Moving one changes the verdicts of those rows alone that were kept or stopped for the reason
+        of a threshold, and a row is kept where its numbers are within all of them. Where siblings
+        or anything else than a number decides too, a parameter is none.
+        """
+        return ()
 
     def pool_columns(self) -> Sequence[str]:
         """Name the columns `settle` looks at; empty where nothing is left to settle."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 import polars as pl
 from pydantic import Field, model_validator
 
-from filters.contract import Example, Filter
+from filters.contract import Example, Filter, Threshold
 
 
 class Length(Filter):
@@ -51,6 +51,11 @@ class Length(Filter):
     def reads(self) -> Sequence[str]:
         """Name the column needed."""
         return (self.column,)
+
+    def thresholds(self) -> Sequence[Threshold]:
+        """Both bounds, where they are set."""
+        bounds = (Threshold("min", "min", "too_short"), Threshold("max", "max", "too_long"))
+        return [bound for bound in bounds if getattr(self, bound.parameter) is not None]
 
     def would_pass(
         self, reason: str, score: float | None, evidence: Mapping[str, Any]

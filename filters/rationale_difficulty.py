@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self, cast
 import polars as pl
 from pydantic import Field, model_validator
 
-from filters.contract import Example, Filter, OnAbstain, Scope
+from filters.contract import Example, Filter, OnAbstain, Scope, Threshold
 
 
 class RationaleDifficulty(Filter):
@@ -94,6 +94,13 @@ class RationaleDifficulty(Filter):
         """Name the columns needed."""
         rd, nll = self._columns()
         return (rd, nll, "rd_spread", "score_truncated", "student_follows")
+
+    def thresholds(self) -> Sequence[Threshold]:
+        """Both limits, where they alone decide: a quantile compares siblings."""
+        if self.max_quantile is not None or self.min_quantile is not None:
+            return ()
+        limits = (Threshold("min", "min", "too_easy"), Threshold("max", "max", "too_difficult"))
+        return [limit for limit in limits if getattr(self, limit.parameter) is not None]
 
     def would_pass(
         self, reason: str, score: float | None, evidence: Mapping[str, Any]

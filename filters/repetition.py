@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import polars as pl
 from pydantic import Field
 
-from filters.contract import Example, Filter
+from filters.contract import Example, Filter, Threshold
 from filters.shingles import words
 
 
@@ -53,6 +53,13 @@ class Repetition(Filter):
     def reads(self) -> Sequence[str]:
         """Name the column needed."""
         return ("rationale",)
+
+    def thresholds(self) -> Sequence[Threshold]:
+        """Both shares."""
+        return (
+            Threshold("max_line_share", "max", "looping_lines", "line_share"),
+            Threshold("max_ngram_share", "max", "looping_ngrams", "ngram_share"),
+        )
 
     def would_pass(
         self, reason: str, score: float | None, evidence: Mapping[str, Any]

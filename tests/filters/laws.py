@@ -2,6 +2,7 @@
 
 import random
 from itertools import accumulate, pairwise
+from typing import Any
 
 import jsonschema
 import polars as pl
@@ -9,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from pydantic import ValidationError
 
-from filters.contract import Contract, DatasetFilter, Filter
+from filters.contract import Contract, DatasetFilter, Filter, Threshold
 
 SKETCH = pl.Schema({"part": pl.UInt8(), "sample_id": pl.String(), "key": pl.UInt64()})
 GROUPS = pl.Schema({"part": pl.UInt8(), "sample_id": pl.String(), "leader": pl.String()})
@@ -71,6 +72,38 @@ def what_would_let_a_row_pass_does(gate: Filter, frame: pl.DataFrame) -> None:
         changed = type(gate).model_validate({**gate.model_dump(), **places, **told})
         assert all(getattr(gate, name) != value for name, value in told.items())
         assert changed.judge(frame)["reason"][place] != verdict["reason"]
+
+
+def thresholds_are_foreseen(gate: Filter, frame: pl.DataFrame) -> None:
+    """Under a threshold moved, the rows kept are those whose numbers are within all of them."""
+    judged = list(gate.judge(frame).iter_rows(named=True))
+    bounds = gate.thresholds()
+    assert {bound.reason for bound in bounds} <= gate.reasons.keys()
+    for bound in bounds:
+        numbers = sorted({n for row in judged if (n := _number(row, bound)) is not None})
+        for number in (*numbers[:3], *numbers[-2:]):
+            try:
+                changes = {**gate.model_dump(), bound.parameter: number}
+                changed = type(gate).model_validate(changes)
+            except ValidationError:
+                continue  # beyond what the parameter may be
+            kept = [
+                row["reason"] in {None, *(b.reason for b in bounds)}
+                and all(_within(row, b, getattr(changed, b.parameter)) for b in bounds)
+                for row in judged
+            ]
+            assert changed.judge(frame)["keep"].fill_null(value=False).to_list() == kept
+
+
+def _number(verdict: dict[str, Any], bound: Threshold) -> float | None:
+    return verdict["score"] if bound.number == "score" else verdict["evidence"][bound.number]
+
+
+def _within(verdict: dict[str, Any], bound: Threshold, limit: float) -> bool:
+    number = _number(verdict, bound)
+    if number is None:
+        return False
+    return number <= limit if bound.side == "max" else number >= limit
 
 
 def reasons_are_declared(gate: Filter, frame: pl.DataFrame) -> None:

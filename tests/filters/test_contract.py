@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ConfigDict
 
 from filters import FILTERS
-from filters.contract import DatasetFilter, Filter, Scope
+from filters.contract import DatasetFilter, Filter, Scope, Threshold
 from tests.filters import laws
 from tests.filters.strategies import tables
 
@@ -51,6 +51,7 @@ LAWS: Final[tuple[Law, ...]] = (
     laws.reasons_are_declared,
     laws.shape_is_declared,
     laws.what_would_let_a_row_pass_does,
+    laws.thresholds_are_foreseen,
 )
 
 
@@ -185,6 +186,20 @@ class Boastful(Plain):
         return {"least": 1}
 
 
+class Shortsighted(Plain):
+    """Calls a threshold what is compared with more than the number it names."""
+
+    least: int = 0
+
+    def judge(self, frame: pl.DataFrame) -> pl.DataFrame:
+        few = frame["rationale_words"].fill_null(0) <= self.least
+        score = frame["rationale_words"].fill_null(0).cast(pl.Float64)
+        return self.drop(few).with_columns(score=score)
+
+    def thresholds(self) -> Sequence[Threshold]:
+        return (Threshold("least", "min", "no"),)
+
+
 class FirstComer(DatasetFilter):
     """Lets the row that happens to stand first lead."""
 
@@ -240,6 +255,7 @@ BROKEN: Final[tuple[tuple[Law, type[Filter]], ...]] = (
     (laws.shape_is_declared, Dropping),
     (laws.shape_is_declared, Untyped),
     (laws.what_would_let_a_row_pass_does, Boastful),
+    (laws.thresholds_are_foreseen, Shortsighted),
 )
 
 

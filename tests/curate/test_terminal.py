@@ -24,7 +24,7 @@ from curate.funnel import (
     percent,
     reasons,
 )
-from curate.report import render, why
+from curate.terminal import render, why
 from filters.completeness import Completeness
 
 GOLDEN = Path(__file__).parent / "golden"
