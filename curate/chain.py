@@ -20,6 +20,7 @@ from curate.measures.base import DerivedMeasure, Measure, MemoMeasure
 from curate.measuring import Measured, derive, memoise
 from curate.plan import FilterStep, MeasureStep, Step
 from curate.progress import Progress
+from curate.spending import Meter
 from curate.store import Store
 from curate.table import Part, Shard, Table, write_part
 from filters.contract import Contract, Filter
@@ -63,6 +64,7 @@ class Chain:
         progress: told of what is measured.
         open_measure: makes a step's instrument.
         replay: refuse to call a model.
+        meter: ends a measure at a limit.
     """
 
     store: Store
@@ -71,6 +73,7 @@ class Chain:
     progress: Progress
     open_measure: OpenMeasure
     replay: bool
+    meter: Meter = field(default_factory=Meter)
 
     def run(self, steps: Sequence[Step], table: Table, fork_before: Collection[str] = ()) -> Ran:
         """Take the table through the steps; shards are changed in place.
@@ -120,7 +123,10 @@ class Chain:
         if isinstance(gauge, DerivedMeasure):
             return derive(gauge, table, self.store, self.executor)
         assert isinstance(gauge, MemoMeasure)
-        return memoise(gauge, table, self.store, self.work, self.progress, replay=self.replay)
+        return memoise(
+            gauge, table, self.store, self.work, self.progress, replay=self.replay,
+            meter=self.meter,
+        )  # fmt: skip
 
     def _judge(self, gate: Filter, table: Table, ran: Ran) -> None:
         settled = _settle(gate, table.shards, self.store)

@@ -169,14 +169,40 @@ def check(recipe: RecipeName, overrides: Overrides = None, *, allow: Allow = Non
 
 
 @app.command()
-def plan(recipe: RecipeName, overrides: Overrides = None, *, allow: Allow = None) -> None:
-    """Show the steps of a recipe in order."""
+def plan(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    *,
+    probe: Annotated[
+        int | None,
+        typer.Option(min=2, help="run so many questions, keep their samples, predict the rest"),
+    ] = None,
+    allow: Allow = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the steps of a recipe, what is recorded, and (--probe) what all of it will take."""
+    from rich.console import Console
+
     from curate.plan import make_plan
+    from curate.preview import preview, scored
+    from curate.probe import probe as try_some
+    from curate.progress import Progress
     from curate.repeat import open_recipe
 
-    file = open_recipe(recipe, overrides or (), allow=allow or ())
-    for number, line in enumerate(make_plan(file.recipe).describe(), 1):
+    file = open_recipe(recipe, overrides or (), allow=allow or (), present=probe is not None)
+    steps = list(make_plan(file.recipe).describe())
+    forecast = try_some(file, probe, Progress(quiet=as_json)) if probe else None
+    if as_json:
+        told: dict[str, object] = {"steps": steps}
+        told |= {"forecast": forecast.as_json()} if forecast else {}
+        typer.echo(json.dumps(told, indent=2))
+        return
+    console = Console()
+    for number, line in enumerate(steps, 1):
         typer.echo(f"{number:3d}. {line}")
+    console.print("", preview(file))
+    if forecast is not None:
+        console.print(*([scored(forecast.student)] if forecast.student else []), forecast)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Draw the samples of every source: ask for what the record lacks, then make the rows."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,8 @@ from curate.recipe_file import RecipeFile
 from curate.record import Book
 from curate.sources.generate import Draw, missing, record_value, rows, wanted
 from curate.sources.import_ import Tally
-from curate.sources.templates import PromptTemplate, load_template
+from curate.sources.templates import PromptTemplate, Rendered, load_template
+from curate.spending import Meter
 from curate.store import Store
 from curate.strict import did_you_mean
 
@@ -81,15 +83,24 @@ class Drawing:
         store: where samples are recorded.
         progress: told of every sample.
         replay: refuse to call a model.
+        meter: told what every sample took; ends the drawing at a limit.
     """
 
     def __init__(
-        self, file: RecipeFile, lock: Lock, store: Store, progress: Progress, *, replay: bool
+        self,
+        file: RecipeFile,
+        lock: Lock,
+        store: Store,
+        progress: Progress,
+        *,
+        replay: bool,
+        meter: Meter | None = None,
     ) -> None:
         self._file = file
         self._store = store
         self._progress = progress
         self._replay = replay
+        self._meter = meter or Meter()
         self.drawn: list[Drawn] = []
         self._teachings = {
             source.name: self._prepare(source, lock)
@@ -121,6 +132,50 @@ class Drawing:
         """Give the prompts that lie beside the recipe, as they were read: their text by file."""
         files = self._file.recipe.prompt_files
         return {file: self._teachings[name].template.text for name, file in files.items()}
+
+    def recorded(self, questions: QuestionsTable) -> dict[str, tuple[int, int]]:
+        """Count, for each generating source, the samples wanted and those the record has."""
+        usable = questions.frame.filter(pl.col("status") == "ok")
+        found: dict[str, tuple[int, int]] = {}
+        for name, teaching in self._teachings.items():
+            draws, book = self._draws(teaching, usable)
+            limit = teaching.source.sampling.max_tokens
+            with book:
+                lacking = sum(1 for _ in missing(draws, book.get, limit))
+            total = usable.height * teaching.source.samples
+            found[name] = total, total - lacking
+        return found
+
+    def prompt_tokens(self, questions: QuestionsTable) -> dict[str, list[float] | None]:
+        """Add up the prompt tokens of each question's recorded samples, source by source.
+
+        Returns:
+            In the order of the questions; None where a backend did not say.
+        """
+        usable = questions.frame.filter(pl.col("status") == "ok")
+        found: dict[str, list[float] | None] = {}
+        for name, teaching in self._teachings.items():
+            draws, book = self._draws(teaching, usable)
+            sums = dict.fromkeys(usable["question_id"], 0.0)
+            with book:
+                for draw in draws:
+                    tokens = (book.get(draw.request.key) or {}).get("prompt_tokens")
+                    sums[draw.question_id] += float("nan") if tokens is None else tokens
+            told = list(sums.values())
+            found[name] = None if any(math.isnan(value) for value in told) else told
+        return found
+
+    def _draws(self, teaching: Teaching, usable: pl.DataFrame) -> tuple[Iterator[Draw], Book]:
+        """List what a source wants, and open the record of it."""
+        source, template = teaching.source, teaching.template
+        identity = teaching.teacher.identity(self._file.recipe.backend(source.name).backend)
+        about = {**identity, "sampling": source.sampling_for(template).identity()}
+        return wanted(usable, source, template, identity), self._store.book("samples", key(about))
+
+    def first_prompt(self, questions: QuestionsTable) -> dict[str, Rendered]:
+        """Render the first question's prompt for each generating source."""
+        first = questions.frame.filter(pl.col("status") == "ok").row(0, named=True)
+        return {name: one.template.render(first) for name, one in self._teachings.items()}
 
     def batches(self, questions: QuestionsTable) -> Iterator[pl.DataFrame]:
         """Yield the rows of every source in turn; `drawn` is complete after the last.
@@ -202,15 +257,21 @@ class Drawing:
             folder=self._store.root / "locks",
         )
         title = f"sample {source.name}"
+        price = options.price if isinstance(options, OpenAIOptions) else None
         try:
             generator.preflight(missing(draws(), book.get, limit))
             with self._progress.stage(title, lacking, "samples") as stage:
 
                 def sink(completion: Completion) -> None:
                     book.append(completion.key, record_value(completion, limit))
+                    if completion.finish_reason != "error":
+                        prompt, written = completion.prompt_tokens, completion.completion_tokens
+                        self._meter.spend(prompt, written, price)
                     stage.advance(1, completion.completion_tokens or 0)
 
-                generator.generate(missing(draws(), book.get, limit), sink)
+                asked = self._meter.until_reached(missing(draws(), book.get, limit))
+                generator.generate(asked, sink)
         finally:
             generator.close()
             book.flush()
+        self._meter.check()

@@ -14,6 +14,7 @@ from curate.lineage import digest, key, rank
 from curate.measures.base import DerivedMeasure, Item, Measure, MemoMeasure, PoolRequest
 from curate.progress import Progress
 from curate.record import Book
+from curate.spending import Meter
 from curate.store import Store
 from curate.table import Part, Shard, Table, write_part
 
@@ -55,7 +56,14 @@ def derive(gauge: DerivedMeasure, table: Table, store: Store, executor: Executor
 
 
 def memoise(
-    gauge: MemoMeasure, table: Table, store: Store, work: Path, progress: Progress, *, replay: bool
+    gauge: MemoMeasure,
+    table: Table,
+    store: Store,
+    work: Path,
+    progress: Progress,
+    *,
+    replay: bool,
+    meter: Meter,
 ) -> Measured:
     """Write a remembered measure's columns for every live row, adding a part to each shard.
 
@@ -66,12 +74,19 @@ def memoise(
         work: scratch of this run; assembled columns live there.
         progress: told of every item measured.
         replay: refuse to call a model.
+        meter: ends the measuring at a limit.
 
     Raises:
         RecordError: `replay` is set and an item is not in the record.
+        SpendingLimitError: a limit was reached; what was measured is recorded.
     """
     try:
-        return _memoise(gauge, table, store, work, progress, replay=replay)
+        with store.book(
+            gauge.name, key(gauge.name, gauge.version, gauge.instrument()), about=gauge.instrument()
+        ) as book:
+            return _memoise(
+                gauge, table, work, _Ledger(gauge, book, progress, meter, replay=replay)
+            )
     finally:
         gauge.close()
 
@@ -95,31 +110,25 @@ def _derive(task: _Task) -> Part:
     return Part(store.derived_path(step, address), tuple(gauge.writes))
 
 
-def _memoise(
-    gauge: MemoMeasure, table: Table, store: Store, work: Path, progress: Progress, *, replay: bool
-) -> Measured:
-    instrument = gauge.instrument()
-    address = key(gauge.name, gauge.version, instrument)
-    with store.book(gauge.name, address, about=instrument) as book:
-        ledger = _Ledger(gauge, book, progress, replay=replay)
-        request = gauge.pool()
-        pool = gather_pool(table, request) if request is not None else None
-        probes: Sequence[Item] = () if pool is None else gauge.pool_items(pool)
-        live = (item for shard in table.shards for item in gauge.items(_live(gauge, shard)))
-        # At once, so that a measure may compute together what they share.
-        ledger.settle(chain(probes, live))
-        facts: Mapping[str, Any] = {}
-        if pool is not None:
-            facts = gauge.conclude(pool, ledger.values(probes))
-        for shard in table.shards:
-            frame = _live(gauge, shard)
-            values = ledger.values(gauge.items(frame))
-            columns = _typed(gauge, gauge.assemble(frame, values, facts))
-            path = work / f"measure-{gauge.name}-{shard.number:05d}.parquet"
-            shard.add(write_part(path, frame["sample_id"], columns))
-        return Measured(
-            gauge.name, instrument, facts, ledger.fresh, ledger.reused, len(book.damaged)
-        )
+def _memoise(gauge: MemoMeasure, table: Table, work: Path, ledger: "_Ledger") -> Measured:
+    request = gauge.pool()
+    pool = gather_pool(table, request) if request is not None else None
+    probes: Sequence[Item] = () if pool is None else gauge.pool_items(pool)
+    live = (item for shard in table.shards for item in gauge.items(_live(gauge, shard)))
+    # At once, so that a measure may compute together what they share.
+    ledger.settle(chain(probes, live))
+    facts: Mapping[str, Any] = {}
+    if pool is not None:
+        facts = gauge.conclude(pool, ledger.values(probes))
+    for shard in table.shards:
+        frame = _live(gauge, shard)
+        values = ledger.values(gauge.items(frame))
+        columns = _typed(gauge, gauge.assemble(frame, values, facts))
+        path = work / f"measure-{gauge.name}-{shard.number:05d}.parquet"
+        shard.add(write_part(path, frame["sample_id"], columns))
+    return Measured(
+        gauge.name, gauge.instrument(), facts, ledger.fresh, ledger.reused, ledger.damaged
+    )
 
 
 def _typed(gauge: Measure, columns: pl.DataFrame) -> pl.DataFrame:
@@ -134,10 +143,13 @@ def _live(gauge: Measure, shard: Shard) -> pl.DataFrame:
 class _Ledger:
     """Counts items, each once, and has the missing ones measured."""
 
-    def __init__(self, gauge: MemoMeasure, book: Book, progress: Progress, *, replay: bool) -> None:
+    def __init__(
+        self, gauge: MemoMeasure, book: Book, progress: Progress, meter: Meter, *, replay: bool
+    ) -> None:
         self._gauge = gauge
         self._book = book
         self._progress = progress
+        self._meter = meter
         self._replay = replay
         self._known: set[str] = set()
         self.fresh = 0
@@ -168,7 +180,15 @@ class _Ledger:
                 self._book.append(address, {**value, **(self._book.get(address) or {})})
                 self.fresh += 1
                 stage.advance()
+                if self._meter.reached is not None:
+                    break
         self._book.flush()
+        self._meter.check()
+
+    @property
+    def damaged(self) -> int:
+        """Count the record lines that failed their checksum."""
+        return len(self._book.damaged)
 
     def _has(self, address: str) -> bool:
         """Tell whether the record holds an item, with all that is asked of it."""

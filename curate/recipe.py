@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Self, Union, cast
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from curate.backends.servers import StudentServer
-from curate.backends.teachers import BackendOptions, VllmOptions
+from curate.backends.teachers import BackendOptions, OpenAIOptions, VllmOptions
 from curate.errors import InputError
 from curate.executors import Where
 from curate.measures.embed import EmbedOptions
@@ -95,6 +95,10 @@ class Runtime(_Section):
             workers something to do and take less memory each; what comes out is the same.
         sources: how each generating source is reached, by its name; `vllm` where left out.
         student: where the student of ``dtype: served`` is.
+        max_tokens_total: most prompt and completion tokens that one run draws. A limit reached
+            stops it cleanly: what is on its way is recorded, and a run after it goes on.
+        max_cost: most money one run spends on servers with a `price`, in their currency.
+        max_hours: longest one run samples and measures.
     """
 
     executor: Where = "local"
@@ -102,6 +106,9 @@ class Runtime(_Section):
     questions_per_shard: int = Field(default=QUESTIONS_PER_SHARD, ge=1)
     sources: dict[str, BackendOptions] = Field(default_factory=dict)
     student: StudentServer | None = None
+    max_tokens_total: int | None = Field(default=None, ge=1)
+    max_cost: float | None = Field(default=None, gt=0)
+    max_hours: float | None = Field(default=None, gt=0)
 
 
 @cache
@@ -171,6 +178,7 @@ class Recipe(_Section):
                     f"no source is called {name!r}; {did_you_mean(name, known)}", "runtime.sources"
                 )
         self._student_is_where_it_is_said()
+        self._spending_can_be_told()
         self._excluded_are_known()
         if "rl" in self.publish.formats and self.judge_of_answers is None:
             raise InputError(
@@ -187,6 +195,25 @@ class Recipe(_Section):
                     "arms",
                 )
         return self
+
+    def _spending_can_be_told(self) -> None:
+        """Refuse a limit on money that nothing would ever count against."""
+        if self.runtime.max_cost is None:
+            return
+        servers = [self.backend(source.name) for source in self.sources if source.use == "generate"]
+        asked = [server for server in servers if isinstance(server, OpenAIOptions)]
+        if not all(server.price for server in asked):
+            raise InputError(
+                "a server has no price; give it one, as in sources: {NAME: {backend: openai, ..., "
+                "price: {prompt: 0.15, completion: 0.6}}}, for a million tokens",
+                "runtime.max_cost",
+            )
+        if not asked:
+            raise InputError(
+                "no source is drawn from a server with a price, so nothing would count; use "
+                "max_hours or max_tokens_total",
+                "runtime.max_cost",
+            )
 
     def _student_is_where_it_is_said(self) -> None:
         score, server = self.measures.score, self.runtime.student

@@ -66,6 +66,7 @@ class Completion:
         reasoning: a server's separate reasoning field.
         finish_reason: ``stop``, ``length`` or ``error`` (failed for good).
         completion_tokens: in the teacher's tokens, prefix included; None where not reported.
+        prompt_tokens: in the teacher's tokens; None where not reported.
         error: message where `finish_reason` is ``error``.
     """
 
@@ -73,6 +74,7 @@ class Completion:
     text: str
     finish_reason: Literal["stop", "length", "error"]
     completion_tokens: int | None = None
+    prompt_tokens: int | None = None
     reasoning: str | None = None
     error: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])

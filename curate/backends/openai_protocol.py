@@ -99,10 +99,8 @@ def completion_of(
         raise TransientError(f"the server gave the request up with finish_reason {reason!r}")
     if reason == "content_filter":
         return failed(request, "the server's content filter ended this sample")
-    text, tokens = (
-        message.get("content") or "",
-        (answer.get("usage") or {}).get("completion_tokens"),
-    )
+    usage: dict[str, Any] = answer.get("usage") or {}
+    text, tokens = message.get("content") or "", usage.get("completion_tokens")
     finish: Literal["stop", "length"] = "length" if reason == "length" else "stop"
     if continues(request, options):
         text = request.prefix + text
@@ -114,6 +112,7 @@ def completion_of(
         text=text,
         finish_reason=finish,
         completion_tokens=tokens,
+        prompt_tokens=usage.get("prompt_tokens"),
         reasoning=message.get("reasoning") or message.get("reasoning_content"),
     )
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from curate.backends.base import Generator, Sampling
 from curate.backends.servers import ServerOptions
+from curate.spending import Price
 
 DType = Literal["float32", "bfloat16", "float16"]
 
@@ -52,11 +53,13 @@ class OpenAIOptions(ServerOptions):
             were cut at a smaller `max_tokens` are continued; otherwise they are drawn again.
         limit_field: name under which the server takes the token limit; OpenAI's reasoning models
             want ``max_completion_tokens``.
+        price: what the server asks for a million tokens, for `curate plan` and ``max_cost``.
     """
 
     backend: Literal["openai"]
     continue_cut: bool = False
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    price: Price | None = None
 
 
 BackendOptions = Annotated[VllmOptions | OpenAIOptions, Field(discriminator="backend")]

@@ -158,6 +158,7 @@ class EngineGenerator:
             text=text if cut is None else cut,
             finish_reason="length" if final.finish_reason == "length" and cut is None else "stop",
             completion_tokens=len(final.token_ids) + request.prefix_tokens,
+            prompt_tokens=len(tokens) - request.prefix_tokens,
         )
 
     def _parameters(self, request: Request) -> "SamplingParams":

@@ -27,7 +27,7 @@ from curate.measures.probes import choose_probes
 from curate.measures.rows import READS, Row, rows_of
 from curate.measures.score_options import COLUMNS, ScoreOptions, choose_dtype, choose_layout
 from curate.models import ResolvedModel
-from curate.rendering import Layout
+from curate.rendering import Layout, Rendered, render
 from filters.columns import MEASURE_COLUMNS
 
 
@@ -160,6 +160,25 @@ class Score(MemoMeasure):
                 for name, dtype in self.writes.items()
             ]
         )
+
+    def shown(self, frame: pl.DataFrame) -> Rendered | None:
+        """Render the first row that can be scored as the student reads it, masked.
+
+        Args:
+            frame: rows with the columns of `READS`.
+
+        Returns:
+            Under the first template; its ``answer`` is the span whose likelihood is measured. None
+            where no row can be scored.
+        """
+        from curate.backends.tokenizing import load_tokenizer
+
+        pair = next((pair for row in rows_of(frame) if (pair := self._pair(row))), None)
+        if pair is None:
+            return None
+        tokenizer = load_tokenizer(self._student.path)
+        line = self.options.templates[0]
+        return render(pair.question, pair.masked, line, pair.answer, tokenizer, self._layout)
 
     def close(self) -> None:
         """Free the student."""

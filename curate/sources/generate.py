@@ -182,6 +182,7 @@ def record_value(completion: Completion, max_tokens: int) -> dict[str, Any]:
         "max_tokens": max_tokens,
     }
     optional = {
+        "prompt_tokens": completion.prompt_tokens,
         "reasoning": completion.reasoning,
         "error": completion.error,
         "extra": dict(completion.extra),

@@ -126,7 +126,10 @@ def _complete(body: Mapping[str, Any], prompt: str, draw: int) -> dict[str, Any]
     return {
         "model": body["model"],
         "choices": [choice],
-        "usage": {"completion_tokens": min(len(words), limit)},
+        "usage": {
+            "prompt_tokens": len(prompt.split()),
+            "completion_tokens": min(len(words), limit),
+        },
     }
 
 

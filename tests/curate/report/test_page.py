@@ -39,9 +39,7 @@ def svamp(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
         patch.setenv("CURATE_TEST_DATA", str(data))
         select = "select={per_question: 4, one_per: cluster, order_by: [rationale_words]}"
         changes = (f"filters={CHAIN}", select, "arms=[random, shortest]")
-        return run(
-            read_recipe(str(SVAMP), changes), RunOptions(runs=folder), Progress(quiet=True)
-        )
+        return run(read_recipe(str(SVAMP), changes), RunOptions(runs=folder), Progress(quiet=True))
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +79,9 @@ filters: [{use: length, unit: words, max: 100}, {use: correctness}]
 def read(page: Path, id_: str) -> Any:
     """Read the data of a page as its script does."""
     text = page.read_text("utf-8")
-    found = re.search(rf'<script type="application/json" id="{id_}">(.*?)</script>', text, re.S)
+    found = re.search(
+        rf'<script type="application/json" id="{id_}">(.*?)</script>', text, re.DOTALL
+    )
     assert found is not None
     return json.loads(found[1])
 

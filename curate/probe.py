@@ -1,0 +1,312 @@
+"""``curate plan --probe``: run a few questions, keep their samples, and say what all will take.
+
+The questions are a random draw (by hash, so that a second probe asks the same ones), taken through
+the whole recipe up to its last filter and, without a budget, its selection. What was paid for is in
+the record: the run afterwards does not pay for it again.
+"""
+
+import math
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeGuard
+
+import polars as pl
+
+from curate.backends.teachers import OpenAIOptions, VllmOptions
+from curate.estimate import WIDEST, Interval, predict
+from curate.forecast import Forecast, GateForecast, SourceForecast, StageForecast
+from curate.lineage import rank
+from curate.measures.rows import READS
+from curate.measures.score import Score
+from curate.pipeline import Passed, passed
+from curate.plan import FilterStep, MeasureStep
+from curate.progress import Progress, Stage
+from curate.recipe import Generate
+from curate.recipe_file import RecipeFile
+from curate.rendering import Rendered
+from curate.select import Budget, select
+
+SAMPLE_BYTES: Final = 450
+"""Of a recorded sample beside its text: key, checksum, counts; and its row in the audit."""
+MEASURED_BYTES: Final[Mapping[str, int]] = {"embed": 2_200, "score": 350, "tokens": 120}
+"""Of a recorded item."""
+
+
+@dataclass(slots=True)
+class _Timed:
+    """One stage, timed from its start to its first and its last unit."""
+
+    title: str
+    total: int
+    started: float = field(default_factory=time.monotonic)
+    first: float | None = None
+    last: float = 0.0
+    units: int = 0
+
+    def seconds(self, units: Interval) -> Interval:
+        """Give the time that so many units will take: the start once, then the rate."""
+        start = (self.first or self.last) - self.started
+        each = (self.last - (self.first or self.last)) / max(self.units - 1, 1)
+        if self.units < 2:
+            start, each = 0.0, start
+        return units.scaled(each, start)
+
+
+class _Watched:
+    """Passes on what a stage is told, and notes when."""
+
+    def __init__(self, stage: Stage, timed: _Timed) -> None:
+        self._stage, self._timed = stage, timed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stage, name)
+
+    def advance(self, count: int = 1, tokens: int = 0) -> None:
+        now = time.monotonic()
+        timed = self._timed
+        timed.first = now if timed.first is None else timed.first
+        timed.last, timed.units = now, timed.units + count
+        self._stage.advance(count, tokens)
+
+
+class _Stopwatch(Progress):
+    """A progress that also times its stages."""
+
+    def __init__(self, told: Progress) -> None:
+        super().__init__(told.console, quiet=told.quiet)
+        self.stages: list[_Timed] = []
+
+    @contextmanager
+    def stage(self, title: str, total: int, unit: str) -> Generator[Stage]:
+        with super().stage(title, total, unit) as stage:
+            self.stages.append(_Timed(title, total))
+            yield _Watched(stage, self.stages[-1])
+
+
+def probe(file: RecipeFile, questions: int = 32, progress: Progress | None = None) -> Forecast:
+    """Run a few questions and predict the rest.
+
+    Args:
+        file: the recipe.
+        questions: how many; all where there are fewer.
+        progress: where to report.
+
+    Raises:
+        InputError: the recipe or its input is wrong.
+        CurateError: a model, a server or the record failed; what was recorded is kept.
+    """
+    watch = _Stopwatch(progress or Progress())
+    usable_at: list[int] = []
+
+    def choose(frame: pl.DataFrame) -> pl.DataFrame:
+        usable = frame.filter(pl.col("status") == "ok")
+        usable_at.append(usable.height)
+        order = [rank("probe", question) for question in usable["question_id"]]
+        by_hash = usable.with_columns(order=pl.Series(order, dtype=pl.UInt64)).sort("order")
+        chosen = by_hash.head(questions)["question_id"]
+        return frame.filter(pl.col("question_id").is_in(chosen.implode()))
+
+    with passed(file, watch, choose=choose) as there:
+        return _forecast(file, there, usable_at[0], watch.stages)
+
+
+def _forecast(file: RecipeFile, there: Passed, of: int, stages: Sequence[_Timed]) -> Forecast:
+    seen = there.questions.frame.height
+    facts = _by_question(there)
+    gates = tuple(_gates(there, facts, of))
+    sources = tuple(_sources(file, there, facts, of))
+    return Forecast(
+        seen=seen,
+        of=of,
+        samples=_samples(file, facts, of),
+        gates=gates,
+        selected=_selected(file, there, facts, gates, of),
+        sources=sources,
+        stages=tuple(_stages(there, facts, sources, stages, of)),
+        disk=_disk(there, facts, of),
+        student=_student(there),
+    )
+
+
+def _samples(file: RecipeFile, facts: Mapping[str, list[float]], of: int) -> Interval:
+    """Predict the rows: those that are drawn are known, imported ones vary."""
+    sources = file.recipe.used_sources
+    drawn = sum(source.samples for source in sources if isinstance(source, Generate))
+    others = [rows - drawn for rows in facts["samples"]]
+    if all(isinstance(source, Generate) for source in sources):
+        return Interval(*[float(drawn * of)] * 3)
+    return predict(others, of).scaled(1, drawn * of)
+
+
+def _by_question(there: Passed) -> Mapping[str, list[float]]:
+    """Gather, for each question of the probe, what is predicted: one list a quantity."""
+    ids = there.questions.frame.select("question_id")
+    frames: list[pl.DataFrame] = []
+    for number, shard in enumerate(there.table.shards):
+        rows = shard.read(["source", "raw_output", "completion_tokens"])
+        live = {
+            f"live {gate.name}": there.ran.live_after[gate.name][number] for gate in there.ran.gates
+        }
+        frames.append(
+            rows.select(
+                "question_id", "source", "completion_tokens",
+                bytes=pl.col("raw_output").fill_null("").str.len_bytes() + SAMPLE_BYTES,
+                started=there.ran.started[number],
+            ).with_columns(series.alias(name) for name, series in live.items())
+        )  # fmt: skip
+    rows = pl.concat(frames)
+    names = [f"live {gate.name}" for gate in there.ran.gates]
+    sources = rows["source"].unique().to_list()
+    table = ids.join(
+        rows.group_by("question_id").agg(
+            pl.len().alias("samples"), pl.col("bytes").sum(), pl.col("started").sum(),
+            *(pl.col(name).sum() for name in names),
+            *(pl.col(name).any().cast(pl.Int64).alias(f"any {name}") for name in names),
+            *(
+                pl.col("completion_tokens").filter(pl.col("source") == source).sum()
+                .alias(f"tokens {source}")
+                for source in sources
+            ),
+        ),
+        on="question_id", how="left", maintain_order="left",
+    ).fill_null(0)  # fmt: skip
+    ranked, _ = there.ranked()
+    free = there.plan.recipe.select.model_copy(update={"budget": None})
+    chosen = (
+        select(ranked, free)
+        .filter("selected")
+        .join(ranked.select("sample_id", "tokens"), on="sample_id")
+    )
+    taken = chosen.group_by("question_id").agg(
+        selected=pl.len(), selected_tokens=pl.col("tokens").fill_null(0).sum()
+    )
+    table = table.join(taken, on="question_id", how="left", maintain_order="left").fill_null(0)
+    return {name: table[name].cast(pl.Float64).to_list() for name in table.columns[1:]}
+
+
+def _gates(there: Passed, facts: Mapping[str, list[float]], of: int) -> Iterator[GateForecast]:
+    beyond: str | None = None
+    for gate in there.ran.gates:
+        if gate.scope == "dataset":
+            beyond = f"{gate.name} compares rows of all questions"
+        rows = predict(facts[f"live {gate.name}"], of)
+        questions = predict(facts[f"any live {gate.name}"], of).at_most(of)
+        if beyond is not None:
+            yield GateForecast(gate.name, None, None, beyond)
+        elif not rows.told:
+            more = math.ceil(len(facts["samples"]) * (rows.reach / WIDEST) ** 2)
+            why = f"too few of the probe's questions tell; --probe {more} may"
+            yield GateForecast(gate.name, None, questions if questions.told else None, why)
+        else:
+            yield GateForecast(gate.name, rows, questions if questions.told else None)
+
+
+def _selected(
+    file: RecipeFile,
+    there: Passed,
+    facts: Mapping[str, list[float]],
+    gates: Sequence[GateForecast],
+    of: int,
+) -> Interval | None:
+    if any(gate.scope == "dataset" for gate in there.ran.gates):
+        return None
+    free = predict(facts["selected"], of)
+    budget: Budget | None = file.recipe.select.budget
+    if budget is not None and budget.rows is not None:
+        free = free.at_most(budget.rows)
+    elif budget is not None and budget.share is not None:
+        live = gates[-1].rows if gates else predict(facts["samples"], of)
+        free = None if live is None else Interval(*map(min, free, live.scaled(budget.share)))
+    elif budget is not None and budget.tokens is not None:
+        tokens = predict(facts["selected_tokens"], of)
+        each = sum(facts["selected_tokens"]) / max(sum(facts["selected"]), 1)
+        free = free.at_most(budget.tokens / max(each, 1)) if tokens.high > budget.tokens else free
+    return free if free is not None and free.told else None
+
+
+def _sources(
+    file: RecipeFile, there: Passed, facts: Mapping[str, list[float]], of: int
+) -> Iterator[SourceForecast]:
+    prompts = there.drawing.prompt_tokens(there.questions)
+    for source in file.recipe.used_sources:
+        if not isinstance(source, Generate):
+            continue
+        wanted = of * source.samples
+        seen = there.questions.frame.height * source.samples
+        completion = predict(facts[f"tokens {source.name}"], of)
+        given = prompts[source.name]
+        prompt = None if given is None else predict(given, of)
+        options = file.recipe.backend(source.name)
+        price = options.price if isinstance(options, OpenAIOptions) else None
+        left = 1 - seen / wanted
+        cost = None
+        if price is not None and prompt is not None:
+            ends = zip(prompt, completion, strict=True)
+            cost = Interval(*(left * price.of(*pair) for pair in ends))
+        gpus = options.tensor_parallel_size if _on_gpu(options) else 0
+        yield SourceForecast(
+            source.name, wanted, seen, prompt, completion if any(completion) else None, cost, gpus
+        )
+
+
+def _on_gpu(options: VllmOptions | OpenAIOptions) -> TypeGuard[VllmOptions]:
+    return isinstance(options, VllmOptions) and Path("/dev/nvidiactl").exists()
+
+
+def _stages(
+    there: Passed,
+    facts: Mapping[str, list[float]],
+    sources: Sequence[SourceForecast],
+    timed: Sequence[_Timed],
+    of: int,
+) -> Iterator[StageForecast]:
+    known = {stage.title: stage for stage in timed}
+    for source in sources:
+        stage = known.get(f"sample {source.name}")
+        left = float(source.wanted - source.recorded)
+        units = Interval(left, left, left)
+        if source.completion is not None:  # longer texts take longer, more or less in proportion
+            units = source.completion.scaled(left / source.completion.middle)
+        yield StageForecast(
+            f"sample {source.name}", stage.seconds(units) if stage else None, source.gpus
+        )
+    live, here = predict(facts["started"], of), sum(facts["started"])
+    for step in there.plan.steps:
+        if isinstance(step, FilterStep):
+            name = f"live {step.gate.name}"
+            live, here = predict(facts[name], of), sum(facts[name])
+        elif step.measure in MEASURED_BYTES:
+            title = f"measure {step.measure}"
+            stage = known.get(title)
+            if stage is None or not here:
+                yield StageForecast(title, None)
+                continue
+            units = live.scaled(stage.total / here, -stage.total)
+            yield StageForecast(title, stage.seconds(units))
+
+
+def _student(there: Passed) -> Rendered | None:
+    """Render a sample that was scored as the student read it."""
+    for step in there.plan.steps:
+        if isinstance(step, MeasureStep) and step.measure == "score":
+            gauge = there.instruments.open(step)
+            assert isinstance(gauge, Score)
+            for shard in there.table.shards:
+                if (shown := gauge.shown(shard.read(READS, shard.live))) is not None:
+                    return shown
+    return None
+
+
+def _disk(there: Passed, facts: Mapping[str, list[float]], of: int) -> Interval:
+    sizes = list(facts["bytes"])
+    live = facts["started"]
+    for step in there.plan.steps:
+        if isinstance(step, FilterStep):
+            live = facts[f"live {step.gate.name}"]
+        else:
+            each = MEASURED_BYTES.get(step.measure, 0)
+            sizes = [size + rows * each for size, rows in zip(sizes, live, strict=True)]
+    return predict(sizes, of)
