@@ -98,6 +98,10 @@ bench-score: .venv/.installed-dev  ## Time the scorer against the loop, lm-eval 
 		$(BIN)/python -m tests.bench.score variants $$model || exit 1; done
 	@$(BIN)/python -m tests.bench.score memory google/gemma-3-270m
 
+.PHONY: docs
+docs: schema  ## Write what the catalogues (filters/, recipes/README.md) take from the code.
+	@$(BIN)/python -m curate.manual
+
 .PHONY: schema
 schema: .venv/.installed  ## Write the recipe's JSON Schema beside the shipped recipes.
 	@$(BIN)/curate schema > recipes/recipe.schema.json

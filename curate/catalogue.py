@@ -1,9 +1,9 @@
-"""Describe the filters to a person, from their own docstrings and fields."""
+"""Describe the filters to a person at a terminal, from their own docstrings and fields."""
 
 import inspect
 import json
 from collections.abc import Iterable, Iterator
-from typing import cast
+from typing import NamedTuple, cast
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -11,9 +11,42 @@ from rich.table import Table
 from rich.text import Text
 
 from curate.errors import InputError
+from curate.meanings import shown
 from curate.recipe import known_filters
 from curate.strict import did_you_mean
 from filters.contract import Filter
+
+
+class Worked(NamedTuple):
+    """A filter's example, judged, as text.
+
+    Attributes:
+        parameters: under which, as YAML writes them; empty for the defaults.
+        headings: of the columns.
+        rows: one a row judged: its letter, what it holds, the verdict, the score.
+    """
+
+    parameters: str
+    headings: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+def work(kind: type[Filter]) -> Worked:
+    """Judge the rows on which a filter is shown; a plug-in need not bring any."""
+    if not kind.example.rows:
+        return Worked("", (), [])
+    _, frame, judged = kind.work_example()
+    parameters = ", ".join(f"{k}: {shown(value)}" for k, value in kind.example.parameters.items())
+    ids = {"sample_id", "question_id"}
+    held = [name for name in frame.columns if name not in ids and frame[name].count()]
+    rows: list[tuple[str, ...]] = []
+    for row, verdict in zip(frame.iter_rows(named=True), judged.iter_rows(named=True), strict=True):
+        outcome = {True: "kept", False: "dropped", None: "abstained"}[verdict["keep"]]
+        reason = f": {verdict['reason']}" if verdict["reason"] else ""
+        score = "" if verdict["score"] is None else f"{verdict['score']:.3g}"
+        cells = [_short(row[name]) for name in held]
+        rows.append((row["sample_id"], *cells, outcome + reason, score))
+    return Worked(parameters, ("row", *held, "verdict", "score"), rows)
 
 
 def list_filters() -> RenderableType:
@@ -59,26 +92,14 @@ def _parameters(kind: type[Filter]) -> Iterator[tuple[str, str]]:
 
 
 def _example(kind: type[Filter]) -> RenderableType:
-    """Show what the filter says of a few rows; a plug-in need not bring any."""
-    if not kind.example.rows:
+    parameters, headings, rows = work(kind)
+    if not rows:
         return Text()
-    gate, frame, judged = kind.work_example()
-    given = gate.model_dump(mode="json", include=set(kind.example.parameters))
-    parameters = ", ".join(f"{name}: {json.dumps(value)}" for name, value in given.items())
-    shown = [
-        name
-        for name in frame.columns
-        if name not in {"sample_id", "question_id"} and frame[name].count()
-    ]
     table = Table(box=None, padding=(0, 2, 0, 2), show_edge=False, header_style="dim")
-    for heading in ("row", *shown, "verdict", "score"):
+    for heading in headings:
         table.add_column(heading, overflow="fold")
-    for row, verdict in zip(frame.iter_rows(named=True), judged.iter_rows(named=True), strict=True):
-        outcome = {True: "kept", False: "dropped", None: "abstained"}[verdict["keep"]]
-        reason = f": {verdict['reason']}" if verdict["reason"] else ""
-        score = "" if verdict["score"] is None else f"{verdict['score']:.3g}"
-        values = [Text(_short(row[name])) for name in shown]
-        table.add_row(row["sample_id"], *values, Text(outcome + reason), score)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
     title = f"for example, {parameters}" if parameters else "for example"
     return Group(Text(title, "bold"), table, Text())
 
@@ -86,7 +107,7 @@ def _example(kind: type[Filter]) -> RenderableType:
 def _short(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(f"{one:.3g}" for one in cast("list[float]", value))
-    if isinstance(value, dict):
+    if isinstance(value, bool | dict):
         return json.dumps(value)
     return "" if value is None else str(value).strip()
 

@@ -45,7 +45,7 @@ class _Text(ParseOptions):
 
     Attributes:
         terms: the licence or terms under which the teacher's text may be used, as the card states
-            them; never guessed.
+            them; never guessed. ``curate push`` refuses rows without.
     """
 
     terms: str | None = None
@@ -71,14 +71,18 @@ Source = Annotated[Generate | Import | Gold, Field(discriminator="use")]
 
 
 class Measures(_Section):
-    """Options of what the filters need; nothing runs unless something reads its columns."""
+    """Options of what the filters need; nothing runs unless a filter or an order reads it."""
 
     embed: EmbedOptions | None = None
     score: ScoreOptions | None = None
 
 
 class Splits(_Section):
-    """Shares of the groups of questions, by hash."""
+    """How questions are split.
+
+    Attributes:
+        validation: share of the groups of questions, by hash.
+    """
 
     validation: float = Field(default=0.0, ge=0, lt=1)
 
@@ -87,14 +91,16 @@ class Runtime(_Section):
     """How a run is carried out; in no key.
 
     Attributes:
-        executor: where shards are judged; ``ray`` uses the cluster that ``RAY_ADDRESS`` names, that
-            runs on this machine, or a new one here. All its nodes must see the store.
+        executor: where shards are judged: ``local``, on this machine, or ``ray``: on the cluster
+            that ``RAY_ADDRESS`` names, that runs here, or a new one. All nodes must see the store.
         workers: shards judged at a time; by default one, in the run's own process, and with
             ``ray`` as many as the cluster has cores.
         questions_per_shard: mean number of questions judged together. Smaller shards give more
             workers something to do and take less memory each; what comes out is the same.
-        sources: how each generating source is reached, by its name; `vllm` where left out.
-        student: where the student of ``dtype: served`` is.
+        sources: how each generating source is reached, by its name: ``{NAME: {backend: vllm}}``,
+            which is how one left out is reached too, or ``{NAME: {backend: openai, url: ...}}``.
+        student: where ``vllm serve`` has the student of ``dtype: served``: ``url`` and what else is
+            said below of a server.
         max_tokens_total: most prompt and completion tokens that one run draws. A limit reached
             stops it cleanly: what is on its way is recorded, and a run after it goes on.
         max_cost: most money one run spends on servers with a `price`, in their currency.
@@ -127,21 +133,23 @@ class Recipe(_Section):
     """A whole recipe; see ``recipes/README.md`` for each key.
 
     Attributes:
-        name: of the runs and the release.
+        name: of the runs and of the release.
         release: version of the data.
         description: one paragraph for the card.
-        questions: where the questions come from.
+        questions: where questions and known answers come from.
         sources: who writes the rationales.
-        measures: options of the instruments.
-        filters: the chain, in order; each sees what is still live.
-        select: order and budgets.
-        arms: control arms released beside the selection.
-        exclude_teachers: sources, or teachers of imported rows, of which nothing is used.
-        splits: validation share.
-        publish: what the release holds and where it goes.
+        measures: encoder and student; nothing runs unless a filter or an order reads it.
+        filters: the chain, in order; each sees what is still live. ``curate filters`` lists them,
+            ``curate filters NAME`` explains one.
+        select: order and budget.
+        arms: control arms, released beside the selection.
+        exclude_teachers: sources, or teachers of imported rows, of which nothing is used; ``run
+            --exclude-teacher NAME`` adds one.
+        splits: shares that are kept apart from the training rows.
+        publish: what the release holds, and where it goes.
         licence: of the released data, as the card states it.
         language: of the text, as the card states it.
-        runtime: how, never what.
+        runtime: how, never what; in no key, so changing it repeats nothing.
     """
 
     name: str = Field(pattern=NAME)

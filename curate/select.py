@@ -62,8 +62,7 @@ class SelectOptions(BaseModel):
     """The recipe's ``select`` section.
 
     Attributes:
-        budget: how much to take; null takes every live sample that `one_per` and `per_question`
-            allow.
+        budget: how much to take, by one of three; left out, all that the other keys allow.
         per_question: most samples of one question.
         one_per: column of which a question's samples must differ (``cluster``); a null is a group
             of its own.

@@ -67,8 +67,7 @@ class Filter(BaseModel, ABC):
     """One gate of the chain; the config is the object.
 
     Attributes:
-        name: what the verdict column is called (``verdict_<name>``); by default `use`, the
-            literal field by which every subclass says what it is.
+        name: what the verdict column is called (``verdict_<name>``); by default its `use`.
         on_abstain: whether a row stays live where this filter could not tell.
     """
 

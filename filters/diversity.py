@@ -35,8 +35,8 @@ class Diversity(Filter):
         distance: cosine distance at which merging embeddings stops; ``auto``: the largest that
             keeps at least two clusters in 80 % of the pool's questions, at most 0.10.
         linkage: scikit-learn's word for how clusters are compared.
-        near_duplicate: word-trigram Jaccard from which a row counts as a repetition; None drops
-            none.
+        near_duplicate: word-trigram Jaccard from which a row counts as a repetition; ``null``
+            drops none.
         keep: ``all``, or the ``medoid`` of each cluster for who cannot pay for scoring all.
     """
 

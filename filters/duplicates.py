@@ -25,8 +25,8 @@ class Duplicates(DatasetFilter):
     Siblings count like any others; `diversity` compares the same texts within a question exactly.
 
     Attributes:
-        jaccard: similarity of two sets of word n-grams from which texts are near-duplicates; None
-            drops exact duplicates only.
+        jaccard: similarity of two sets of word n-grams from which texts are near-duplicates;
+            ``null`` drops exact duplicates only.
         ngram: words of an n-gram. Rationales are short: one word changed in 40 leaves a Jaccard of
             0.85 with 3-grams and 0.76 with 5-grams.
     """

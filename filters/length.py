@@ -15,8 +15,8 @@ class Length(Filter):
     Attributes:
         unit: ``tokens`` are the student's, what its context and its loss see; ``words`` are known
             without a student.
-        min: shortest rationale kept, None for no bound.
-        max: longest rationale kept, None for no bound.
+        min: shortest rationale kept; left out, no bound.
+        max: longest rationale kept; left out, no bound.
     """
 
     version: ClassVar[int] = 1

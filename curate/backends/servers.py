@@ -4,27 +4,25 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ServerOptions(BaseModel):
-    """Where a server is and how patiently it is asked; none of it is in a key."""
+    """Where a server is and how patiently it is asked; none of it is in a key.
+
+    Attributes:
+        url: base of the API, ending where ``/chat/completions`` follows (usually ``/v1``).
+        api_key_env: name of the environment variable that holds the key; the key itself is never
+            written anywhere.
+        in_flight: most requests open at a time.
+        timeout: seconds a single request may take.
+        patience: seconds for which one request is tried again after 429, 5xx or a lost connection
+            before the run stops.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str = Field(
-        pattern=r"^https?://",
-        description="base of the API, ending where /chat/completions follows (usually /v1)",
-    )
-    api_key_env: str | None = Field(
-        default=None,
-        description="name of the environment variable that holds the key; the key itself is never "
-        "written anywhere",
-    )
-    in_flight: int = Field(default=64, ge=1, description="most requests open at a time")
-    timeout: float = Field(default=600.0, gt=0, description="seconds a single request may take")
-    patience: float = Field(
-        default=600.0,
-        ge=0,
-        description="seconds for which one request is tried again after 429, 5xx or a lost "
-        "connection before the run stops",
-    )
+    url: str = Field(pattern=r"^https?://")
+    api_key_env: str | None = None
+    in_flight: int = Field(default=64, ge=1)
+    timeout: float = Field(default=600.0, gt=0)
+    patience: float = Field(default=600.0, ge=0)
 
 
 class StudentServer(ServerOptions):

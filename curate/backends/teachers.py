@@ -29,7 +29,8 @@ class VllmOptions(BaseModel):
         kv_cache_gib: memory for the key-value cache in GiB; by default on a CPU what
             `max_num_seqs` samples of full length need, on a GPU what `gpu_memory_utilization`
             leaves.
-        tensor_parallel_size: GPUs that share the model.
+        tensor_parallel_size: GPUs of this machine that share the model, for one that is too large
+            for a single one.
         compile: compile the model before sampling; default on a GPU only, since on a CPU the
             compilation costs more time than it saves in runs under an hour.
     """

@@ -19,7 +19,7 @@ class EmbedOptions(BaseModel):
     """The sentence encoder.
 
     Attributes:
-        model: folder or Hub id of a sentence-transformers model.
+        model: sentence encoder: folder or Hub id of a sentence-transformers model.
         revision: commit, tag or branch; locked on first use where it is not given.
     """
 

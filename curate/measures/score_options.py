@@ -50,10 +50,11 @@ class ScoreOptions(BaseModel):
         layout: ``chat`` or ``plain``; default chat where the tokenizer has a chat template.
         mask: what the rationale's own final value is replaced by in `rd_masked`.
         dtype: in which the student computes; ``auto`` is bfloat16 on an NVIDIA GPU, else float32;
-            ``served``: as the server does that `runtime.student` names, where it is not loaded.
-        per_token: also write the log-probability of every token of rationale and answer, and the
-            entropies of the rationale's, in columns of lists; what was scored without is run
-            again and keeps its scores.
+            ``served``: the student is not loaded but asked where `runtime.student` says, which is
+            slower.
+        per_token: also write the log-probability of every token of rationale and answer, the
+            entropies of the rationale's, and where each token ends, in columns of lists; what was
+            scored without is run again and keeps its scores.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -81,11 +81,13 @@ class QuestionColumns(_Options):
     """Which column holds what.
 
     Attributes:
-        question: the text; several columns are joined by a space.
+        question: the text; several columns are joined by a space. A nested column is written
+            ``a.b``.
         gold: the known answer.
         choices: a column holding a list of options, or an object with `text` and `label` lists, or
             a list of such objects (the Hub's usual forms); or several columns, one an option; or
-            where in a text they stand. Left out, options in the question itself are found for
+            where in a text they stand: ``{column: ..., after: ..., pattern: ...}``, the last with
+            one group, around an option. Left out, options in the question itself are found for
             golds of type choice (``(A) one, (B) two`` and ``A: one, B: two``).
         group: questions of a group never straddle a split; by default each is its own.
         domain: for quotas and reports.
@@ -143,7 +145,8 @@ class GoldOptions(_Options):
 
     Attributes:
         type: how answers are compared.
-        extract: finds the answer in its column (``####\s*(.+)``); by default all of it is taken.
+        extract: pattern with one group that finds the answer in its column, as
+            ``'####\s*(.+)'``; by default all of it is taken.
         index_from: the column holds an option's place, counted from this number.
         max_refused: largest share of rows whose gold may fail its own verifier.
     """

@@ -33,12 +33,14 @@ class GenerateSource(BaseModel):
         revision: commit to pin; locked on first use where it is left out.
         dtype: precision of the weights under vLLM; chosen for the machine and locked on first use
             where it is left out, because it changes what is sampled.
-        prompt: name of a shipped template, or ``{file: mine.jinja}``.
-        samples: how many samples a question gets. A mapping ``{min, max, until}`` is reserved.
-        sampling: temperature and the like.
+        prompt: ``cot``, ``cot-short`` (worked examples; brief), ``cot-fewshot`` (base models),
+            ``gold-shown``, or ``{file: mine.jinja}``, a template of your own.
+        samples: rationales a question; more are drawn later without drawing these again. A mapping
+            ``{min, max, until}`` is reserved.
+        sampling: how they are drawn; only what is set is sent.
         seeds: give every sample a seed of its own, so that an engine can repeat it alone; off by
             default, since seeded sampling is slower and most servers do not keep the promise.
-        template_args: arguments for the model's chat template.
+        template_args: for the model's chat template, as ``{enable_thinking: false}``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -16,7 +16,7 @@ class GoldSource(BaseModel):
 
     Attributes:
         name: unique among the sources.
-        teacher: who wrote the solutions.
+        teacher: who wrote the solutions, as rows and card name them.
         gold_shown: the writer knew the answer, as authors of data sets do.
     """
 

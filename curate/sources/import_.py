@@ -57,7 +57,7 @@ class ImportColumns(_Options):
 
     Attributes:
         question: the question's text; several columns are joined by a space.
-        id: the question's id, for `join: question_id`.
+        id: the question's id, for ``join: question_id``.
         completion: what the teacher wrote; a list of K samples; or several columns, one a sample.
             ``.`` is the row itself, for files that are bare lists of texts.
     """
@@ -100,15 +100,16 @@ class ImportSource(TableOptions):
     Attributes:
         name: unique among the sources.
         columns: which column holds what.
-        join: how a row finds its question: by the text of the question (Unicode NFC, whitespace
-            folded), by its id (ours, or the one the questions came with),
-            or by its place.
-        parts: for `join: order`, whether every file covers all questions (`parallel`) or the files,
-            in natural order of their names, are pieces of one list (`consecutive`).
-        teacher: who wrote the text; by default the source's name.
-        prompt_id: which prompt it answers.
-        gold_shown: the teacher saw the known answer, so being correct says little.
-        max_unmatched: largest share of rows that may make no sample.
+        join: how a row finds its question: by the ``question``'s text (Unicode NFC, whitespace
+            folded), by ``question_id`` (ours, or the one the questions came with), or by its place
+            (``order``).
+        parts: for ``join: order``, whether every file covers all questions (``parallel``) or the
+            files, in natural order of their names, are pieces of one list (``consecutive``).
+        teacher: who wrote the text: a fixed name, ``{column: model}``, ``{file: '(.+)_level'}`` or
+            ``{completion: PATTERN}``; by default the source's name.
+        prompt_id: which prompt it answers, likewise.
+        gold_shown: the writer saw the known answer, so being right says little.
+        max_unmatched: largest share of rows that may find no question.
     """
 
     use: Literal["import"] = "import"
