@@ -1,7 +1,7 @@
 """The recipe: what shall be made, as frozen pydantic models; the config is the object.
 
 Everything here decides *what* comes out and is part of some key, except `runtime`, which says *how*
-and is part of none.
+and is part of none, but for the kind of a source's backend (see `curate.backends.teachers`).
 """
 
 import json
@@ -88,7 +88,7 @@ class Splits(_Section):
 
 
 class Runtime(_Section):
-    """How a run is carried out; in no key.
+    """How a run is carried out; in no key, but for whether vLLM or a server samples.
 
     Attributes:
         executor: where shards are judged: ``local``, on this machine, or ``ray``: on the cluster
@@ -149,7 +149,8 @@ class Recipe(_Section):
         publish: what the release holds, and where it goes.
         licence: of the released data, as the card states it.
         language: of the text, as the card states it.
-        runtime: how, never what; in no key, so changing it repeats nothing.
+        runtime: how, never what. Changing it repeats nothing, but for samples where the backend of
+            a source is another: a server does not say its precision.
     """
 
     name: str = Field(pattern=NAME)

@@ -1,7 +1,7 @@
 """One file a filter; ``contract.py`` is the required reading.
 
-To add a filter: write its file, list its class in `FILTERS`, write its golden file. The contract
-suite runs on it from then on.
+To add a filter: write its file, list its class in `FILTERS`, write its golden file, ``make docs``.
+The contract suite runs on it from then on.
 """
 
 from typing import Final
