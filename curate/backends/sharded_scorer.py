@@ -6,6 +6,7 @@ all, holds Python's lock, and eight devices would wait for it in one process.
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -152,6 +153,7 @@ def _end_with_parent() -> None:
             parent.join()
             os._exit(1)
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to the parent too
     threading.Thread(target=watch, daemon=True).start()
 
 

@@ -1,6 +1,7 @@
 """Run shards in this process, or in worker processes on this machine."""
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
@@ -27,7 +28,10 @@ class WorkerProcesses:
 
     def __init__(self, workers: int) -> None:
         # spawn, not fork: polars' threads do not survive a fork
-        self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+        spawn = multiprocessing.get_context("spawn")
+        # A terminal sends Ctrl-C to all processes of a run; only the first of them answers.
+        ignore = signal.SIGINT, signal.SIG_IGN
+        self._pool = ProcessPoolExecutor(workers, spawn, signal.signal, ignore)
 
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
         """Hand the tasks to the workers; results come in the tasks' order."""

@@ -15,6 +15,7 @@ import logging
 import multiprocessing
 import re
 import resource
+import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
@@ -209,6 +210,7 @@ class Worker:
 
 def serve(pipe: "Connection[Any, Any]") -> None:
     """Answer pairs until the parent closes its end; runs in a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to the parent too
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     logging.disable(logging.CRITICAL)
     importlib.import_module("math_verify")
