@@ -61,10 +61,11 @@ class Chain:
         store: where verdicts and the record lie.
         work: scratch of this run.
         executor: where shards are judged.
-        progress: told of what is measured.
+        progress: told of what is measured and judged.
         open_measure: makes a step's instrument.
         replay: refuse to call a model.
         meter: ends a measure at a limit.
+        again: judge for a control arm; its counts are no part of the run's funnel.
     """
 
     store: Store
@@ -74,6 +75,7 @@ class Chain:
     open_measure: OpenMeasure
     replay: bool
     meter: Meter = field(default_factory=Meter)
+    again: bool = False
 
     def run(self, steps: Sequence[Step], table: Table, fork_before: Collection[str] = ()) -> Ran:
         """Take the table through the steps; shards are changed in place.
@@ -112,7 +114,7 @@ class Chain:
         steps, forked = ran.forks[name]
         work = self.work / f"without-{name}"
         work.mkdir()
-        again = replace(self, work=work).run(steps, forked)
+        again = replace(self, work=work, again=True).run(steps, forked)
         columns = [c for s in steps if isinstance(s, MeasureStep) for c in s.writes]
         for shard, other in zip(table.shards, forked.shards, strict=True) if columns else ():
             shard.add(_filled(shard, other, columns, work))
@@ -121,7 +123,7 @@ class Chain:
     def _measure(self, step: MeasureStep, table: Table) -> Measured:
         gauge = self.open_measure(step)
         if isinstance(gauge, DerivedMeasure):
-            return derive(gauge, table, self.store, self.executor)
+            return derive(gauge, table, self.store, self.executor, self.progress)
         assert isinstance(gauge, MemoMeasure)
         return memoise(
             gauge, table, self.store, self.work, self.progress, replay=self.replay,
@@ -130,12 +132,14 @@ class Chain:
 
     def _judge(self, gate: Filter, table: Table, ran: Ran) -> None:
         settled = _settle(gate, table.shards, self.store)
-        judged = judge(settled, table.shards, self.store, self.work, self.executor)
+        judged = judge(settled, table.shards, self.store, self.work, self.executor, self.progress)
         ran.gates.append(settled)
         ran.judged[gate.name] = sum(result.fresh for result in judged)
         ran.live_after[gate.name] = [shard.live for shard in table.shards]
         if judged:
             ran.counts.append(reduce(add, (result.count for result in judged)))
+            if not self.again:
+                self.progress.gate(ran.counts[-1])
 
 
 def _filled(shard: Shard, other: Shard, columns: Sequence[str], work: Path) -> Part:

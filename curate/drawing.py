@@ -188,14 +188,18 @@ class Drawing:
         for source in recipe.used_sources:
             drawn = Drawn(source.name, source.use)
             self.drawn.append(drawn)
-            for batch in self._rows(source, questions, drawn):
-                if recipe.exclude_teachers:
-                    met |= set(batch["teacher"].drop_nulls().unique())
-                used = batch.filter(~pl.col("teacher").fill_null("").is_in(recipe.exclude_teachers))
-                drawn.excluded += batch.height - used.height
-                drawn.rows += used.height
-                drawn.errors += used.filter(pl.col("finish_reason") == "error").height
-                yield used
+            with self._progress.stage(f"read {source.name}", unit="samples", brief=True) as stage:
+                for batch in self._rows(source, questions, drawn):
+                    if recipe.exclude_teachers:
+                        met |= set(batch["teacher"].drop_nulls().unique())
+                    used = batch.filter(
+                        ~pl.col("teacher").fill_null("").is_in(recipe.exclude_teachers)
+                    )
+                    drawn.excluded += batch.height - used.height
+                    drawn.rows += used.height
+                    drawn.errors += used.filter(pl.col("finish_reason") == "error").height
+                    stage.advance(batch.height)
+                    yield used
         if unknown := sorted(set(recipe.exclude_teachers) - met):
             raise InputError(
                 f"no row has the teacher {unknown[0]!r}; {did_you_mean(unknown[0], sorted(met))}",
@@ -268,6 +272,10 @@ class Drawing:
                         prompt, written = completion.prompt_tokens, completion.completion_tokens
                         self._meter.spend(prompt, written, price)
                     stage.advance(1, completion.completion_tokens or 0)
+                    if completion.finish_reason == "length":
+                        stage.cut()
+                    elif completion.finish_reason == "error":
+                        stage.failed(completion.error or "no reason given")
 
                 asked = self._meter.until_reached(missing(draws(), book.get, limit))
                 generator.generate(asked, sink)

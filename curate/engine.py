@@ -15,10 +15,11 @@ from curate.funnel import Funnel
 from curate.instruments import Instruments
 from curate.lineage import key
 from curate.lock import Lock
+from curate.pace import duration
 from curate.partition import NEVER_RELEASED
 from curate.pipeline import deciding_libraries, lock_data, passed
 from curate.plan import Plan, make_plan
-from curate.progress import Progress, duration
+from curate.progress import Progress
 from curate.recipe_file import RecipeFile
 from curate.release import ReleaseSummary, write_release
 from curate.runs import mark_latest, next_folder
@@ -113,16 +114,22 @@ def run(
         InputError: the recipe or its input is wrong; nothing was written.
         CurateError: a model, a server or the record failed; what was recorded is kept.
     """
-    options, progress = options or RunOptions(), progress or Progress()
+    progress = progress or Progress()
+    with progress.shown():
+        return _run(file, options or RunOptions(), progress)
+
+
+def _run(file: RecipeFile, options: RunOptions, progress: Progress) -> RunResult:
     started = time.monotonic()
     _refuse_used(options.out)
     with passed(
         file, progress, limit=options.limit, replay=options.replay, locked=options.locked
     ) as there:
         plan, table, ran, drawn = there.plan, there.table, there.ran, there.drawing.drawn
-        ranked, again = there.ranked()
-        written = {gate.name: tuple(gate.writes) for gate in ran.gates}
-        chosen = select(ranked, file.recipe.select, plan.arms, written)
+        with progress.stage("select", brief=True):
+            ranked, again = there.ranked()
+            written = {gate.name: tuple(gate.writes) for gate in ran.gates}
+            chosen = select(ranked, file.recipe.select, plan.arms, written)
         funnel = funnel_of(there.questions, drawn, table, ran, ranked, chosen, file.recipe.select)
         account = Account(
             file,
@@ -138,7 +145,7 @@ def run(
         tally = Tally.of(drawn, [ran, *again], started)
         summary = write_release(
             options.out or next_folder(file.recipe.name, key(identity), options.runs),
-            _release_shards(plan, table, chosen),
+            _release_shards(plan, table, chosen, progress),
             account.spec(funnel, identity),
             questions=_question_facts(table),
             complete=lambda folder: account.write_run_file(folder, tally),
@@ -170,17 +177,21 @@ def _refuse_used(out: Path | None) -> None:
         )
 
 
-def _release_shards(plan: Plan, table: Table, chosen: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def _release_shards(
+    plan: Plan, table: Table, chosen: pl.DataFrame, progress: Progress
+) -> Iterator[pl.DataFrame]:
     """Join everything known about the samples, shard by shard."""
     written = {name for shard in table.shards for part in shard.parts for name in part.columns}
     columns = [*QUESTION_COLUMNS, *SOURCE_COLUMNS, *sorted(written - set(NEVER_RELEASED))]
     marks = [*(arm.column for arm in plan.arms), "selected", "selection_rank"]
     begin = 0
-    for shard in table.shards:
-        # `chosen` keeps the row order of the shards it was made from
-        mine = chosen.slice(begin, shard.height).select(marks)
-        begin += shard.height
-        yield shard.read(columns).hstack(mine).with_columns(shard.live.alias("live"))
+    with progress.stage("write the release", len(table.shards), "shards", brief=True) as stage:
+        for shard in table.shards:
+            # `chosen` keeps the row order of the shards it was made from
+            mine = chosen.slice(begin, shard.height).select(marks)
+            begin += shard.height
+            yield shard.read(columns).hstack(mine).with_columns(shard.live.alias("live"))
+            stage.advance()
 
 
 def _question_facts(table: Table) -> pl.DataFrame:

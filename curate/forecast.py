@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from curate.estimate import Interval
-from curate.progress import duration
+from curate.pace import duration
 from curate.rendering import Rendered
 
 

@@ -340,6 +340,15 @@ def losses(gate: GateCount) -> tuple[str, ...]:
     return tuple(said)
 
 
+def gate_line(gate: GateCount) -> str:
+    """Say in one line what a gate did."""
+    head = (
+        f"{gate.name}: {gate.live:,} live ({percent(gate.live, gate.rows)}), "
+        f"{gate.covered:,} questions, choice in {percent(gate.choice, gate.covered_before)}"
+    )
+    return "; ".join((head, *losses(gate)))
+
+
 def preamble(funnel: Funnel) -> tuple[tuple[str, str], ...]:
     """Say what came in: pairs of a name (``questions``, a source) and what is known about it."""
     said: list[tuple[str, str]] = []
@@ -367,12 +376,7 @@ def lines(funnel: Funnel) -> list[str]:
     """Say the funnel in plain lines, one a gate, for pipes and logs."""
     said = [f"{name}: {text}" for name, text in preamble(funnel)]
     said.append(f"all samples: {funnel.samples:,} samples, {funnel.covered:,} questions")
-    for gate in funnel.gates:
-        head = (
-            f"{gate.name}: {gate.live:,} live ({percent(gate.live, funnel.samples)}), "
-            f"{gate.covered:,} questions, choice in {percent(gate.choice, gate.covered_before)}"
-        )
-        said.append("; ".join((head, *losses(gate))))
+    said += [gate_line(gate) for gate in funnel.gates]
     for pick in funnel.picks:
         choice = "" if pick.choice is None else f", choice in {percent(pick.choice, 1)}"
         said.append(

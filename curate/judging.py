@@ -15,6 +15,7 @@ import polars as pl
 from curate.executors.base import Executor
 from curate.funnel import GateCount, count
 from curate.lineage import digest, key
+from curate.progress import Progress
 from curate.store import Store, read_parquet, write_parquet
 from curate.table import Part, Shard
 from filters.columns import VERDICT_PREFIX
@@ -40,7 +41,12 @@ class Judged:
 
 
 def judge(
-    gate: Filter, shards: Sequence[Shard], store: Store, work: Path, executor: Executor
+    gate: Filter,
+    shards: Sequence[Shard],
+    store: Store,
+    work: Path,
+    executor: Executor,
+    progress: Progress,
 ) -> list[Judged]:
     """Judge every shard, add the verdicts to it and update its liveness in place.
 
@@ -50,14 +56,19 @@ def judge(
         store: where verdicts are kept.
         work: scratch of this run, for sketches.
         executor: where shards are judged.
+        progress: told of every shard judged.
 
     Returns:
         What each shard gave, in order.
     """
     tasks = [_Task(gate, shard, store.root) for shard in shards]
-    if isinstance(gate, DatasetFilter):
-        tasks = _look_across(gate, tasks, work, executor)
-    judged = list(executor.map(_judge_shard, tasks))
+    judged: list[Judged] = []
+    with progress.stage(f"filter {gate.name}", len(tasks), "shards", brief=True) as stage:
+        if isinstance(gate, DatasetFilter):
+            tasks = _look_across(gate, tasks, work, executor)
+        for result in executor.map(_judge_shard, tasks):
+            judged.append(result)
+            stage.advance()
     for shard, result in zip(shards, judged, strict=True):
         shard.add(result.part)
         shard.live = result.live

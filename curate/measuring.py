@@ -40,7 +40,9 @@ class Measured:
     damaged: int = 0
 
 
-def derive(gauge: DerivedMeasure, table: Table, store: Store, executor: Executor) -> Measured:
+def derive(
+    gauge: DerivedMeasure, table: Table, store: Store, executor: Executor, progress: Progress
+) -> Measured:
     """Write a pure measure's columns for every live row, adding a part to each shard.
 
     Args:
@@ -48,10 +50,13 @@ def derive(gauge: DerivedMeasure, table: Table, store: Store, executor: Executor
         table: shards are changed in place.
         store: where derived columns are kept.
         executor: where shards are worked on.
+        progress: told of every shard.
     """
     tasks = [_Task(gauge, shard, store.root) for shard in table.shards]
-    for shard, part in zip(table.shards, executor.map(_derive, tasks), strict=True):
-        shard.add(part)
+    with progress.stage(f"measure {gauge.name}", len(tasks), "shards", brief=True) as stage:
+        for shard, part in zip(table.shards, executor.map(_derive, tasks), strict=True):
+            shard.add(part)
+            stage.advance()
     return Measured(gauge.name, gauge.instrument(), {}, 0, 0)
 
 

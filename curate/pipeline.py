@@ -125,7 +125,8 @@ def passed(
     # Whatever may be wrong with the input comes before models, whose digests are written down.
     limits = (limit, file.limit, file.recipe.questions.limit)
     limit = next((one for one in limits if one is not None), None)
-    questions = read_questions(file, limit)
+    with progress.stage("load questions", brief=True):
+        questions = read_questions(file, limit)
     if choose is not None:
         chosen = choose(questions.frame)
         others = questions.frame.join(chosen, on="question_id", how="anti")

@@ -80,8 +80,10 @@ class _Stopwatch(Progress):
         self.stages: list[_Timed] = []
 
     @contextmanager
-    def stage(self, title: str, total: int, unit: str) -> Generator[Stage]:
-        with super().stage(title, total, unit) as stage:
+    def stage(
+        self, title: str, total: int = 0, unit: str = "", *, brief: bool = False
+    ) -> Generator[Stage]:
+        with super().stage(title, total, unit, brief=brief) as stage:
             self.stages.append(_Timed(title, total))
             yield _Watched(stage, self.stages[-1])
 
@@ -109,7 +111,7 @@ def probe(file: RecipeFile, questions: int = 32, progress: Progress | None = Non
         chosen = by_hash.head(questions)["question_id"]
         return frame.filter(pl.col("question_id").is_in(chosen.implode()))
 
-    with passed(file, watch, choose=choose) as there:
+    with watch.shown(), passed(file, watch, choose=choose) as there:
         return _forecast(file, there, usable_at[0], watch.stages)
 
 

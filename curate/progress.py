@@ -1,23 +1,21 @@
 """Tell a person, or a log, how a run is getting on.
 
-On a terminal one live line a stage (done, rate, time left); elsewhere plain lines, at most one
+On a terminal a region that stays in place, see `curate.live`; elsewhere plain lines, at most one
 every few seconds; with ``--quiet`` nothing. Stages are told what happens; they do not know the run.
 """
 
+import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final, Protocol
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as RichProgress
+from rich.text import Text
+
+from curate.funnel import GateCount, gate_line
+from curate.live import Region
+from curate.pace import Pace, duration, frequency, one_line
 
 PLAIN_SECONDS: Final = 10.0
 
@@ -26,7 +24,15 @@ class Stage(Protocol):
     """One stage under way."""
 
     def advance(self, count: int = 1, tokens: int = 0) -> None:
-        """Note that so many units are done, and the tokens they took."""
+        """Note that so many units are done, failed ones too, and the tokens they took."""
+        ...
+
+    def cut(self) -> None:
+        """Note that a unit was cut off at a limit."""
+        ...
+
+    def failed(self, error: str) -> None:
+        """Note that a unit failed for good, and why."""
         ...
 
 
@@ -36,100 +42,114 @@ class Progress:
     Args:
         console: where lines go; standard error, so that ``--json`` can be piped.
         quiet: say nothing.
+        at_interrupt: called as soon as a stage is interrupted, before the run is cleaned up.
     """
 
-    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
-        self.console = console or Console(stderr=True)
+    def __init__(
+        self,
+        console: Console | None = None,
+        *,
+        quiet: bool = False,
+        at_interrupt: Callable[[], None] | None = None,
+    ) -> None:
+        # Who forces colours on a log wants no cursor moved in it.
+        interactive = None if sys.stderr.isatty() else False
+        self.console = console or Console(stderr=True, force_interactive=interactive)
         self.quiet = quiet
+        live = self.console.is_interactive and not quiet
+        self._region = Region(self.console) if live else None
+        self._at_interrupt = at_interrupt
+        self._interrupted = False
 
-    def say(self, text: str) -> None:
-        """Print one line."""
+    def say(self, text: str, mark: str = "", style: str = "") -> None:
+        """Print one line, after a mark of a style."""
         if not self.quiet:
-            self.console.print(text, highlight=False)
+            line = Text.assemble((f"{mark} ", style), text) if mark else Text(text)
+            # A log gets every line whole.
+            self.console.print(line, soft_wrap=not self.console.is_interactive)
 
     @contextmanager
-    def stage(self, title: str, total: int, unit: str) -> Generator[Stage]:
+    def shown(self) -> Generator[None]:
+        """Show a run from its start to its end; only lines of stages stay."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._interrupt()
+            raise
+        finally:
+            if self._region:
+                self._region.close()
+
+    @contextmanager
+    def stage(
+        self, title: str, total: int = 0, unit: str = "", *, brief: bool = False
+    ) -> Generator[Stage]:
         """Show a stage from its start to its end.
 
         Args:
             title: what is done, in two or three words.
-            total: how many units there are to do.
+            total: how many units there are to do; 0 where nobody knows.
             unit: their plural name.
+            brief: leave no line, because what comes of the stage is told otherwise.
         """
-        started = time.monotonic()
-        if self.quiet:
-            yield _Counter()
-        elif self.console.is_terminal:
-            with _live(self.console) as bars:
-                task = bars.add_task(title, total=total, rate="")
-                yield _Live(bars, task, unit)
-        else:
+        plain = not (self._region or self.quiet)
+        pace = _Plain(title, total, unit, self.say) if plain else Pace(title, total, unit)
+        if plain and not brief:
             self.say(f"{title}: {total} {unit}")
-            yield _Plain(self, title, total, unit)
-        self.say(f"[green]✓[/] {title}: {total} {unit} in {duration(time.monotonic() - started)}")
+        if self._region:
+            self._region.begin(pace)
+        try:
+            yield pace
+        except KeyboardInterrupt:
+            self._interrupt(pace)
+            raise
+        finally:
+            if self._region:
+                self._region.end(pace)
+        if not brief:
+            self.say(pace.closing(), "✓", "green")
+
+    def gate(self, count: GateCount) -> None:
+        """Tell what a filter of the chain did."""
+        if self._region:
+            self._region.gates.append(count)
+        else:
+            self.say(gate_line(count))
+
+    def _interrupt(self, pace: Pace | None = None) -> None:
+        if self._interrupted:
+            return
+        self._interrupted = True
+        if self._region:
+            self._region.close()
+        if pace is not None:
+            self.say(f"{pace.title}: stopped at {pace.progress()} after {duration(pace.seconds)}")
+        if self._at_interrupt:
+            self._at_interrupt()
 
 
-def duration(seconds: float) -> str:
-    """Write a duration in the two largest units: ``1 m 05 s``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} m {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} m"
+class _Plain(Pace):
+    """Counts, and prints a line every few seconds."""
 
+    __slots__ = ("_say", "_told", "_warned")
 
-def _live(console: Console) -> RichProgress:
-    return RichProgress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(compact=True),
-        console=console,
-        transient=True,
-    )
-
-
-class _Counter:
-    """Counts units and tokens, and tells the rates."""
-
-    def __init__(self) -> None:
-        self.done = 0
-        self.tokens = 0
-        self._started = time.monotonic()
+    def __init__(self, title: str, total: int, unit: str, say: Callable[[str], None]) -> None:
+        super().__init__(title, total, unit)
+        self._say = say
+        self._told, self._warned = self.started, -PLAIN_SECONDS
 
     def advance(self, count: int = 1, tokens: int = 0) -> None:
         self.done += count
         self.tokens += tokens
-
-    def rate(self, unit: str) -> str:
-        seconds = max(time.monotonic() - self._started, 1e-9)
-        text = f"{self.done / seconds:.1f} {unit}/s"
-        return f"{text}, {self.tokens / seconds:.0f} tokens/s" if self.tokens else text
-
-
-class _Live(_Counter):
-    def __init__(self, bars: RichProgress, task: int, unit: str) -> None:
-        super().__init__()
-        self._bars, self._task, self._unit = bars, task, unit
-
-    def advance(self, count: int = 1, tokens: int = 0) -> None:
-        super().advance(count, tokens)
-        self._bars.update(self._task, advance=count, rate=self.rate(self._unit))  # pyright: ignore[reportArgumentType]
-
-
-class _Plain(_Counter):
-    def __init__(self, progress: Progress, title: str, total: int, unit: str) -> None:
-        super().__init__()
-        self._progress, self._title, self._total, self._unit = progress, title, total, unit
-        self._told = time.monotonic()
-
-    def advance(self, count: int = 1, tokens: int = 0) -> None:
-        super().advance(count, tokens)
         if time.monotonic() - self._told >= PLAIN_SECONDS:
             self._told = time.monotonic()
-            self._progress.say(
-                f"{self._title}: {self.done} of {self._total}, {self.rate(self._unit)}"
-            )
+            rates = [frequency(self.done / self.seconds, self.unit)]
+            rates += [frequency(self.tokens / self.seconds, "tokens")] if self.tokens else []
+            self._say(f"{self.title}: {', '.join((self.progress(), *rates))}")
+
+    def failed(self, error: str) -> None:
+        super().failed(error)
+        if time.monotonic() - self._warned >= PLAIN_SECONDS:
+            self._warned = time.monotonic()
+            last = ", the last" if self.failures > 1 else ""
+            self._say(f"{self.title}: {self.failures:,} failed for good{last}: {one_line(error)}")
