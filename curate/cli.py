@@ -1,9 +1,14 @@
 """The command line: parses, calls, prints, exits. Heavy imports only inside a command.
 
-Exit status: 0 done, 1 failed, 2 the input was wrong. A refusal says what to do next.
+Exit status: 0 done, 1 failed, 2 the input was wrong, 130 stopped by Ctrl-C. A refusal says what to
+do next.
 """
 
+import contextlib
 import json
+import os
+import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -43,9 +48,32 @@ def main() -> None:
         sys.exit(error.exit_code)
     except SystemExit as leaving:
         if leaving.code == 130:  # typer makes this of Ctrl-C
-            kept = "stopped; what was sampled and measured is kept: run again to go on"
-            print(kept, file=sys.stderr)
+            print(_stopped(), file=sys.stderr)
         raise
+
+
+def _stopped() -> str:
+    """Say what an interrupted command leaves, and how to go on."""
+    if "run" not in sys.argv[1:2]:
+        return "stopped"
+    again = shlex.join(["curate", *sys.argv[1:]])
+    return f"stopped; what was sampled and measured is kept. To go on from there:\n  {again}"
+
+
+def _stopping() -> None:
+    """Have a second Ctrl-C leave at once while the first one's run is cleaned up."""
+
+    def leave(_: int, __: object) -> None:
+        import psutil
+
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        os.write(sys.stderr.fileno(), f"\n{_stopped()}\n".encode())
+        os._exit(130)
+
+    signal.signal(signal.SIGINT, leave)
+    print("stopping; Ctrl-C again leaves at once", file=sys.stderr)
 
 
 @app.command("run")
@@ -103,7 +131,7 @@ def run_command(
     if push:
         ready(file, limit)
     options = RunOptions(limit=limit, replay=replay, locked=locked, out=out)
-    result = run(file, options, Progress(quiet=quiet or as_json))
+    result = run(file, options, Progress(quiet=quiet or as_json, at_interrupt=_stopping))
     if not (quiet or as_json):
         Console().print(render(result.funnel))
         typer.echo(result.closing())
