@@ -142,7 +142,7 @@ def _facts(meter: Meter) -> Iterator[str]:
     """Say how fast a stage is, how long it takes yet, and what went wrong in it."""
     pace, idle = meter.pace, meter.idle()
     if idle >= STALLED:
-        what = "nothing done for" if pace.done else "waiting for the first for"
+        what = "nothing done for" if pace.done else "waiting for the first,"
         yield f"{what} {duration(round(idle)).replace('.0', '')}"
     elif pace.done and pace.seconds >= SETTLED:
         units, tokens = meter.rates()

@@ -4,6 +4,7 @@ On a terminal a region that stays in place, see `curate.live`; elsewhere plain l
 every few seconds; with ``--quiet`` nothing. Stages are told what happens; they do not know the run.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -52,9 +53,7 @@ class Progress:
         quiet: bool = False,
         at_interrupt: Callable[[], None] | None = None,
     ) -> None:
-        # Who forces colours on a log wants no cursor moved in it.
-        interactive = None if sys.stderr.isatty() else False
-        self.console = console or Console(stderr=True, force_interactive=interactive)
+        self.console = console or _console()
         self.quiet = quiet
         live = self.console.is_interactive and not quiet
         self._region = Region(self.console) if live else None
@@ -126,6 +125,15 @@ class Progress:
             self.say(f"{pace.title}: stopped at {pace.progress()} after {duration(pace.seconds)}")
         if self._at_interrupt:
             self._at_interrupt()
+
+
+def _console() -> Console:
+    """Open standard error for a run."""
+    if not sys.stderr.isatty():
+        # Who forces colours on a log wants no cursor moved in it.
+        return Console(stderr=True, force_interactive=False)
+    # A descriptor of its own: the region stays while a library's words go elsewhere.
+    return Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding))
 
 
 class _Plain(Pace):

@@ -126,13 +126,19 @@ class EngineGenerator:
             self._lock = None
 
     async def _generate(self, requests: Iterable[Request], sink: Sink) -> None:
-        engine = self._engine or self._start()
-
         async def serve(request: Request) -> None:
             sink(await self._draw(engine, request))
 
-        running = engine.vllm_config.scheduler_config.max_num_seqs
-        await fill(2 * running, requests, serve)
+        try:
+            engine = self._engine or self._start()
+            running = engine.vllm_config.scheduler_config.max_num_seqs
+            await fill(2 * running, requests, serve)
+        except (ModelError, BackendError):
+            # A terminal sends Ctrl-C to the engine too, which may end before we come to stop.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError from None
+            raise
 
     async def _draw(self, engine: "AsyncLLMEngine", request: Request) -> Completion:
         from vllm import TokensPrompt

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Final
@@ -85,8 +86,9 @@ def quiet_environment(log: Path) -> Generator[None]:
     """Set what vLLM reads from the environment while an engine starts; what the user set stands.
 
     All cores this process may use are given to the engine (by default one is kept free, which on
-    two cores halves the speed), and its messages go to `log`. vLLM itself sets more (LD_PRELOAD
-    among it); afterwards all is as it was, so that nothing of it reaches other child processes.
+    two cores halves the speed), and its messages and all that is printed go to `log`. vLLM itself
+    sets more (LD_PRELOAD among it); afterwards all is as it was, so that nothing of it reaches
+    other child processes.
     """
     settings = {
         "VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, sorted(os.sched_getaffinity(0)))),
@@ -102,10 +104,34 @@ def quiet_environment(log: Path) -> Generator[None]:
         os.environ["VLLM_PLUGINS"] = f"{allowed},{BINDING}"
     logging.getLogger("vllm").addHandler(logging.NullHandler())
     try:
-        yield
+        with _printing_into(log):
+            yield
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _printing_into(log: Path) -> Generator[None]:
+    """Send what this process and those it starts print to a log, past Python too.
+
+    The plug-in that does so inside an engine's processes comes only after their first words.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    streams = sys.stdout, sys.stderr
+    for stream in streams:
+        stream.flush()
+    ours = os.dup(1), os.dup(2)
+    with log.open("a", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        for number, (stream, kept) in enumerate(zip(streams, ours, strict=True), 1):
+            stream.flush()
+            os.dup2(kept, number)
+            os.close(kept)
 
 
 def _logging_config(log: Path) -> Path:
