@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeGuard
+from typing import Final, TypeGuard
 
 import polars as pl
 
@@ -61,15 +61,18 @@ class _Watched:
     def __init__(self, stage: Stage, timed: _Timed) -> None:
         self._stage, self._timed = stage, timed
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stage, name)
-
     def advance(self, count: int = 1, tokens: int = 0) -> None:
         now = time.monotonic()
         timed = self._timed
         timed.first = now if timed.first is None else timed.first
         timed.last, timed.units = now, timed.units + count
         self._stage.advance(count, tokens)
+
+    def cut(self) -> None:
+        self._stage.cut()
+
+    def failed(self, error: str) -> None:
+        self._stage.failed(error)
 
 
 class _Stopwatch(Progress):

@@ -1,4 +1,4 @@
-"""Do the intervals of `curate plan --probe` hold what they promise? Recorded pools, looked at again.
+"""Do intervals of `curate plan --probe` hold what they promise? Recorded pools, drawn from again.
 
     CURATE_TEST_DATA=DIR python -m tests.bench.probes
 
