@@ -343,16 +343,20 @@ def diff_command(
     after: Annotated[Path, typer.Argument(help="another")],
     *,
     markdown: Annotated[bool, typer.Option("--markdown", help="print it as for a card")] = False,
+    html: Annotated[Path | None, typer.Option(help="write it as a page into this file")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare two releases: rows, verdicts, parameters, distributions."""
     from rich.console import Console
     from rich.markdown import Markdown
 
+    from curate.comparison import write_comparison
     from curate.diff import diff
 
     found = diff(before, after)
-    if as_json:
+    if html is not None:
+        typer.echo(write_comparison(found, html))
+    elif as_json:
         typer.echo(found.model_dump_json(indent=2))
     elif markdown:
         typer.echo(found.markdown())

@@ -175,7 +175,8 @@ def arms_chart(audit: Audit) -> Chart:
         else "No control arm is released; `arms: [random]` in the recipe adds one.",
     )
     views = tuple(View(name, _boxes(audit, name)) for name in numbers)
-    return Chart("arms", "Control arms", says, views, Numbers(tuple(heads), tuple(rows)))
+    numbered = Numbers(tuple(heads), tuple(rows))
+    return Chart("arms", "Control arms", says, views, numbered, open=True)
 
 
 def _middle(values: pl.Series) -> str:

@@ -58,6 +58,7 @@ class Chart:
         views: at least one; with several the page lets one choose.
         numbers: the same as a table.
         width: ``full`` or ``half`` of the page.
+        open: the table stands there, and not behind a word to click on.
     """
 
     key: str
@@ -66,6 +67,7 @@ class Chart:
     views: tuple[View, ...]
     numbers: Numbers | None = None
     width: str = "full"
+    open: bool = False
 
 
 def figure(
