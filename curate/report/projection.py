@@ -50,7 +50,7 @@ class Projection:
 
 
 def project(audit: Audit, few: pl.DataFrame, texts: pl.DataFrame) -> Projection | None:
-    """Lay rows of whole questions out on a plane; None where they are too few.
+    """Lay rows of whole questions out on a plane; None where too few of them differ.
 
     Args:
         audit: of the run.
@@ -64,19 +64,19 @@ def project(audit: Audit, few: pl.DataFrame, texts: pl.DataFrame) -> Projection 
     vectors, by = _embedded(audit, rows["rationale"].to_list())
     if vectors is None:
         vectors, by = _worded(rows["rationale"].to_list()), "the words they share (TF-IDF)"
-    rows = rows.with_row_index("place").filter(pl.Series([v is not None for v in vectors]))
+    told = pl.Series([vector is not None for vector in vectors], dtype=pl.Boolean)
+    rows = rows.with_row_index("place").filter(told)
     rows = rows.sort(~pl.col("sibling"), "place").head(MOST)
     if rows.height < _FEWEST:
         return None
     matrix = np.stack([cast("Floats", vectors[place]) for place in rows["place"]])
     codes = rows["question_id"].rank("dense").to_numpy().astype(np.int64) - 1
     apart, several = _apart(matrix, codes)
-    return Projection(
-        rows["sample_id"].to_list(),
-        _plane(matrix),
-        _plane(apart) if several >= max(_FEWEST, 0.8 * len(codes)) else None,
-        by,
-    )
+    points = _plane(matrix)
+    if points is None:
+        return None
+    enough = several >= max(_FEWEST, 0.8 * len(codes))
+    return Projection(rows["sample_id"].to_list(), points, _plane(apart) if enough else None, by)
 
 
 def _embedded(audit: Audit, texts: Sequence[str]) -> tuple[list[Floats | None] | None, str]:
@@ -126,8 +126,13 @@ def _apart(matrix: Floats, codes: NDArray[np.int64]) -> tuple[Floats, int]:
     return matrix - (means / counts[:, None])[codes], int((counts[codes] > 1).sum())
 
 
-def _plane(matrix: Floats) -> Floats:
-    """Bring vectors to two dimensions by t-SNE from their principal components."""
+def _plane(matrix: Floats) -> Floats | None:
+    """Bring vectors to two dimensions by t-SNE from their principal components; None if all alike.
+
+    t-SNE would divide by how far apart the vectors are.
+    """
+    if len(np.unique(matrix.round(6), axis=0)) < _FEWEST:
+        return None
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 

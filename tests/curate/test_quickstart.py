@@ -15,7 +15,9 @@ import polars as pl
 import pytest
 
 from curate.models import models_root, resolve
+from curate.report.page import write_report
 from tests.curate import sums
+from tests.curate.report.browser import opened
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm, pytest.mark.models]
 
@@ -88,3 +90,19 @@ def test_again_no_model_is_asked(folder: Path, first: dict[str, Any]) -> None:
     again = curate(folder, "run", "quickstart")
     assert (again["sampled"], again["measured"]) == (0, 0)
     assert again["dataset_hash"] == first["dataset_hash"]
+
+
+def test_its_report_opens_quietly_and_is_accessible(
+    folder: Path, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURATE_STORE", str(folder / sums.STORE))
+    page = write_report(Path(first["folder"]))
+    for width in (1400, 390):
+        with opened(page, width) as there:
+            said = there.page.inner_text("main")
+            assert "their embeddings by sentence-transformers/all-MiniLM-L6-v2" in said
+            assert "Calibration on" in said
+            assert there.page.locator("[data-chart=rd] .main-svg").count() > 0
+            assert there.serious() == []
+            assert there.said == []
+            assert there.asked == []

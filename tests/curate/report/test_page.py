@@ -192,6 +192,55 @@ def test_what_is_not_there_is_left_out(sums_run: Path, tmp_path: Path) -> None:
     assert "teachers" not in figures, "there is one"
 
 
+WRONG = "filters: [{use: correctness}]"
+SUMS = [
+    {"q": f"What is {n} + 1?", "g": str(n + 1), "t": f"{n} + 1 = {n + 1}. The answer is {n + 1}"}
+    for n in range(30)
+]
+ODD = {
+    "no filters": (SUMS, ""),
+    "one row": (SUMS[:1], "filters: [{use: correctness}]"),
+    "none live": (
+        [{**row, "t": "The answer is 99"} for row in SUMS],
+        "filters: [{use: correctness}]",
+    ),
+    "no text": (
+        [{**row, "t": ""} for row in SUMS],
+        "filters: [{use: length, unit: words, max: 5}]",
+    ),
+    "all alike": (
+        [{**row, "t": f"It is so. The answer is {row['g']}"} for row in SUMS],
+        'filters: [{use: length, unit: words, max: 50}]\narms: ["without:length", all]',
+    ),
+    "quarantined": (
+        [*SUMS, {**SUMS[0], "g": "7"}],
+        "filters: [{use: correctness}, {use: consistency, max: 0.5}]",
+    ),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_run_has_a_report_too(
+    odd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURATE_STORE", str(tmp_path / "store"))
+    rows, chain = ODD[odd]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "recipe.yaml").write_text(f"""
+name: odd
+questions: {{path: pool.jsonl, columns: {{question: q, gold: g}}, gold: {{type: number}}}}
+sources:
+  - {{use: import, name: pool, path: pool.jsonl, columns: {{question: q, completion: t}}}}
+{chain}
+""")
+    file = read_recipe(str(tmp_path / "recipe.yaml"), ())
+    done = run(file, RunOptions(runs=tmp_path / "runs"), Progress(quiet=True))
+    with opened(write_report(done.folder)) as there:
+        assert found(there.page) == done.funnel.samples
+        assert there.serious() == []
+        assert there.said == []
+
+
 def test_it_says_which_run_or_file_it_wanted(sums_run: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no finished run"):
         write_report(tmp_path / "nowhere")

@@ -1,0 +1,66 @@
+"""Write the report of 100,000 rows: seconds, peak memory, size.
+
+    python -m tests.bench.report RUN [ROWS]
+
+The audit of a finished run is taken as often as it takes, every copy with ids of its own, so texts,
+scores and verdicts are real ones. The report is written by a process of its own; memory is its
+largest resident size.
+"""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import polars as pl
+
+from curate.runs import find_run
+
+ROWS = 100_000
+
+
+def multiplied(run: Path, folder: Path, rows: int) -> None:
+    """Write a run folder whose audit has so many rows, the counts of its funnel multiplied too."""
+    audit = pl.read_parquet(run / "audit" / "samples-*.parquet")
+    (folder / "audit").mkdir(parents=True)
+    (folder / "dataset").mkdir()
+    shutil.copy(run / "run.json", folder)
+    copies = -(-rows // audit.height)
+    for copy in range(copies):
+        mine = audit.head(rows - copy * audit.height).with_columns(
+            pl.concat_str(pl.lit(f"{copy:04x}"), pl.col("sample_id")).alias("sample_id"),
+            pl.concat_str(pl.lit(f"{copy:04x}"), pl.col("question_id")).alias("question_id"),
+            pl.col("selection_rank") + copy * audit.height,
+        )
+        mine.write_parquet(folder / "audit" / f"samples-{copy:05d}.parquet")
+    manifest = json.loads((run / "dataset" / "manifest.json").read_text())
+    (folder / "dataset" / "manifest.json").write_text(json.dumps(manifest))
+
+
+def main(run: str, rows: int = ROWS) -> None:
+    """Print what the report of so many rows takes.
+
+    Args:
+        run: a run folder, or ``runs/<name>``.
+        rows: of the report.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "run"
+        multiplied(find_run(Path(run)), folder, rows)
+        page = Path(scratch) / "report.html"
+        begun = time.monotonic()
+        command = [sys.executable, "-m", "curate", "report", str(folder), "--out", str(page)]
+        subprocess.run(command, check=True, env=os.environ, stdout=subprocess.DEVNULL)
+        seconds = time.monotonic() - begun
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        size = page.stat().st_size / 1e6
+        print(f"{rows:,} rows: {seconds:.1f} s, {peak:,.0f} MB, a page of {size:.2f} MB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:3]))
