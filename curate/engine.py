@@ -68,13 +68,14 @@ class RunResult:
     summary: ReleaseSummary
 
     def closing(self) -> str:
-        """Say in three lines what was done and where it lies."""
+        """Say in four lines what was done and where it lies."""
         selected = sum(self.summary.configs[0].splits.values())
         return (
             f"{selected} rows selected, dataset_hash {self.summary.dataset_hash}\n"
             f"sampled {self.tally.sampled}, measured {self.tally.measured}, "
             f"reused {self.tally.reused} in {duration(self.tally.seconds)}\n"
-            f"{self.folder}   load it with datasets.load_dataset({str(self.folder)!r})"
+            f"{self.folder}   load it with datasets.load_dataset({str(self.folder)!r})\n"
+            f"curate report {self.folder}   shows it on a page"
         )
 
     def as_json(self) -> dict[str, Any]:

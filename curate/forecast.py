@@ -26,12 +26,14 @@ class GateForecast:
         rows: live samples afterwards; None where a probe can't tell.
         questions: questions with one.
         why: why it can't tell.
+        most: rows that it leaves at most, where a probe can tell that alone.
     """
 
     name: str
     rows: Interval | None
     questions: Interval | None
     why: str | None = None
+    most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Forecast:
         samples: rows that the sources will make.
         gates: what each filter will leave, in order.
         selected: rows that will be selected; None where a probe can't tell.
+        most: rows that will be selected at most, where a probe can tell that alone.
         sources: what each generating source will take.
         stages: how long each stage will take.
         disk: bytes that the record and the run will grow by.
@@ -97,6 +100,7 @@ class Forecast:
     stages: tuple[StageForecast, ...]
     disk: Interval
     student: Rendered | None = None
+    most: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Give all of it to a program; an interval is ``[low, middle, high]``."""
@@ -128,13 +132,14 @@ class Forecast:
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("", style="dim", overflow="fold")
         table.add_row("all samples", span(self.samples), f"{self.of:,}", "")
+        before: str | None = None
         for gate in self.gates:
-            told = [span(one) if one else "can't be told" for one in (gate.rows, gate.questions)]
-            table.add_row(gate.name, *told, gate.why or "")
-        if self.selected is not None:
-            table.add_row("selected", span(self.selected), "", "")
-        else:
-            table.add_row("selected", "can't be told", "", "")
+            questions = span(gate.questions) if gate.questions else ""
+            why = f"not predictable from a probe: {gate.why}" if gate.why else ""
+            told = "likewise" if why and gate.why == before else why
+            table.add_row(gate.name, _told(gate.rows, gate.most), questions, told)
+            before = gate.why
+        table.add_row("selected", _told(self.selected, self.most), "", "")
         yield table
         yield Text()
         yield _pairs(self._spending())
@@ -164,6 +169,12 @@ def span(interval: Interval) -> str:
     """Say an interval of whole numbers."""
     low, high = math.floor(interval.low), math.ceil(interval.high)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _told(interval: Interval | None, most: float | None) -> str:
+    if interval is not None:
+        return span(interval)
+    return "not predictable" if most is None else f"at most {math.ceil(most):,}"
 
 
 def lasting(seconds: Interval) -> str:

@@ -89,8 +89,8 @@ class Plan:
             else:
                 yield f"filter {step.gate.name}"
         yield f"select by {', '.join(recipe.select.order_by) or 'seeded hash'}"
-        if self.arms:
-            yield f"arms {', '.join(arm.text for arm in self.arms)}"
+        for arm in self.arms:
+            yield f"arm {arm.text}: {arm.adds}"
         yield f"release {recipe.name} {recipe.release}"
 
 

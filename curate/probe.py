@@ -123,12 +123,15 @@ def _forecast(file: RecipeFile, there: Passed, of: int, stages: Sequence[_Timed]
     facts = _by_question(there)
     gates = tuple(_gates(there, facts, of))
     sources = tuple(_sources(file, there, facts, of))
+    selected = _selected(file, facts, gates, of)
+    beyond = any(gate.scope == "dataset" for gate in there.ran.gates)
     return Forecast(
         seen=seen,
         of=of,
         samples=_samples(file, facts, of),
         gates=gates,
-        selected=_selected(file, there, facts, gates, of),
+        selected=selected if selected.told and not beyond else None,
+        most=selected.high if beyond else None,
         sources=sources,
         stages=tuple(_stages(there, facts, sources, stages, of)),
         disk=_disk(there, facts, of),
@@ -200,7 +203,7 @@ def _gates(there: Passed, facts: Mapping[str, list[float]], of: int) -> Iterator
         rows = predict(facts[f"live {gate.name}"], of)
         questions = predict(facts[f"any live {gate.name}"], of).at_most(of)
         if beyond is not None:
-            yield GateForecast(gate.name, None, None, beyond)
+            yield GateForecast(gate.name, None, None, beyond, rows.high)
         elif not rows.told:
             more = math.ceil(len(facts["samples"]) * (rows.reach / WIDEST) ** 2)
             why = f"too few of the probe's questions tell; --probe {more} may"
@@ -211,25 +214,24 @@ def _gates(there: Passed, facts: Mapping[str, list[float]], of: int) -> Iterator
 
 def _selected(
     file: RecipeFile,
-    there: Passed,
     facts: Mapping[str, list[float]],
     gates: Sequence[GateForecast],
     of: int,
-) -> Interval | None:
-    if any(gate.scope == "dataset" for gate in there.ran.gates):
-        return None
+) -> Interval:
+    """Predict what is selected: what the rules allow of the live rows, cut by the budget."""
     free = predict(facts["selected"], of)
     budget: Budget | None = file.recipe.select.budget
-    if budget is not None and budget.rows is not None:
-        free = free.at_most(budget.rows)
-    elif budget is not None and budget.share is not None:
-        live = gates[-1].rows if gates else predict(facts["samples"], of)
-        free = None if live is None else Interval(*map(min, free, live.scaled(budget.share)))
-    elif budget is not None and budget.tokens is not None:
-        tokens = predict(facts["selected_tokens"], of)
-        each = sum(facts["selected_tokens"]) / max(sum(facts["selected"]), 1)
-        free = free.at_most(budget.tokens / max(each, 1)) if tokens.high > budget.tokens else free
-    return free if free is not None and free.told else None
+    if budget is None:
+        return free
+    if budget.rows is not None:
+        return free.at_most(budget.rows)
+    if budget.share is not None:
+        live = predict(facts[f"live {gates[-1].name}" if gates else "samples"], of)
+        return Interval(*map(min, free, live.scaled(budget.share)))
+    assert budget.tokens is not None
+    tokens = predict(facts["selected_tokens"], of)
+    each = sum(facts["selected_tokens"]) / max(sum(facts["selected"]), 1)
+    return free.at_most(budget.tokens / max(each, 1)) if tokens.high > budget.tokens else free
 
 
 def _sources(

@@ -122,6 +122,32 @@ class Arm(NamedTuple):
         return f"{self.kind}:{self.operand}" if self.operand else self.kind
 
     @property
+    def adds(self) -> str:
+        """What it takes, and what that costs beyond the selection."""
+        match self.kind:
+            case "all" | "all_correct":
+                what = (
+                    "every sample that is not empty" if self.kind == "all" else "all right answers"
+                )
+            case "without":
+                return (
+                    f"the chain judged again without {self.operand}; rows live only there are "
+                    "measured too"
+                )
+            case "random_correct":
+                what = "as many a question as the selection, at random from all right answers"
+            case "random":
+                what = "as many a question as the selection, at random"
+            case "shortest":
+                what = "as many a question as the selection, the shortest"
+            case "lowest" | "highest":
+                return (
+                    f"as many a question as the selection, of {self.kind} {self.operand}; a "
+                    "measure that it alone needs is a step above"
+                )
+        return f"{what}; no model is asked more"
+
+    @property
     def name(self) -> str:
         """The arm as columns and configs spell it (``lowest_nll_rationale``)."""
         return self.text.replace(":", "_")

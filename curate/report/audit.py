@@ -28,7 +28,7 @@ _NUMBERS: Final = (
     "rd_masked", "rd_paper", "rd_spread", "nll_with_rationale", "nll_rationale", "cluster",
     "selection_rank", *_LENGTHS,
 )  # fmt: skip
-_TEXTS: Final = ("question", "gold", "answer", "rationale", "raw_output", "prompt_id")
+_TEXTS: Final = ("question", "gold", "answer", "rationale", "prompt_id")
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,19 @@ class Audit:
 
     def texts(self, ids: Sequence[str]) -> pl.DataFrame:
         """Read the texts of some rows: `_TEXTS` and the verdicts, in the order of the ids."""
-        scan = pl.scan_parquet(self.folder / SAMPLES)
+        chosen = pl.DataFrame({"sample_id": ids}, schema={"sample_id": pl.String()})
+        # Ids are looked at first and texts decoded of rows that match alone; file by file, since
+        # all texts of a large run don't fit into memory.
+        found = [self._some(path, chosen) for path in sorted(self.folder.glob(SAMPLES))]
+        return chosen.join(pl.concat(found), on="sample_id", maintain_order="left")
+
+    def _some(self, path: Path, chosen: pl.DataFrame) -> pl.DataFrame:
+        scan = pl.scan_parquet(path, parallel="prefiltered")
         known = scan.collect_schema().names()
         verdicts = [f"{VERDICT_PREFIX}{gate.name}" for gate in self.gates]
         wanted = [name for name in (*_TEXTS, *verdicts) if name in known]
-        chosen = pl.DataFrame({"sample_id": ids}, schema={"sample_id": pl.String()})
-        found = scan.select("sample_id", *wanted).join(chosen.lazy(), on="sample_id", how="semi")
-        return chosen.join(found.collect(engine="streaming"), on="sample_id", maintain_order="left")
+        here = pl.col("sample_id").is_in(chosen["sample_id"].implode())
+        return scan.filter(here).select("sample_id", *wanted).collect()
 
 
 def number_of(gate: Filter, threshold: Threshold) -> str:

@@ -29,6 +29,8 @@ _FEWEST: Final = 12
 """Fewer points tell nothing."""
 _DIMENSIONS: Final = 32
 _SEED: Final = 0
+_WORDS: Final = 20_000
+"""The most frequent words; with all of them a few long rationales would need a gigabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,13 @@ def project(audit: Audit, few: pl.DataFrame, texts: pl.DataFrame) -> Projection 
         texts.select("sample_id", "rationale"), on="sample_id", maintain_order="left"
     )
     rows = rows.filter(pl.col("rationale").fill_null("") != "")
+    rows = rows.sort(~pl.col("sibling"), maintain_order=True)
     vectors, by = _embedded(audit, rows["rationale"].to_list())
     if vectors is None:
+        rows = rows.head(MOST)
         vectors, by = _worded(rows["rationale"].to_list()), "the words they share (TF-IDF)"
     told = pl.Series([vector is not None for vector in vectors], dtype=pl.Boolean)
-    rows = rows.with_row_index("place").filter(told)
-    rows = rows.sort(~pl.col("sibling"), "place").head(MOST)
+    rows = rows.with_row_index("place").filter(told).head(MOST)
     if rows.height < _FEWEST:
         return None
     matrix = np.stack([cast("Floats", vectors[place]) for place in rows["place"]])
@@ -108,7 +111,9 @@ def _worded(texts: Sequence[str]) -> list[Floats | None]:
     if len(texts) < _FEWEST:
         return [None] * len(texts)
     # scikit-learn's own annotations know strings alone, and no sparse matrix
-    weigher = TfidfVectorizer(analyzer=cast("Any", str.split), sublinear_tf=True)
+    weigher = TfidfVectorizer(
+        analyzer=cast("Any", str.split), sublinear_tf=True, max_features=_WORDS
+    )
     counts = cast("Any", weigher.fit_transform([text.lower() for text in texts]))
     dimensions = min(_DIMENSIONS, int(counts.shape[1]) - 1, len(texts) - 1)
     if dimensions < 2:

@@ -122,6 +122,12 @@ def test_what_compares_all_questions_is_not_foreseen(
     assert duplicates.rows is after.rows is None
     assert after.why == "duplicates compares rows of all questions"
     assert told.selected is None
+    whole = imported_sums.do(tmp_path, chain, "select={}", "arms=[]").funnel
+    for gate, count in zip(told.gates[1:], whole.gates[1:], strict=True):
+        assert gate.most is not None
+        assert count.live <= gate.most
+    assert told.most is not None
+    assert whole.picks[0].rows <= told.most
 
 
 def test_the_command_line_shows_prompt_record_and_forecast(served: Path) -> None:
