@@ -148,7 +148,11 @@ def _shares(found: Diff) -> Iterator[Chart]:
             }
             for side, colour in (("before", "@muted"), ("after", PALETTE[0]))
         ]  # fmt: skip
-        order = {"categoryorder": "array", "categoryarray": [plain(n) for n in reversed(names)]}
+        order = {
+            "type": "category",
+            "categoryorder": "array",
+            "categoryarray": [plain(n) for n in reversed(names)],
+        }
         drawn = figure(
             traces,
             height=2 * ROW * len(names) + 90,

@@ -159,8 +159,10 @@ class Drawing:
             sums = dict.fromkeys(usable["question_id"], 0.0)
             with book:
                 for draw in draws:
-                    tokens = (book.get(draw.request.key) or {}).get("prompt_tokens")
-                    sums[draw.question_id] += float("nan") if tokens is None else tokens
+                    value = book.get(draw.request.key) or {}
+                    tokens = value.get("prompt_tokens")
+                    if value.get("finish_reason") != "error":  # nobody counts those of a refusal
+                        sums[draw.question_id] += float("nan") if tokens is None else tokens
             told = list(sums.values())
             found[name] = None if any(math.isnan(value) for value in told) else told
         return found
@@ -200,7 +202,9 @@ class Drawing:
                     drawn.errors += used.filter(pl.col("finish_reason") == "error").height
                     stage.advance(batch.height)
                     yield used
-        if unknown := sorted(set(recipe.exclude_teachers) - met):
+        # A teacher may have written for the questions that are left out alone.
+        unknown = sorted(set(recipe.exclude_teachers) - met) if questions.beyond.is_empty() else []
+        if unknown:
             raise InputError(
                 f"no row has the teacher {unknown[0]!r}; {did_you_mean(unknown[0], sorted(met))}",
                 "exclude_teachers",

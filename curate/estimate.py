@@ -61,13 +61,15 @@ class Interval(NamedTuple):
         return type(self)(*(min(value, most) for value in self))
 
 
-def predict(seen: Sequence[float], of: int, seed: int = 0) -> Interval:
+def predict(seen: Sequence[float], of: int, seed: int = 0, most: float = 1.0) -> Interval:
     """Predict a total from the questions seen.
 
     Args:
-        seen: the value of each question of a random draw without replacement (rows left, tokens).
+        seen: the value of each question of a random draw without replacement (rows left, tokens);
+            none is negative.
         of: all questions, those seen included.
         seed: of the resampling.
+        most: what a question may come to where all that were seen came to nothing.
 
     Returns:
         The 80 % interval of the sum over all questions; a point where all were seen.
@@ -84,24 +86,20 @@ def predict(seen: Sequence[float], of: int, seed: int = 0) -> Interval:
     different, counts = np.unique(values, return_counts=True)
     usual = float(different[np.argmax(counts)])
     draws = np.random.default_rng(seed)
-    others = _drawn(values[values != usual] - usual, usual, values, rest, draws)
-    low, middle, high = np.quantile(
-        known + usual * rest + others, [_TAIL, 0.5, 1 - _TAIL]
-    )  # fmt: skip
+    top = max(float(values.max()), most)
+    others = _drawn(values[values != usual] - usual, usual, len(values), rest, top, draws)
+    totals = known + np.maximum(usual * rest + others, 0.0)
+    low, middle, high = np.quantile(totals, [_TAIL, 0.5, 1 - _TAIL])
     return Interval(float(np.floor(low)), float(middle), float(np.ceil(high)))
 
 
 def _drawn(
-    shifts: Floats, usual: float, values: Floats, rest: int, draws: np.random.Generator
+    shifts: Floats, usual: float, seen: int, rest: int, top: float, draws: np.random.Generator
 ) -> Floats:
     """Draw the sum of how far the questions not seen differ from the usual."""
-    affected = draws.beta(
-        len(shifts) + _PRIOR, len(values) - len(shifts) + _PRIOR, _DRAWS
-    )  # fmt: skip
+    affected = draws.beta(len(shifts) + _PRIOR, seen - len(shifts) + _PRIOR, _DRAWS)
     count = draws.binomial(rest, affected)
-    top = float(values.max())
-    down = usual >= top / 2
-    worst, step = (-usual, -1.0) if down else (top, 1.0)
+    worst, step = (-usual, -1.0) if usual >= top / 2 else (top - usual, 1.0)
     support = np.append(shifts, [step, worst])
     # Where none was seen to differ, one that does differs by one sample, or by all.
     first = 0.0 if len(shifts) else 1 - _EXTREME

@@ -121,8 +121,8 @@ class Forecast:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render for a terminal."""
         yield Text(
-            f"probe of {self.seen:,} of {self.of:,} questions: what all of them will give, in four "
-            "cases of five between the two numbers",
+            f"probe of {self.seen:,} of {self.of:,} usable questions: what all of them will give, "
+            "in four cases of five between the two numbers",
             "bold",
         )
         yield Text()

@@ -179,13 +179,16 @@ class _Ledger:
                 f"--replay: {len(missing)} items of measure {self._gauge.name!r} are not in the "
                 f"record{lacking}; run without --replay to have them measured"
             )
+        done = 0
         with self._progress.stage(f"measure {self._gauge.name}", len(missing), "items") as stage:
             for address, value in self._gauge.compute(missing.values()):
                 # What a run was built on stays as it was; only what it lacked is added.
                 self._book.append(address, {**value, **(self._book.get(address) or {})})
                 self.fresh += 1
                 stage.advance()
-                if self._meter.reached is not None:
+                done += 1
+                if self._meter.reached is not None and done < len(missing):
+                    self._meter.hold_back()
                     break
         self._book.flush()
         self._meter.check()

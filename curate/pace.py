@@ -75,7 +75,8 @@ class Pace:
 
     def closing(self) -> str:
         """Say what was done, in one line."""
-        told = f"{self.title}: {self.total or self.done:,} {self.unit} in {duration(self.seconds)}"
+        left = f" of {self.total:,}" if self.done < self.total else ""
+        told = f"{self.title}: {self.done:,}{left} {self.unit} in {duration(self.seconds)}"
         return "; ".join((told, ", ".join(self.mishaps()))) if self.mishaps() else told
 
 

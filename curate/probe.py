@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeGuard
 
@@ -29,6 +29,8 @@ from curate.recipe_file import RecipeFile
 from curate.rendering import Rendered
 from curate.select import Budget, select
 
+UNTRUSTED: Final = {"uncalibrated", "student_cannot_follow"}
+"""Why RD abstains; a run, with more questions to calibrate on, may find otherwise."""
 SAMPLE_BYTES: Final = 450
 """Of a recorded sample beside its text: key, checksum, counts; and its row in the audit."""
 MEASURED_BYTES: Final[Mapping[str, int]] = {"embed": 2_200, "score": 350, "tokens": 120}
@@ -46,13 +48,18 @@ class _Timed:
     last: float = 0.0
     units: int = 0
 
-    def seconds(self, units: Interval) -> Interval:
-        """Give the time that so many units will take: the start once, then the rate."""
-        start = (self.first or self.last) - self.started
-        each = (self.last - (self.first or self.last)) / max(self.units - 1, 1)
-        if self.units < 2:
-            start, each = 0.0, start
-        return units.scaled(each, start)
+    def seconds(self, units: Interval) -> Interval | None:
+        """Give the time that so many units will take; None where none was done.
+
+        The start is counted once, then the rate. Where all units came at once, as of one batch,
+        they say nothing of a rate, and each is given its share of the whole.
+        """
+        if self.first is None:
+            return None
+        start, each = self.first - self.started, self.last - self.first
+        if each < (self.last - self.started) / 4:
+            return units.scaled((self.last - self.started) / self.units)
+        return units.scaled(each / max(self.units - 1, 1), start)
 
 
 class _Watched:
@@ -104,27 +111,33 @@ def probe(file: RecipeFile, questions: int = 32, progress: Progress | None = Non
         CurateError: a model, a server or the record failed; what was recorded is kept.
     """
     watch = _Stopwatch(progress or Progress())
-    usable_at: list[int] = []
+    everything: list[pl.DataFrame] = []
 
     def choose(frame: pl.DataFrame) -> pl.DataFrame:
         usable = frame.filter(pl.col("status") == "ok")
-        usable_at.append(usable.height)
+        everything.append(usable)
         order = [rank("probe", question) for question in usable["question_id"]]
         by_hash = usable.with_columns(order=pl.Series(order, dtype=pl.UInt64)).sort("order")
         chosen = by_hash.head(questions)["question_id"]
         return frame.filter(pl.col("question_id").is_in(chosen.implode()))
 
     with watch.shown(), passed(file, watch, choose=choose) as there:
-        return _forecast(file, there, usable_at[0], watch.stages)
+        # before what is asked about the probe draws or measures anything else
+        return _forecast(file, there, everything[0], tuple(watch.stages))
 
 
-def _forecast(file: RecipeFile, there: Passed, of: int, stages: Sequence[_Timed]) -> Forecast:
+def _forecast(
+    file: RecipeFile, there: Passed, questions: pl.DataFrame, stages: Sequence[_Timed]
+) -> Forecast:
+    of = questions.height
+    recorded = there.drawing.recorded(replace(there.questions, frame=questions))
     seen = there.questions.frame.height
     facts = _by_question(there)
     gates = tuple(_gates(there, facts, of))
-    sources = tuple(_sources(file, there, facts, of))
+    sources = tuple(_sources(file, there, facts, recorded, of))
     selected = _selected(file, facts, gates, of)
-    beyond = any(gate.scope == "dataset" for gate in there.ran.gates)
+    tokens = file.recipe.select.budget is not None and file.recipe.select.budget.tokens is not None
+    beyond = tokens or any(gate.rows is None and gate.most is not None for gate in gates)
     return Forecast(
         seen=seen,
         of=of,
@@ -197,16 +210,23 @@ def _by_question(there: Passed) -> Mapping[str, list[float]]:
 
 def _gates(there: Passed, facts: Mapping[str, list[float]], of: int) -> Iterator[GateForecast]:
     beyond: str | None = None
+    seen = len(facts["samples"])
+    most = max(facts["samples"])
+    abstained = {count.name: count.abstained for count in there.ran.counts}
     for gate in there.ran.gates:
         if gate.scope == "dataset":
             beyond = f"{gate.name} compares rows of all questions"
-        rows = predict(facts[f"live {gate.name}"], of)
+        if UNTRUSTED & abstained[gate.name].keys():
+            beyond = "the probe has too few questions to calibrate the student; a run may not"
+        rows = predict(facts[f"live {gate.name}"], of, most=most)
         questions = predict(facts[f"any live {gate.name}"], of).at_most(of)
         if beyond is not None:
             yield GateForecast(gate.name, None, None, beyond, rows.high)
         elif not rows.told:
-            more = math.ceil(len(facts["samples"]) * (rows.reach / WIDEST) ** 2)
-            why = f"too few of the probe's questions tell; --probe {more} may"
+            wanted = 4 * seen * min(1.0, rows.reach / WIDEST) ** 2
+            if math.isfinite(rows.reach):
+                wanted = seen * (rows.reach / WIDEST) ** 2
+            why = f"too few of its questions tell; --probe {min(math.ceil(wanted), of)} may"
             yield GateForecast(gate.name, None, questions if questions.told else None, why)
         else:
             yield GateForecast(gate.name, rows, questions if questions.told else None)
@@ -228,35 +248,36 @@ def _selected(
     if budget.share is not None:
         live = predict(facts[f"live {gates[-1].name}" if gates else "samples"], of)
         return Interval(*map(min, free, live.scaled(budget.share)))
-    assert budget.tokens is not None
-    tokens = predict(facts["selected_tokens"], of)
-    each = sum(facts["selected_tokens"]) / max(sum(facts["selected"]), 1)
-    return free.at_most(budget.tokens / max(each, 1)) if tokens.high > budget.tokens else free
+    return free  # how many rows fit into so many tokens is not known, only that no more do
 
 
 def _sources(
-    file: RecipeFile, there: Passed, facts: Mapping[str, list[float]], of: int
+    file: RecipeFile,
+    there: Passed,
+    facts: Mapping[str, list[float]],
+    recorded: Mapping[str, tuple[int, int]],
+    of: int,
 ) -> Iterator[SourceForecast]:
     prompts = there.drawing.prompt_tokens(there.questions)
     for source in file.recipe.used_sources:
         if not isinstance(source, Generate):
             continue
-        wanted = of * source.samples
-        seen = there.questions.frame.height * source.samples
-        completion = predict(facts[f"tokens {source.name}"], of)
-        given = prompts[source.name]
+        wanted, there_by_now = recorded[source.name]
+        tokens, given = facts[f"tokens {source.name}"], prompts[source.name]
+        completion = predict(tokens, of) if any(tokens) else None
         prompt = None if given is None else predict(given, of)
         options = file.recipe.backend(source.name)
         price = options.price if isinstance(options, OpenAIOptions) else None
-        left = 1 - seen / wanted
+        # of the samples not seen, some may be in the record all the same
+        unseen = wanted - there.questions.frame.height * source.samples
+        left = (wanted - there_by_now) / unseen if unseen else 0.0
         cost = None
-        if price is not None and prompt is not None:
-            ends = zip(prompt, completion, strict=True)
-            cost = Interval(*(left * price.of(*pair) for pair in ends))
+        if price is not None and given is not None and prompt and completion:
+            asked = prompt.scaled(left, -left * sum(given))
+            written = completion.scaled(left, -left * sum(tokens))
+            cost = Interval(*(price.of(*pair) for pair in zip(asked, written, strict=True)))
         gpus = options.tensor_parallel_size if _on_gpu(options) else 0
-        yield SourceForecast(
-            source.name, wanted, seen, prompt, completion if any(completion) else None, cost, gpus
-        )
+        yield SourceForecast(source.name, wanted, there_by_now, prompt, completion, cost, gpus)
 
 
 def _on_gpu(options: VllmOptions | OpenAIOptions) -> TypeGuard[VllmOptions]:
@@ -271,6 +292,7 @@ def _stages(
     of: int,
 ) -> Iterator[StageForecast]:
     known = {stage.title: stage for stage in timed}
+    measured = {found.name: found.fresh + found.reused for found in there.ran.measured}
     for source in sources:
         stage = known.get(f"sample {source.name}")
         left = float(source.wanted - source.recorded)
@@ -291,7 +313,8 @@ def _stages(
             if stage is None or not here:
                 yield StageForecast(title, None)
                 continue
-            units = live.scaled(stage.total / here, -stage.total)
+            already = measured[step.measure]
+            units = live.scaled(already / here, -already)
             yield StageForecast(title, stage.seconds(units))
 
 

@@ -133,7 +133,12 @@ def gates_of(folder: Path) -> tuple[Filter, ...]:
     kinds = {kind.model_fields["use"].default: kind for kind in known_filters()}
     found: list[Filter] = []
     for given in manifest["filters"]:
-        kind = kinds[given["parameters"]["use"]]
+        use = given["parameters"]["use"]
+        if (kind := kinds.get(use)) is None:
+            raise InputError(
+                f"the run was judged by a filter {use!r} that is not installed here; install the "
+                "package that brings it"
+            )
         # a parameter that names a file is in no manifest
         places = {name: "unknown" for name, field in kind.model_fields.items() if field.exclude}
         told = {"name": given["name"], "on_abstain": given["on_abstain"]}

@@ -74,7 +74,8 @@ class Meter:
         self._started = clock()
         self.tokens = 0
         self.cost = 0.0
-        self.samples = 0
+        self._held_back = False
+        self._uncounted: str | None = None
 
     def spend(self, prompt: int | None, completion: int | None, price: Price | None) -> None:
         """Add one sample.
@@ -83,20 +84,17 @@ class Meter:
             prompt: its tokens, None where nobody said.
             completion: likewise.
             price: of its server, None where none is asked.
-
-        Raises:
-            BackendError: there is a limit on tokens or money, and nobody said how many they were.
         """
         counted = self._limits is not None and (
             self._limits.max_tokens_total is not None
             or (self._limits.max_cost is not None and price is not None)
         )
         if counted and (prompt is None or completion is None):
-            raise BackendError(
+            # Not raised here: what is on its way is paid for, and shall be recorded.
+            self._uncounted = (
                 "the server does not say how many tokens a sample took, so max_tokens_total and "
                 "max_cost can't be kept; use max_hours, or a server that reports usage"
             )
-        self.samples += 1
         self.tokens += (prompt or 0) + (completion or 0)
         self.cost += price.of(prompt or 0, completion or 0) if price else 0.0
 
@@ -104,6 +102,8 @@ class Meter:
     def reached(self) -> str | None:
         """Say which limit is reached, None while none is."""
         limits = self._limits
+        if self._uncounted is not None:
+            return self._uncounted
         if limits is None:
             return None
         hours = (self._clock() - self._started) / 3600
@@ -114,24 +114,33 @@ class Meter:
         )
         for name, limit, spent, said in given:
             if limit is not None and spent >= limit:
-                return f"runtime.{name} {limit:,g} is reached: {said}"
+                shown = f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
+                return f"runtime.{name} {shown} is reached: {said}"
         return None
 
     def until_reached(self, items: Iterable[_Item]) -> Iterator[_Item]:
         """Pass items on until a limit is reached."""
         for item in items:
             if self.reached is not None:
+                self.hold_back()
                 return
             yield item
 
+    def hold_back(self) -> None:
+        """Note that something was left undone because of a limit."""
+        self._held_back = True
+
     def check(self) -> None:
-        """Stop where a limit is reached.
+        """Stop where a limit left something undone.
 
         Raises:
-            SpendingLimitError: one is.
+            SpendingLimitError: one did.
+            BackendError: a limit can't be kept, since nobody said how many tokens samples took.
         """
-        if (reached := self.reached) is not None:
+        if self._uncounted is not None:
+            raise BackendError(self._uncounted)
+        if self._held_back:
             raise SpendingLimitError(
-                f"{reached} for {self.samples:,} samples drawn in this run; all of them are "
-                "recorded. Run again to go on, with as much to spend, or raise the limit"
+                f"{self.reached}. All that was drawn and measured is recorded: run again to go "
+                "on, with as much to spend, or raise the limit"
             )

@@ -44,7 +44,7 @@ class Audit:
             ``outcome`` (see `OUTCOMES`), ``rejected_by``, ``rejected_reason``, ``gate`` (number of
             the filter that stopped it, as many as there are where none did), ``right`` (whether its
             answer was judged right), and a column `number_of` for each threshold, null where the
-            filter abstained.
+            filter abstained, and ``one_per``, the column of `select.one_per`, where there is one.
     """
 
     folder: Path
@@ -67,7 +67,8 @@ class Audit:
         gates = gates_of(folder)
         manifest = orjson.loads((folder / "dataset" / "manifest.json").read_bytes())
         told = orjson.loads((folder / "run.json").read_bytes())
-        return cls(folder, manifest, told, gates, _read(folder, gates))
+        one_per = manifest["select"].get("one_per")
+        return cls(folder, manifest, told, gates, _read(folder, gates, one_per))
 
     @property
     def funnel(self) -> Funnel:
@@ -109,12 +110,14 @@ class Audit:
         """Share of each question's samples whose answer was right; None where nobody judged.
 
         Columns ``question_id`` and ``pass_rate``. A sample that was stopped before its answer was
-        judged counts as not right; quarantined questions are left out.
+        judged counts as not right, one about which the judge abstained does not count;
+        quarantined questions are left out, and those of which nothing is known.
         """
         if self.judge is None:
             return None
         used = self.rows.filter(pl.col("outcome") != "quarantined")
-        return used.group_by("question_id").agg(pass_rate=pl.col("right").mean())
+        rates = used.group_by("question_id").agg(pass_rate=pl.col("right").mean())
+        return rates.drop_nulls("pass_rate")
 
     def texts(self, ids: Sequence[str]) -> pl.DataFrame:
         """Read the texts of some rows: `_TEXTS` and the verdicts, in the order of the ids."""
@@ -187,7 +190,7 @@ def _question_order(rows: pl.DataFrame) -> pl.Series:
     return joined["whole"]
 
 
-def _read(folder: Path, gates: Sequence[Filter]) -> pl.DataFrame:
+def _read(folder: Path, gates: Sequence[Filter], one_per: str | None) -> pl.DataFrame:
     scan = pl.scan_parquet(folder / SAMPLES)
     known = scan.collect_schema().names()
     arms = [name for name in known if name.startswith("arm_")]
@@ -200,11 +203,16 @@ def _read(folder: Path, gates: Sequence[Filter]) -> pl.DataFrame:
             else:
                 number = verdict.struct.field("evidence").struct.field(threshold.number)
             told = verdict.struct.field("keep").is_not_null()
-            columns[number_of(gate, threshold)] = pl.when(told).then(number.cast(pl.Float64))
+            columns[number_of(gate, threshold)] = pl.when(told).then(
+                number.cast(pl.Float64).fill_nan(None)
+            )
     judge = next((gate for gate in gates if isinstance(gate, Correctness)), None)
     if judge is not None:
-        right = pl.col(f"{VERDICT_PREFIX}{judge.name}").struct.field("keep")
-        columns["right"] = right.fill_null(value=False)
+        verdict = pl.col(f"{VERDICT_PREFIX}{judge.name}")
+        keep = verdict.struct.field("keep")
+        columns["right"] = pl.when(verdict.is_null()).then(pl.lit(value=False)).otherwise(keep)
+    if one_per in known:
+        columns["one_per"] = pl.col(one_per)
     numbers = [name for name in _NUMBERS if name in known]
     # Verdicts are as wide as all else together; of each only what is compared is kept.
     rows = scan.select(

@@ -17,10 +17,10 @@ def what_if_chart(audit: Audit) -> Chart | None:
     rows = [_what_if_row(one) for one in found]
     says = (
         (
-            "Rows live after the last filter, were one threshold moved and all else as it is. The "
-            "line rests on stored scores. The hatched band can't be told from them: beyond the "
-            "present value it holds rows that the filters behind this one never judged; before it, "
-            "rows that may come back where one of those compares siblings and a sibling is gone."
+            "Rows live after the last filter, were one threshold moved and all else as it is. What "
+            "is below the line is certain from stored scores. The hatched band is not: it holds "
+            "rows that the filters behind this one never judged and, where one of those compares "
+            "siblings, rows with a sibling that comes or goes."
         ),
         (
             "Thresholds that compare siblings or texts are not here: no stored score says what "
@@ -70,8 +70,7 @@ def _what_if(one: WhatIf) -> Figure:
 
 def _what_if_row(one: WhatIf) -> tuple[str, ...]:
     at = int(np.flatnonzero(one.values == one.now)[0])
-    # a tighter threshold leaves fewer rows, whichever side it is on
-    first, last = (0, -1) if one.sure[0] <= one.sure[-1] else (-1, 0)
+    first, last = (0, -1) if one.side == "max" else (-1, 0)
 
     def said(place: int) -> str:
         unsure = f" to {one.sure[place] + one.unsure[place]:,}" if one.unsure[place] else ""

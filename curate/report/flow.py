@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from curate.funnel import Funnel, GateCount, percent
+from curate.funnel import Funnel, GateCount, PickCount, percent
 from curate.report.audit import Audit
 from curate.report.figures import (
     COLOURS,
@@ -26,7 +26,7 @@ _MOST_GROUPS: Final = 9
 _MOST_REASONS: Final = 8
 """Reasons told apart in the chart; the table has all."""
 ALL: Final = "all samples"
-_RATES: Final = ("never right", "up to half", "over half", "always right")
+_RATES: Final = ("never right", "up to half", "over half", "always right", "not judged")
 
 
 def funnel_charts(audit: Audit) -> list[Chart]:
@@ -81,8 +81,13 @@ def _by_reason(funnel: Funnel) -> dict[str, object]:
         colour = COLOURS["selected"] if pick.name == "selected" else "@muted"
         named = "taken" if pick.name == "selected" else "taken by an arm"
         legend = {"showlegend": pick.name == "selected" or pick == funnel.picks[1]}
-        traces.append(bars(named, [pick.name], [pick.rows], colour, legendgroup=named, **legend))
-    return _stacked(traces, [*names, *(pick.name for pick in funnel.picks)])
+        traces.append(bars(named, [_place(pick)], [pick.rows], colour, legendgroup=named, **legend))
+    return _stacked(traces, [*names, *map(_place, funnel.picks)])
+
+
+def _place(pick: PickCount) -> str:
+    """Name a bar of what was taken as no filter is called."""
+    return pick.name if pick.name == "selected" else f"arm {pick.name}"
 
 
 def _reasons(gates: Sequence[GateCount]) -> list[tuple[str, dict[str, int]]]:
@@ -109,10 +114,18 @@ def _stacked(traces: list[Trace], names: Sequence[str]) -> dict[str, object]:
         traces,
         height=ROW * len(names) + 110,
         x={"title": {"text": "samples"}, "tickformat": ",d"},
-        y={"categoryorder": "array", "categoryarray": list(reversed(names)), "showgrid": False},
+        y=_categories(names),
         barmode="stack",
         bargap=0.25,
     )
+
+
+def _categories(names: Sequence[str]) -> dict[str, object]:
+    """Set names down an axis in their order."""
+    order = [plain(name) for name in reversed(names)]
+    return {
+        "type": "category", "categoryorder": "array", "categoryarray": order, "showgrid": False
+    }  # fmt: skip
 
 
 def _by_group(audit: Audit, groups: pl.Series, order: Sequence[str] = ()) -> dict[str, object]:
@@ -153,9 +166,10 @@ def _grouped(names: pl.Series) -> pl.Series:
 
 
 def _difficulty(rate: pl.Expr) -> pl.Expr:
-    never, half, most, always = _RATES
+    never, half, most, always, unknown = _RATES
     return (
-        pl.when(rate <= 0).then(pl.lit(never)).when(rate <= 0.5).then(pl.lit(half))
+        pl.when(rate.is_null()).then(pl.lit(unknown))
+        .when(rate <= 0).then(pl.lit(never)).when(rate <= 0.5).then(pl.lit(half))
         .when(rate < 1).then(pl.lit(most)).otherwise(pl.lit(always))
     )  # fmt: skip
 
@@ -203,8 +217,8 @@ def _teacher_chart(audit: Audit, teachers: pl.Series) -> Chart:
             }
         ],
         height=ROW * len(rows) + 70,
-        x={"side": "top", "showgrid": False},
-        y={"autorange": "reversed", "showgrid": False},
+        x={"side": "top", "showgrid": False, "type": "category"},
+        y={"autorange": "reversed", "showgrid": False, "type": "category"},
     )  # fmt: skip
     return Chart(
         "teachers",
@@ -248,7 +262,7 @@ def coverage_chart(audit: Audit) -> Chart | None:
         [bars("questions lost", names, lost, "@dropped")],
         height=ROW * len(names) + 70,
         x={"title": {"text": "questions lost"}, "tickformat": ",d"},
-        y={"categoryorder": "array", "categoryarray": list(reversed(names)), "showgrid": False},
+        y=_categories(names),
         showlegend=False,
     )
     numbers = Numbers(("question", "lost at", "samples"), shown) if shown else None

@@ -62,10 +62,10 @@ def frontier(audit: Audit) -> Frontier | None:
 def _eligible(ranked: pl.DataFrame, select: dict[str, object]) -> int:
     """Count the rows that `one_per` and `per_question` allow; they are ranked before all others."""
     allowed = pl.lit(value=True)
-    column, most = select.get("one_per"), select.get("per_question")
-    if isinstance(column, str) and column in ranked.columns:
-        nth = pl.int_range(pl.len()).over("question_id", column)
-        allowed &= pl.col(column).is_null() | (nth == 0)
+    most = select.get("per_question")
+    if "one_per" in ranked.columns:
+        nth = pl.int_range(pl.len()).over("question_id", "one_per")
+        allowed &= pl.col("one_per").is_null() | (nth == 0)
     if isinstance(most, int):
         allowed &= pl.int_range(pl.len()).over("question_id") < most
     flags = ranked.select(allowed=allowed)["allowed"]

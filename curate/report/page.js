@@ -36,13 +36,16 @@
   system.addEventListener("change", paint);
 
   // ---------------------------------------------------------------- charts
-  function coloured(value, style) {
-    if (typeof value === "string" && value.startsWith("@")) {
+  // Only what is named a colour is looked up: a teacher may be called @live.
+  function coloured(value, style, colour = false) {
+    if (colour && typeof value === "string" && value.startsWith("@")) {
       return style.getPropertyValue(`--${value.slice(1)}`).trim() || value;
     }
-    if (Array.isArray(value)) return value.map((one) => coloured(one, style));
+    if (Array.isArray(value)) return value.map((one) => coloured(one, style, colour));
     if (value && typeof value === "object") {
-      return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, coloured(v, style)]));
+      return Object.fromEntries(
+        Object.entries(value).map(([k, v]) => [k, coloured(v, style, /color/.test(k))]),
+      );
     }
     return value;
   }

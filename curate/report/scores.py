@@ -79,9 +79,12 @@ def _rd_says(audit: Audit, scored: pl.DataFrame) -> list[str]:
         auc = facts["auc_masked"]
         verdict = {
             True: "so its scores are trusted",
-            False: "so its scores are not trusted and the filter abstains",
-            None: "which does not tell whether to trust its scores, so the filter abstains",
+            False: "so its scores are not trusted",
+            None: "which does not tell whether to trust its scores",
         }[facts.get("student_follows")]
+        gate = _difficulty_filter(audit)
+        if gate is not None and gate.variant == "masked" and not facts.get("student_follows"):
+            verdict += f", and {gate.name} abstains"
         said.append(
             f"Calibration on {auc['questions']} questions: the student prefers right siblings to "
             f"wrong ones in {auc['value']:.0%} of the pairs ({auc['low']:.0%} to "

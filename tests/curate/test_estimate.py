@@ -26,7 +26,7 @@ def test_four_of_five_intervals_hold_the_truth(data: Path, tmp_path: Path) -> No
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=40), st.integers(0, 500))
 def test_an_interval_is_ordered_and_no_less_than_what_was_seen(seen: list[int], more: int) -> None:
     interval = predict(seen, len(seen) + more)
-    assert interval.low <= interval.middle <= interval.high
+    assert sum(seen) <= interval.low <= interval.middle <= interval.high
     assert interval == predict(seen, len(seen) + more), "the same at every time"
     if not more:
         assert interval.low == interval.high == sum(seen)
@@ -40,7 +40,10 @@ def test_what_was_never_seen_to_happen_may() -> None:
 
 def test_what_most_questions_lack_is_not_told() -> None:
     assert not predict([0.0] * 31 + [4.0], 1_000).told
-    assert not predict([0.0] * 32, 1_000).told
+    nothing = predict([0.0] * 32, 1_000, most=4)
+    assert not nothing.told
+    assert nothing.low >= 0
+    assert nothing.high > 0, "none was seen, which does not say that there is none"
 
 
 def test_more_questions_tell_more() -> None:

@@ -98,15 +98,65 @@ def test_all_questions_probed_leave_nothing_to_guess(served: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("budget", "most"), [("{rows: 10}", 10), ("{share: 0.1}", 30), ("{tokens: 100}", 30)]
-)
+@pytest.mark.parametrize(("budget", "most"), [("{rows: 10}", 10), ("{share: 0.1}", 30)])
 def test_a_budget_cuts_what_is_foreseen(served: Path, budget: str, most: int) -> None:
     told = probe(read(served, f"select.budget={budget}"), SEEN, Progress(quiet=True))
     assert told.selected is not None
     assert 0 < told.selected.high <= most
     rows = do(served, f"select.budget={budget}").funnel.picks[0].rows
     assert told.selected.low - 1 <= rows <= told.selected.high + 1
+
+
+def test_a_budget_of_tokens_says_at_most(served: Path) -> None:
+    told = probe(read(served, "select.budget={tokens: 100}"), SEEN, Progress(quiet=True))
+    assert told.selected is None
+    assert told.most is not None
+    assert 0 < do(served, "select.budget={tokens: 100}").funnel.picks[0].rows <= told.most
+
+
+def test_a_filter_that_keeps_nothing_of_the_probe_is_not_foreseen(served: Path) -> None:
+    chain = "filters=[{use: completeness}, {use: length, unit: words, min: 500}]"
+    told = probe(read(served, chain), SEEN, Progress(quiet=True))
+    assert told.gates[1].rows is None
+    assert told.gates[1].why is not None
+    assert f"--probe {QUESTIONS} may" in told.gates[1].why
+    assert told.selected is None
+
+
+def test_what_was_recorded_before_costs_nothing_again(served: Path) -> None:
+    do(served, "questions.limit=40")
+    told = probe(read(served), SEEN, Progress(quiet=True))
+    [source] = told.sources
+    entries = len(read_book(served / "book"))
+    assert source.recorded == entries > SEEN * SAMPLES
+    assert source.cost is not None
+    do(served)
+    later = read_book(served / "book")[entries:]
+    paid = sum(
+        len(entry["prompt"].split()) * PRICE["prompt"]
+        + len(entry["text"].split()) * PRICE["completion"]
+        for entry in later
+    )
+    assert source.cost.low * 0.97 <= paid / 1e6 <= source.cost.high * 1.03
+
+
+def test_a_teacher_met_by_no_question_of_the_probe_may_be_excluded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURATE_STORE", str(tmp_path / "store"))
+    imported_sums.write(tmp_path)
+    pool = tmp_path / "pool.jsonl"
+    rows = [json.loads(line) for line in pool.read_text().splitlines()]
+    for number, row in enumerate(rows):
+        row["by"] = "rare" if number == 7 else "common"
+    pool.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = (
+        "sources=[{use: import, name: pool, path: pool.jsonl, teacher: {column: by}, "
+        "columns: {question: question, completion: text}}]"
+    )
+    file = imported_sums.read(tmp_path, source, "exclude_teachers=[rare]")
+    told = probe(file, 8, Progress(quiet=True))
+    assert told.samples.low <= len(rows) - 1 <= told.samples.high
 
 
 def test_what_compares_all_questions_is_not_foreseen(
@@ -141,7 +191,12 @@ def test_the_command_line_shows_prompt_record_and_forecast(served: Path) -> None
 
     probed = sums.curate(served, "plan", "recipe.yaml", "--probe", "24")
     assert probed.returncode == 0, probed.stderr
-    for said in ("probe of 24 of 90 questions", "correctness", "completion tokens", "still to pay"):
+    for said in (
+        "probe of 24 of 90 usable questions",
+        "correctness",
+        "completion tokens",
+        "still to pay",
+    ):
         assert said in probed.stdout
     assert "270 samples, 72 in the record, 198 to draw" in probed.stdout
 

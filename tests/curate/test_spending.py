@@ -1,12 +1,15 @@
 """Limits on what a run may spend: it stops cleanly, keeps what was paid for, and goes on."""
 
+import itertools
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from curate import pipeline
 from curate.engine import RunOptions, RunResult, run
 from curate.errors import BackendError, InputError
 from curate.progress import Progress
@@ -74,7 +77,7 @@ def test_the_command_line_exits_with_1_and_says_how_to_go_on(served: Path) -> No
     stopped = sums.curate(served, "run", "recipe.yaml", "runtime.max_tokens_total=500")
     assert stopped.returncode == 1
     assert "error: runtime.max_tokens_total 500 is reached" in stopped.stderr
-    assert "Run again to go on" in stopped.stderr
+    assert "run again to go on" in stopped.stderr
     assert "Traceback" not in stopped.stderr
 
 
@@ -90,20 +93,46 @@ def test_hours_are_counted_from_the_start() -> None:
         meter.check()
 
 
-def test_a_run_out_of_time_keeps_what_it_has(served: Path) -> None:
-    with pytest.raises(SpendingLimitError, match="max_hours"):
-        do(served, "runtime.max_hours=0.00001")
-    assert len(read_book(served / "book")) < QUESTIONS * SAMPLES
-    assert do(served).funnel.samples == QUESTIONS * SAMPLES
+def test_a_run_out_of_time_keeps_what_it_has(served: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = itertools.count()
+    # every look at the clock is a minute
+    slow = partial(Meter, clock=lambda: 60.0 * next(counted))
+    monkeypatch.setattr(pipeline, "Meter", slow)
+    with pytest.raises(SpendingLimitError, match=r"max_hours 0\.25 is reached"):
+        do(served, "runtime.max_hours=0.25")
+    first = len(read_book(served / "book"))
+    assert 0 < first < QUESTIONS * SAMPLES
+    monkeypatch.undo()
+    monkeypatch.setenv("CURATE_STORE", str(served / sums.STORE))
+    assert do(served).tally.reused == first
 
 
 def test_a_server_that_counts_nothing_can_not_be_limited() -> None:
-    Meter().spend(None, None, None)
-    Meter(limits(max_hours=1.0)).spend(None, None, None)
-    with pytest.raises(BackendError, match="does not say how many tokens"):
-        Meter(limits(max_tokens_total=5)).spend(3, None, None)
-    with pytest.raises(BackendError, match="does not say how many tokens"):
-        Meter(limits(max_cost=5)).spend(None, 3, Price(prompt=1, completion=1))
+    for free in (Meter(), Meter(limits(max_hours=1.0))):
+        free.spend(None, None, None)
+        free.check()
+    for limit, spent in (
+        (limits(max_tokens_total=5), (3, None, None)),
+        (limits(max_cost=5), (None, 3, Price(prompt=1, completion=1))),
+    ):
+        meter = Meter(limit)
+        meter.spend(*spent)
+        assert list(meter.until_reached([1])) == [], "what is on its way ends, no more is asked"
+        with pytest.raises(BackendError, match="does not say how many tokens"):
+            meter.check()
+
+
+def test_a_limit_met_by_the_last_sample_is_no_limit(served: Path) -> None:
+    do(served)
+    tokens, _ = spent(served)
+    again = served / "again"
+    again.mkdir()
+    sums.write_questions(again, QUESTIONS)
+    (again / "recipe.yaml").write_text((served / "recipe.yaml").read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CURATE_STORE", str(again / "store"))
+        done = do(again, f"runtime.max_tokens_total={tokens}")
+    assert done.funnel.samples == QUESTIONS * SAMPLES
 
 
 RECIPE = """
