@@ -65,7 +65,8 @@ class StageForecast:
 
     Attributes:
         title: of the stage.
-        seconds: None where the probe found everything in the record, so that no speed is known.
+        seconds: None where the probe found nearly everything in the record, so that no speed is
+            known.
         gpus: that it occupies.
     """
 
@@ -155,7 +156,7 @@ class Forecast:
                 parts.append(f"{_money(source.cost)} still to pay")
             yield source.name, "; ".join(parts)
         for stage in self.stages:
-            told = "found in the record, so its speed is not known"
+            told = "all or nearly all found in the record, so its speed is not known"
             yield stage.title, lasting(stage.seconds) if stage.seconds else told
         if self.seconds is not None:
             yield "time", f"{lasting(self.seconds)}, at the speed of the probe"

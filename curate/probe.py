@@ -31,6 +31,8 @@ from curate.select import Budget, select
 
 UNTRUSTED: Final = {"uncalibrated", "student_cannot_follow"}
 """Why RD abstains; a run, with more questions to calibrate on, may find otherwise."""
+FEWEST_UNITS: Final = 16
+"""Fewer say nothing of a rate: loading the model took most of their time."""
 SAMPLE_BYTES: Final = 450
 """Of a recorded sample beside its text: key, checksum, counts; and its row in the audit."""
 MEASURED_BYTES: Final[Mapping[str, int]] = {"embed": 2_200, "score": 350, "tokens": 120}
@@ -49,12 +51,12 @@ class _Timed:
     units: int = 0
 
     def seconds(self, units: Interval) -> Interval | None:
-        """Give the time that so many units will take; None where none was done.
+        """Give the time that so many units will take; None where too few were done to tell.
 
         The start is counted once, then the rate. Where all units came at once, as of one batch,
         they say nothing of a rate, and each is given its share of the whole.
         """
-        if self.first is None:
+        if self.first is None or self.units < FEWEST_UNITS:
             return None
         start, each = self.first - self.started, self.last - self.first
         if each < (self.last - self.started) / 4:
