@@ -20,7 +20,7 @@ from curate.recipe_file import RecipeFile
 from curate.record import Book
 from curate.sources.generate import Draw, missing, record_value, rows, wanted
 from curate.sources.import_ import Tally
-from curate.sources.templates import PromptTemplate, Rendered, load_template
+from curate.sources.templates import PromptTemplate, load_template
 from curate.spending import Meter
 from curate.store import Store
 from curate.strict import did_you_mean
@@ -173,11 +173,6 @@ class Drawing:
         identity = teaching.teacher.identity(self._file.recipe.backend(source.name).backend)
         about = {**identity, "sampling": source.sampling_for(template).identity()}
         return wanted(usable, source, template, identity), self._store.book("samples", key(about))
-
-    def first_prompt(self, questions: QuestionsTable) -> dict[str, Rendered]:
-        """Render the first question's prompt for each generating source."""
-        first = questions.frame.filter(pl.col("status") == "ok").row(0, named=True)
-        return {name: one.template.render(first) for name, one in self._teachings.items()}
 
     def batches(self, questions: QuestionsTable) -> Iterator[pl.DataFrame]:
         """Yield the rows of every source in turn; `drawn` is complete after the last.
