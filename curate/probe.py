@@ -33,6 +33,8 @@ UNTRUSTED: Final = {"uncalibrated", "student_cannot_follow"}
 """Why RD abstains; a run, with more questions to calibrate on, may find otherwise."""
 FEWEST_UNITS: Final = 16
 """Fewer say nothing of a rate: loading the model took most of their time."""
+MOST_WIDER: Final = 8.0
+"""Times too wide that an interval is taken to be, where it has no end."""
 SAMPLE_BYTES: Final = 450
 """Of a recorded sample beside its text: key, checksum, counts; and its row in the audit."""
 MEASURED_BYTES: Final[Mapping[str, int]] = {"embed": 2_200, "score": 350, "tokens": 120}
@@ -44,7 +46,6 @@ class _Timed:
     """One stage, timed from its start to its first and its last unit."""
 
     title: str
-    total: int
     started: float = field(default_factory=time.monotonic)
     first: float | None = None
     last: float = 0.0
@@ -96,7 +97,7 @@ class _Stopwatch(Progress):
         self, title: str, total: int = 0, unit: str = "", *, brief: bool = False
     ) -> Generator[Stage]:
         with super().stage(title, total, unit, brief=brief) as stage:
-            self.stages.append(_Timed(title, total))
+            self.stages.append(_Timed(title))
             yield _Watched(stage, self.stages[-1])
 
 
@@ -198,14 +199,8 @@ def _by_question(there: Passed) -> Mapping[str, list[float]]:
     ).fill_null(0)  # fmt: skip
     ranked, _ = there.ranked()
     free = there.plan.recipe.select.model_copy(update={"budget": None})
-    chosen = (
-        select(ranked, free)
-        .filter("selected")
-        .join(ranked.select("sample_id", "tokens"), on="sample_id")
-    )
-    taken = chosen.group_by("question_id").agg(
-        selected=pl.len(), selected_tokens=pl.col("tokens").fill_null(0).sum()
-    )
+    chosen = select(ranked, free).filter("selected")
+    taken = chosen.group_by("question_id").agg(selected=pl.len())
     table = table.join(taken, on="question_id", how="left", maintain_order="left").fill_null(0)
     return {name: table[name].cast(pl.Float64).to_list() for name in table.columns[1:]}
 
@@ -225,9 +220,8 @@ def _gates(there: Passed, facts: Mapping[str, list[float]], of: int) -> Iterator
         if beyond is not None:
             yield GateForecast(gate.name, None, None, beyond, rows.high)
         elif not rows.told:
-            wanted = 4 * seen * min(1.0, rows.reach / WIDEST) ** 2
-            if math.isfinite(rows.reach):
-                wanted = seen * (rows.reach / WIDEST) ** 2
+            # the reach falls with the square root of the questions; where none was kept, try more
+            wanted = seen * min(rows.reach / WIDEST, MOST_WIDER) ** 2
             why = f"too few of its questions tell; --probe {min(math.ceil(wanted), of)} may"
             yield GateForecast(gate.name, None, questions if questions.told else None, why)
         else:
