@@ -100,7 +100,7 @@ bench-score: .venv/.installed-dev  ## Time the scorer against the loop, lm-eval 
 
 .PHONY: docs
 docs: schema  ## Write what the catalogues (filters/, recipes/README.md) take from the code.
-	@$(BIN)/python -m curate.manual
+	@$(BIN)/python -m curate.report.manual
 
 .PHONY: schema
 schema: .venv/.installed  ## Write the recipe's JSON Schema beside the shipped recipes.

@@ -11,20 +11,20 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from curate.engine import RunOptions, RunResult, run
-    from curate.plan import make_plan as plan
-    from curate.recipe import Recipe
-    from curate.recipe_file import read_recipe
+    from curate.engine.run import RunOptions, RunResult, run
+    from curate.recipe.files import read_recipe
+    from curate.recipe.model import Recipe
+    from curate.recipe.plan import make_plan as plan
 
 __all__ = ["Recipe", "RunOptions", "RunResult", "plan", "read_recipe", "run"]
 
 _HOMES = {
-    "Recipe": ("curate.recipe", "Recipe"),
-    "RunOptions": ("curate.engine", "RunOptions"),
-    "RunResult": ("curate.engine", "RunResult"),
-    "plan": ("curate.plan", "make_plan"),
-    "read_recipe": ("curate.recipe_file", "read_recipe"),
-    "run": ("curate.engine", "run"),
+    "Recipe": ("curate.recipe.model", "Recipe"),
+    "RunOptions": ("curate.engine.run", "RunOptions"),
+    "RunResult": ("curate.engine.run", "RunResult"),
+    "plan": ("curate.recipe.plan", "make_plan"),
+    "read_recipe": ("curate.recipe.files", "read_recipe"),
+    "run": ("curate.engine.run", "run"),
 }
 
 

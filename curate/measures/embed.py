@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from curate.measures.base import Item, MemoMeasure
-from curate.models import ResolvedModel
+from curate.models.references import ResolvedModel
 from filters.columns import MEASURE_COLUMNS
 
 _BATCH = 256
@@ -66,7 +66,7 @@ class Embed(MemoMeasure):
 
     def compute(self, items: Iterable[Item]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Embed in batches; a vector is recorded as the base64 of its little-endian float32."""
-        from curate.backends.embedding import Encoder
+        from curate.models.encoder import Encoder
 
         self._encoder = self._encoder or Encoder(self._model.path)
         waiting = list(items)

@@ -4,11 +4,11 @@ from typing import NamedTuple, cast
 
 import polars as pl
 
-from curate.backends.pairs import Pair
-from curate.lineage import rank
 from curate.measures.calibration import Kind
 from curate.measures.masking import mask_value
 from curate.measures.rows import Row, rows_of
+from curate.models.students.pairs import Pair
+from curate.store.keys import rank
 from filters.answers import equal
 
 _PLANTED = 16

@@ -4,9 +4,9 @@ from typing import NamedTuple, cast
 
 import polars as pl
 
-from curate.backends.pairs import Pair
 from curate.measures.masking import mask_value
-from curate.rendering import answer_text, question_text
+from curate.models.rendering import answer_text, question_text
+from curate.models.students.pairs import Pair
 from filters.answers import GoldType, options_of
 
 READS = ("question", "gold", "gold_type", "choices", "rationale", "answer")

@@ -17,8 +17,6 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from curate.backends.pairs import Pair, PairReader, SpanScorer
-from curate.backends.servers import StudentServer
 from curate.errors import ModelError
 from curate.measures.base import Item, MemoMeasure, PoolRequest
 from curate.measures.calibration import Scored, conclude
@@ -26,8 +24,10 @@ from curate.measures.masking import states_value
 from curate.measures.probes import choose_probes
 from curate.measures.rows import READS, Row, rows_of
 from curate.measures.score_options import COLUMNS, ScoreOptions, choose_dtype, choose_layout
-from curate.models import ResolvedModel
-from curate.rendering import Layout, Rendered, render
+from curate.models.references import ResolvedModel
+from curate.models.rendering import Layout, Rendered, render
+from curate.models.servers.servers import StudentServer
+from curate.models.students.pairs import Pair, PairReader, SpanScorer
 from filters.columns import MEASURE_COLUMNS
 
 
@@ -133,10 +133,10 @@ class Score(MemoMeasure):
 
     def _open(self) -> SpanScorer:
         if self._server is None:
-            from curate.backends.sharded_scorer import open_student
+            from curate.models.students.sharded import open_student
 
             return open_student(self._student.path, self._dtype)
-        from curate.backends.served_scorer import ServedScorer
+        from curate.models.students.served import ServedScorer
 
         return ServedScorer(self._student.path, self._student.name, self._server)
 
@@ -171,7 +171,7 @@ class Score(MemoMeasure):
             Under the first template; its ``answer`` is the span whose likelihood is measured. None
             where no row can be scored.
         """
-        from curate.backends.tokenizing import load_tokenizer
+        from curate.models.students.tokenizing import load_tokenizer
 
         pair = next((pair for row in rows_of(frame) if (pair := self._pair(row))), None)
         if pair is None:

@@ -6,9 +6,9 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from curate.backends.tokenizing import has_chat_template, is_encoder_decoder
 from curate.errors import ModelError
-from curate.rendering import Layout
+from curate.models.rendering import Layout
+from curate.models.students.tokenizing import has_chat_template, is_encoder_decoder
 
 DType = Literal["auto", "float32", "bfloat16", "float16", "served"]
 

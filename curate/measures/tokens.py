@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 import polars as pl
 
 from curate.measures.base import Item, MemoMeasure
-from curate.models import ResolvedModel
+from curate.models.references import ResolvedModel
 from filters.columns import MEASURE_COLUMNS
 
 _BATCH = 1000
@@ -40,7 +40,7 @@ class Tokens(MemoMeasure):
 
     def compute(self, items: Iterable[Item]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Count, a thousand at a time."""
-        from curate.backends.tokenizing import count_tokens, load_tokenizer
+        from curate.models.students.tokenizing import count_tokens, load_tokenizer
 
         self._tokenizer = self._tokenizer or load_tokenizer(self._student.path)
         waiting = list(items)

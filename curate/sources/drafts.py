@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from curate import lineage
+from curate.store import keys as lineage
 from filters.columns import SOURCE_COLUMNS
 
 _WRITTEN: Final = ("sample_id", "question_id", "sample_index", "teacher", "prompt_id", "raw_output")

@@ -13,11 +13,11 @@ from typing import Any, Literal, cast
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from curate.backends.base import Completion, Request, Sampling
-from curate.backends.teachers import DType, Teacher
 from curate.errors import InputError, RecordError
-from curate.lineage import key, rank, short_id
+from curate.models.teachers.base import Completion, Request, Sampling
+from curate.models.teachers.options import DType, Teacher
 from curate.sources.templates import PromptTemplate, Rendered, TemplateFile
+from curate.store.keys import key, rank, short_id
 from filters.columns import SOURCE_COLUMNS
 
 Lookup = Callable[[str], Mapping[str, Any] | None]

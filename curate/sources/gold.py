@@ -7,8 +7,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from curate.errors import InputError
-from curate.questions import QuestionsTable
 from curate.sources.drafts import Drafts
+from curate.sources.questions import QuestionsTable
 
 
 class GoldSource(BaseModel):

@@ -15,12 +15,12 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from curate.errors import InputError
-from curate.questions import QuestionsTable
-from curate.questions.options import Columns, OneGroup
-from curate.reading import Chunk, TableOptions, Unreadable, read
-from curate.reading.cells import WHOLE_ROW, cell, require, text
 from curate.sources.drafts import Drafts
 from curate.sources.joining import CAUSES, Join, JoinByOrder, by_id, by_question
+from curate.sources.questions import QuestionsTable
+from curate.sources.questions.options import Columns, OneGroup
+from curate.sources.tables import Chunk, TableOptions, Unreadable, read
+from curate.sources.tables.cells import WHOLE_ROW, cell, require, text
 
 BATCH_ROWS: Final = 50_000
 """Samples a batch; a batch of kilobyte texts takes some 100 MB."""

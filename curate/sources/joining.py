@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
 from curate.errors import InputError
-from curate.questions import QuestionsTable
-from curate.reading import Unreadable
-from curate.reading.cells import fold, joined
+from curate.sources.questions import QuestionsTable
+from curate.sources.tables import Unreadable
+from curate.sources.tables.cells import fold, joined
 
 CAUSES: Final = {
     "no_such_question": "no question matches",
@@ -59,7 +59,7 @@ class JoinByKey(Join):
     Args:
         pairs: key and question id; a key with several ids matches none of them.
         columns: where the row holds its key; several columns are joined by a space.
-        folded: keys are compared as `curate.reading.cells.fold` leaves them.
+        folded: keys are compared as `curate.sources.tables.cells.fold` leaves them.
     """
 
     def __init__(

@@ -22,9 +22,9 @@ from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict
 
-from curate.backends.base import Message
 from curate.errors import InputError
-from curate.lineage import key
+from curate.models.teachers.base import Message
+from curate.store.keys import key
 
 VARIABLES: Final = ("question", "gold", "gold_type", "choices", "domain")
 """Columns of a question that a template may read."""
@@ -218,7 +218,7 @@ def _examples(blocks: Iterable[str]) -> list[int]:
 
 
 def _folder() -> Any:
-    return resources.files("curate") / "templates"
+    return resources.files("curate.sources") / "prompts"
 
 
 def _stop_strings(name: str, tree: nodes.Template) -> tuple[str, ...]:

@@ -16,12 +16,12 @@ from typing import Any
 
 import polars as pl
 
-from curate.lineage import rank, short_id
 from curate.measures.base import Item
 from curate.measures.parse import ParseOptions, parse
 from curate.measures.score import Score
 from curate.measures.score_options import ScoreOptions
-from curate.models import resolve
+from curate.models.references import resolve
+from curate.store.keys import rank, short_id
 from filters.answers import equal
 
 STUDENTS = ("google/gemma-3-270m", "Qwen/Qwen2.5-Coder-0.5B-Instruct")

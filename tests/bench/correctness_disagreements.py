@@ -18,8 +18,8 @@ from typing import Any
 
 import polars as pl
 
-from curate.lineage import rank
 from curate.measures.parse import AnswerOptions, Parse, ParseOptions
+from curate.store.keys import rank
 from filters.columns import COLUMNS
 from filters.correctness import Correctness
 

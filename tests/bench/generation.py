@@ -24,14 +24,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from curate.backends.base import Completion, Request, Sampling
-from curate.backends.openai_server import ServerGenerator
-from curate.backends.teachers import OpenAIOptions, Teacher, VllmOptions
-from curate.backends.vllm_engine import EngineGenerator
-from curate.models import resolve
-from curate.record import Book
+from curate.models.references import resolve
+from curate.models.teachers.base import Completion, Request, Sampling
+from curate.models.teachers.openai_server import ServerGenerator
+from curate.models.teachers.options import OpenAIOptions, Teacher, VllmOptions
+from curate.models.teachers.vllm_engine import EngineGenerator
 from curate.sources.generate import record_value
 from curate.sources.templates import load_template
+from curate.store.record import Book
 from tests.servers.openai_server import serving
 
 NAMES = ("Ada", "Bo", "Chen", "Dara", "Eno", "Fay", "Gus", "Hana", "Ivo", "Jun", "Kai", "Lou")
@@ -121,7 +121,7 @@ def bare(shape: list[int], arguments: dict[str, Any], one_process: bool) -> None
     """Sample the same with nothing of ours but the environment."""
     from vllm import LLM, SamplingParams
 
-    from curate.backends.vllm_setting import quiet_environment, use_one_process
+    from curate.models.teachers.vllm_setting import quiet_environment, use_one_process
 
     questions, samples, limit = shape
     sampling = SamplingParams(n=samples, temperature=0.7, max_tokens=limit)

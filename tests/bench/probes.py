@@ -18,11 +18,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from curate.engine import RunOptions, run
-from curate.estimate import WIDEST, predict
-from curate.progress import Progress
-from curate.recipe_file import read_recipe
-from curate.report.audit import Audit
+from curate.engine.forecast.estimate import WIDEST, predict
+from curate.engine.progress.progress import Progress
+from curate.engine.run import RunOptions, run
+from curate.recipe.files import read_recipe
+from curate.report.html.audit import Audit
 
 RECIPES: Final = Path(__file__).parents[1] / "recipes"
 POOLS: Final = ("gsm8k-solutions", "svamp-teachers", "last-letters")

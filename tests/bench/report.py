@@ -19,7 +19,7 @@ from pathlib import Path
 
 import polars as pl
 
-from curate.runs import find_run
+from curate.release.runs import find_run
 
 ROWS = 100_000
 

@@ -9,9 +9,9 @@
 tokens, in alternation, in the layout that a run would choose for the student: KEY=VALUE are
 questions (5), k (12) rationales each, shots (0) worked examples before every question, rounds (3),
 and without (``vllm,loop``), whom to leave out. vLLM's processes are stopped while others are timed,
-and only we keep freed memory (`curate.backends.heap`), since the others' users do not. What is kept
-is handed back between the ways, so each scores one question before it is timed, as it would have
-scored many in a run.
+and only we keep freed memory (`curate.models.students.memory`), since the others' users do not.
+What is kept is handed back between the ways, so each scores one question before it is timed, as it
+would have scored many in a run.
 ``variants`` says what two templates, the masked form and NLL(r|q) cost over one template alone.
 ``memory`` gives the peak memory at 50 and at 5,000 pairs. ``bfloat16`` compares, in that type, the
 loop one by one with the loop in batches of 8 and with ours, and each with float32: nats a token,
@@ -37,15 +37,16 @@ import numpy as np
 import psutil
 import torch
 
-from curate.backends import heap, packing
-from curate.backends.packed_rows import PackedRows
-from curate.backends.packing import Target
-from curate.backends.padded_batches import pad
-from curate.backends.scoring import Scorer, load_scorer
-from curate.backends.tokenizing import encode, load_tokenizer
 from curate.measures.masking import mask_value
-from curate.models import resolve
-from curate.rendering import render
+from curate.models.references import resolve
+from curate.models.rendering import render
+from curate.models.students import memory as heap
+from curate.models.students import packing
+from curate.models.students.packed_rows import PackedRows
+from curate.models.students.packing import Target
+from curate.models.students.padded_batches import pad
+from curate.models.students.scorer import Scorer, load_scorer
+from curate.models.students.tokenizing import encode, load_tokenizer
 
 TEMPLATES = (" The answer is {answer}.", "\nAnswer: {answer}\n")
 Score = Callable[[Sequence[Target]], list[float]]
@@ -132,7 +133,7 @@ def hflm(model: Any, tokenizer: Any) -> Score:
 def vllm(path: Path, context: int) -> Score:
     from vllm import LLM, SamplingParams, TokensPrompt
 
-    from curate.backends.vllm_setting import quiet_environment
+    from curate.models.teachers.vllm_setting import quiet_environment
 
     log = Path(tempfile.mkdtemp()) / "engine.log"
     with quiet_environment(log):

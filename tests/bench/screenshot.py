@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from curate.report.page import write_report
-from tests.curate.report.browser import opened
+from curate.report.html.page import write_report
+from tests.curate.report.html.browser import opened
 
 WIDTH, HEIGHT = 1240, 1450
 

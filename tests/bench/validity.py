@@ -175,8 +175,8 @@ def mentor(data: Path, name: str) -> tuple[list[str], list[list[str]]]:
 
 def embed(texts: Sequence[str]) -> NDArray[np.float32]:
     """Embed with MiniLM, each distinct text once."""
-    from curate.backends.embedding import Encoder
-    from curate.models import resolve
+    from curate.models.encoder import Encoder
+    from curate.models.references import resolve
 
     distinct = list(dict.fromkeys(texts))
     vectors = Encoder(resolve(ENCODER).path).encode(distinct)

@@ -7,7 +7,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
-from tests.curate.test_rendering import CHATML
+from tests.curate.models.test_rendering import CHATML
 
 VOCABULARY = 97
 

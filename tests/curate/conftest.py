@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import constants
 from tenacity import wait_none
 
-from curate import hub_repository
+from curate.release.repositories import hub as hub_repository
 from tests.curate.imported_sums import do, write
 from tests.servers.hub import TOKEN, Hub, running_hub
 

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from curate.engine import RunOptions, RunResult, run
-from curate.progress import Progress
-from curate.recipe_file import RecipeFile, read_recipe
+from curate.engine.progress.progress import Progress
+from curate.engine.run import RunOptions, RunResult, run
+from curate.recipe.files import RecipeFile, read_recipe
 
 RECIPE = """
 name: sums

@@ -14,10 +14,10 @@ import datasets
 import polars as pl
 import pytest
 
-from curate.models import models_root, resolve
-from curate.report.page import write_report
+from curate.models.references import models_root, resolve
+from curate.report.html.page import write_report
 from tests.curate import sums
-from tests.curate.report.browser import opened
+from tests.curate.report.html.browser import opened
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm, pytest.mark.models]
 

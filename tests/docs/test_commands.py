@@ -22,9 +22,9 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from curate import cli
-from curate.init import InitOptions, init
-from curate.plan import make_plan
-from curate.recipe_file import parse_recipe, read_recipe
+from curate.recipe.files import parse_recipe, read_recipe
+from curate.recipe.init import InitOptions, init
+from curate.recipe.plan import make_plan
 from curate.sources.templates import parse_template
 from tests.curate import sums
 from tests.docs.fences import blocks, commands, inline_code, words

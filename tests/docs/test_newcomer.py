@@ -116,6 +116,6 @@ def test_a_newcomer_adds_a_filter_in_three_files(copy: Path) -> None:
     assert changed(before, state(copy)) == ADDED
 
     (copy / "recipes/recipe.schema.json").write_text(do(copy, "curate", "schema"))
-    do(copy, "curate.manual")
+    do(copy, "curate.report.manual")
     assert changed(before, state(copy)) == ADDED | RENEWED
-    do(copy, "pytest", "-q", "-p", "no:cacheprovider", "tests/curate/test_manual.py")
+    do(copy, "pytest", "-q", "-p", "no:cacheprovider", "tests/curate/report/test_manual.py")

@@ -63,7 +63,7 @@ def test_the_same_hashes(name: str, way: str, tmp_path: Path) -> None:
 
 @pytest.mark.models
 def test_the_same_hashes_of_real_models(tmp_path: Path) -> None:
-    from curate.models import models_root, resolve
+    from curate.models.references import models_root, resolve
 
     for model in MODELS:
         resolve(model)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from curate.measures.calibration import FEWEST_PAIRS, Kind, Scored, conclude
 from curate.measures.probes import choose_probes
-from curate.rendering import question_text
+from curate.models.rendering import question_text
 
 
 def pairs(gaps: list[float], noise: float = 0.0) -> list[Scored]:

@@ -10,21 +10,21 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from curate.backends.packed_rows import PackedRows
-from curate.backends.pairs import Pair, PairReader
-from curate.backends.scoring import Scorer, load_scorer
-from curate.backends.tokenizing import encode, load_tokenizer
 from curate.errors import ModelError
 from curate.measures.embed import Embed, EmbedOptions
 from curate.measures.score import Score, refuse_no_effect
 from curate.measures.score_options import ScoreOptions, choose_dtype
 from curate.measures.tokens import Tokens
-from curate.models import ResolvedModel, resolve
-from curate.rendering import render
-from tests.curate.backends.mutants import MUTANTS
-from tests.curate.backends.students import TOLERANCE, gap, llama, loop, loop_by_token, t5
+from curate.models.references import ResolvedModel, resolve
+from curate.models.rendering import render
+from curate.models.students.packed_rows import PackedRows
+from curate.models.students.pairs import Pair, PairReader
+from curate.models.students.scorer import Scorer, load_scorer
+from curate.models.students.tokenizing import encode, load_tokenizer
 from tests.curate.byte_tokenizer import byte_tokenizer
-from tests.curate.test_rendering import DROPPING, LINES
+from tests.curate.models.mutants import MUTANTS
+from tests.curate.models.small_students import TOLERANCE, gap, llama, loop, loop_by_token, t5
+from tests.curate.models.test_rendering import DROPPING, LINES
 
 TEXTS = [
     "Each box holds 6 pens. So 3 boxes hold 3 * 6 = 18 pens.",

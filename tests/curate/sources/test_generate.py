@@ -8,16 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.backends.base import Completion, Request, Sampling
 from curate.errors import InputError, RecordError
-from curate.sources.generate import (
-    GenerateSource,
-    due,
-    missing,
-    record_value,
-    rows,
-    wanted,
-)
+from curate.models.teachers.base import Completion, Request, Sampling
+from curate.sources.generate import GenerateSource, due, missing, record_value, rows, wanted
 from curate.sources.templates import load_template
 from filters.columns import SOURCE_COLUMNS
 

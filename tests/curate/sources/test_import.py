@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from curate.errors import InputError
-from curate.questions import QuestionsOptions, QuestionsTable, load_questions
 from curate.sources import import_
 from curate.sources.import_ import ImportSource, Tally
+from curate.sources.questions import QuestionsOptions, QuestionsTable, load_questions
 from filters.columns import SOURCE_COLUMNS
 
 JOINED = {"question": "q", "completion": "text"}

@@ -5,12 +5,7 @@ from pathlib import Path
 import pytest
 
 from curate.errors import InputError
-from curate.sources.templates import (
-    TemplateFile,
-    load_template,
-    parse_template,
-    shipped_templates,
-)
+from curate.sources.templates import TemplateFile, load_template, parse_template, shipped_templates
 from filters.answers import GoldType, extract_answer
 
 NUMBER = {

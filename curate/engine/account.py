@@ -1,0 +1,238 @@
+"""What a run says about itself: the funnel, its identity for the manifest, times for run.json."""
+
+import resource
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+import polars as pl
+
+from curate.engine.chain import Ran
+from curate.engine.instruments import Instruments
+from curate.engine.sampling import Drawn
+from curate.engine.table import Table
+from curate.recipe.files import RecipeFile
+from curate.recipe.lock import Lock, lock_text
+from curate.recipe.plan import Plan
+from curate.release.card import CardFacts, ModelFacts
+from curate.release.formats import wording_of
+from curate.release.funnel import Funnel, QuestionCount, SourceCount, count_picks
+from curate.release.partition import ReleaseSpec
+from curate.select.select import SelectOptions, choice_share, idle_keys
+from curate.sources.questions import QuestionsTable
+from filters.contract import Contract
+
+REPRODUCIBLE = (
+    "From the record (`curate run --replay`): the same dataset_hash everywhere. From models run "
+    "again: no byte promise, since engines and batch sizes move the last bits."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a run asked of models, and what it took.
+
+    Attributes:
+        sampled: samples drawn from models in this run.
+        measured: items measured in this run.
+        reused: samples and items taken from the record.
+        judged: rows judged anew.
+        damaged: record lines that failed their checksum and were made again if needed.
+        seconds: wall time until the release was written.
+        peak_memory: largest resident size of this process and of any worker, in MB.
+    """
+
+    sampled: int
+    measured: int
+    reused: int
+    judged: int
+    damaged: int
+    seconds: float
+    peak_memory: float
+
+    @classmethod
+    def of(cls, drawn: Sequence[Drawn], runs: Sequence[Ran], started: float) -> Self:
+        """Add up what sources and chains did."""
+        measured = [m for ran in runs for m in ran.measured]
+        peak = max(
+            resource.getrusage(who).ru_maxrss
+            for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        )
+        return cls(
+            sampled=sum(source.fresh for source in drawn),
+            measured=sum(m.fresh for m in measured),
+            reused=sum(s.reused for s in drawn) + sum(m.reused for m in measured),
+            judged=sum(rows for ran in runs for rows in ran.judged.values()),
+            damaged=sum(s.damaged for s in drawn) + sum(m.damaged for m in measured),
+            seconds=time.monotonic() - started,
+            peak_memory=peak / 1024,
+        )
+
+
+def funnel_of(
+    questions: QuestionsTable,
+    drawn: Sequence[Drawn],
+    table: Table,
+    ran: Ran,
+    ranked: pl.DataFrame,
+    chosen: pl.DataFrame,
+    options: SelectOptions,
+) -> Funnel:
+    """Count both tables from the first row read to the last one taken.
+
+    Args:
+        questions: as loaded.
+        drawn: what each source gave.
+        table: after the last step.
+        ran: what the steps did.
+        ranked: what `select` was given.
+        chosen: what it returned.
+        options: the recipe's ``select`` section.
+
+    Raises:
+        ConservationError: rows were lost or made.
+    """
+    summary = questions.summary
+    funnel = Funnel(
+        questions=QuestionCount(
+            read=summary.rows,
+            merged=summary.merged,
+            quarantined=dict(summary.quarantined),
+            in_use=questions.frame.filter(pl.col("status") == "ok").height,
+        ),
+        sources=tuple(
+            SourceCount(
+                name=source.name,
+                rows=source.rows,
+                unmatched=sum(source.tally.unmatched.values()) if source.tally else 0,
+                errors=source.errors,
+                excluded=source.excluded,
+            )
+            for source in drawn
+        ),
+        samples=table.height,
+        quarantined=sum(int((~live).sum()) for live in ran.started),
+        covered=ranked["question_id"].n_unique(),
+        gates=tuple(ran.counts),
+        picks=count_picks(ranked, chosen, choice_share(ranked, chosen)),
+        notes=tuple(
+            f"order_by {name} decides nothing: {why}"
+            for name, why in idle_keys(ranked, options).items()
+        ),
+    )
+    funnel.check()
+    return funnel
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Everything a finished run can be told from.
+
+    Attributes:
+        file: the recipe.
+        limit: of questions, where one was given.
+        lock: what was pinned.
+        plan: the steps.
+        instruments: the models that measured.
+        drawn: what each source gave.
+        ran: what the steps did.
+        prompts: text of the prompts beside the recipe, by file.
+    """
+
+    file: RecipeFile
+    limit: int | None
+    lock: Lock
+    plan: Plan
+    instruments: Instruments
+    drawn: Sequence[Drawn]
+    ran: Ran
+    prompts: Mapping[str, str]
+
+    def identity(self) -> dict[str, Any]:
+        """Say what made this release, without time, host or path."""
+        measures = {
+            m.name: {"instrument": m.instrument, "facts": m.facts} for m in self.ran.measured
+        }
+        return {
+            **self.file.made_by(self.limit),
+            "models": self.instruments.models(),
+            "teachers": {source.name: source.teacher for source in self.drawn if source.teacher},
+            "terms": {source.name: source.terms for source in self.file.recipe.used_sources},
+            "measures": measures,
+            "select": self.file.recipe.select.model_dump(mode="json"),
+            "filters": [
+                {
+                    "name": gate.name,
+                    "on_abstain": gate.on_abstain,
+                    "version": gate.version,
+                    "parameters": Contract.of(gate).parameters,
+                }
+                for gate in self.ran.gates
+            ],
+            "lock": self.lock.used.model_dump(mode="json"),
+            "files": sorted({*self.prompts, *filter(None, [self.file.recipe.verdicts_file])}),
+            "reproducible": REPRODUCIBLE,
+        }
+
+    def spec(self, funnel: Funnel, identity: Mapping[str, Any]) -> ReleaseSpec:
+        """Gather what the release says beside its rows."""
+        recipe = self.file.recipe
+        return ReleaseSpec(
+            card=CardFacts(
+                name=recipe.name,
+                release=recipe.release,
+                funnel=funnel,
+                description=recipe.description,
+                licence=recipe.licence,
+                language=recipe.language,
+                models=tuple(self._models()),
+                select=recipe.select.model_dump(mode="json"),
+                calibration=next((m.facts for m in self.ran.measured if m.name == "score"), None),
+                reproducible=REPRODUCIBLE,
+                formats=recipe.publish.formats,
+            ),
+            gates=tuple(self.ran.gates),
+            arms=tuple(arm.name for arm in self.plan.arms),
+            publish=recipe.publish,
+            wording=wording_of(identity["measures"], recipe.publish.think),
+            judge=recipe.judge_of_answers,
+            recipe=self.file.text,
+            prompts=self.prompts,
+            verdicts=recipe.verdicts_file,
+            lock=lock_text(self.lock.used),
+            identity=identity,
+        )
+
+    def _models(self) -> Iterator[ModelFacts]:
+        drawn = {source.name: source.teacher for source in self.drawn}
+        for source in self.file.recipe.used_sources:
+            teacher = drawn[source.name]
+            name, revision = teacher.get("model", source.name), teacher.get("revision")
+            yield ModelFacts(
+                "teacher", str(name), str(revision) if revision else None, terms=source.terms
+            )
+        for part, model in self.instruments.models().items():
+            yield ModelFacts(part, model["name"], model["revision"])
+
+    def write_run_file(self, folder: Path, tally: Tally) -> None:
+        """Write what is true of this one run: times, host, what was asked of models."""
+        told = {
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "host": socket.gethostname(),
+            "tally": asdict(tally),
+            "sources": [
+                {"name": s.name, "rows": s.rows, "sampled": s.fresh, "reused": s.reused}
+                for s in self.drawn
+            ],
+            "measures": [
+                {"name": m.name, "measured": m.fresh, "reused": m.reused} for m in self.ran.measured
+            ],
+            "judged": self.ran.judged,
+            "publish": self.file.recipe.publish.model_dump(include={"repo", "private"}),
+        }
+        (folder / "run.json").write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))

@@ -1,0 +1,213 @@
+"""Put a filter's verdicts beside the rows it sees, and take down who is still live.
+
+The derived key of a shard's verdicts is the digest of the columns the filter reads over the rows it
+sees: a change upstream that alters nothing stops here, and content that was remade is judged again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version as library_version
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from curate.engine.executors.base import Executor
+from curate.engine.progress.progress import Progress
+from curate.engine.table import Part, Shard
+from curate.release.funnel import GateCount, count
+from curate.store.keys import digest, key
+from curate.store.store import Store, read_parquet, write_parquet
+from filters.columns import VERDICT_PREFIX
+from filters.contract import Contract, DatasetFilter, Filter
+
+GROUPS = {"part": pl.UInt8(), "sample_id": pl.String(), "leader": pl.String()}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What judging one shard gave; small, so that it travels between processes.
+
+    Attributes:
+        part: the file with the verdicts and the columns written beside them.
+        live: who is still live, in the shard's order.
+        fresh: rows judged now rather than found in the store.
+    """
+
+    part: Part
+    live: pl.Series
+    count: GateCount
+    fresh: int
+
+
+def judge(
+    gate: Filter,
+    shards: Sequence[Shard],
+    store: Store,
+    work: Path,
+    executor: Executor,
+    progress: Progress,
+) -> list[Judged]:
+    """Judge every shard, add the verdicts to it and update its liveness in place.
+
+    Args:
+        gate: the configured filter, settled where it looks at the pool.
+        shards: the table's shards, or a fork of them.
+        store: where verdicts are kept.
+        work: scratch of this run, for sketches.
+        executor: where shards are judged.
+        progress: told of every shard judged.
+
+    Returns:
+        What each shard gave, in order.
+    """
+    tasks = [_Task(gate, shard, store.root) for shard in shards]
+    judged: list[Judged] = []
+    with progress.stage(f"filter {gate.name}", len(tasks), "shards", brief=True) as stage:
+        if isinstance(gate, DatasetFilter):
+            tasks = _look_across(gate, tasks, work, executor)
+        for result in executor.map(_judge_shard, tasks):
+            judged.append(result)
+            stage.advance()
+    for shard, result in zip(shards, judged, strict=True):
+        shard.add(result.part)
+        shard.live = result.live
+    return judged
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One shard to judge; picklable."""
+
+    gate: Filter
+    shard: Shard
+    root: Path
+    groups: tuple[Path, ...] = ()
+    across: str = ""
+
+    def seen(self) -> pl.Series | None:
+        return None if self.gate.sees == "all" else self.shard.live
+
+    def frame(self) -> pl.DataFrame:
+        return self.shard.read(Contract.of(self.gate).reads, self.seen())
+
+    def key(self, frame: pl.DataFrame) -> str:
+        parameters = Contract.of(self.gate).parameters
+        return key("filter", parameters, versions(self.gate), self.across, digest(frame))
+
+
+def versions(gate: Filter) -> dict[str, int | str]:
+    """Give the versions that can change a filter's verdicts: its own, and its libraries'."""
+    return {"": gate.version, **{name: library_version(name) for name in gate.libraries}}
+
+
+def _judge_shard(task: _Task) -> Judged:
+    gate, store = task.gate, Store(task.root)
+    step = f"filter-{gate.model_dump()['use']}"
+    verdict = f"{VERDICT_PREFIX}{gate.name}"
+    frame = task.frame()
+    address = task.key(frame)
+    found = store.derived(step, address)
+    fresh = 0 if found is not None else frame.height
+    if found is None:
+        verdicts = _verdicts(task, frame)
+        fields = [field.name for field in gate.verdict_type().fields]
+        found = verdicts.select(pl.struct(fields).alias(VERDICT_PREFIX), *gate.writes)
+        found = found.with_columns(frame["sample_id"])
+        store.put_derived(step, address, found)
+    # the artefact does not hold the filter's name: renaming a filter judges nothing again
+    part = Part(
+        store.derived_path(step, address),
+        (verdict, *gate.writes),
+        renamed=((VERDICT_PREFIX, verdict),),
+    )
+    live = task.shard.live & _passes(gate, found, task)
+    return Judged(part, live, _count(gate, task.shard, part, live), fresh)
+
+
+def _count(gate: Filter, shard: Shard, part: Part, live: pl.Series) -> GateCount:
+    judged = shard.fork()
+    judged.add(part)
+    frame = judged.read([f"{VERDICT_PREFIX}{gate.name}"])
+    frame = frame.with_columns(live_before=shard.live, live_after=live)
+    return count(frame, gate.name)
+
+
+def _verdicts(task: _Task, frame: pl.DataFrame) -> pl.DataFrame:
+    gate = task.gate
+    if not isinstance(gate, DatasetFilter):
+        verdicts = gate.judge(frame)
+    else:
+        found = [
+            read_parquet(path).join(frame.select("sample_id"), on="sample_id", how="semi")
+            for path in task.groups
+        ]
+        verdicts = gate.assess(frame, pl.concat([pl.DataFrame(schema=GROUPS), *found]))
+    _check_conservation(gate, frame, verdicts)
+    return verdicts
+
+
+def _check_conservation(gate: Filter, frame: pl.DataFrame, verdicts: pl.DataFrame) -> None:
+    """Hold kept + dropped + abstained = rows seen, and a declared reason for all but kept."""
+    if verdicts.height != frame.height:
+        raise AssertionError(
+            f"filter {gate.name!r} gave {verdicts.height} verdicts for {frame.height} rows"
+        )
+    unkept = verdicts.filter(pl.col("keep").is_null() | ~pl.col("keep"))
+    given = set(unkept["reason"].unique().to_list())
+    if not given <= gate.reasons.keys():
+        unknown = sorted(map(str, given - gate.reasons.keys()))
+        raise AssertionError(f"filter {gate.name!r} gave undeclared reasons {unknown}")
+
+
+def _passes(gate: Filter, found: pl.DataFrame, task: _Task) -> pl.Series:
+    keep = found[VERDICT_PREFIX].struct.field("keep").fill_null(gate.on_abstain == "keep")
+    seen = task.seen()
+    if seen is None:
+        return keep
+    passes = np.zeros(task.shard.height, dtype=np.bool_)
+    passes[seen.to_numpy()] = keep.to_numpy()
+    return pl.Series(passes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sketched:
+    digest: str
+    files: dict[int, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class _SketchTask:
+    task: _Task
+    folder: Path
+
+
+def _look_across(
+    gate: DatasetFilter, tasks: list[_Task], work: Path, executor: Executor
+) -> list[_Task]:
+    """Sketch every shard, resolve part by part, and give each task the groups."""
+    folder = work / f"across-{gate.name}"
+    folder.mkdir()
+    sketched = list(executor.map(_sketch_shard, [_SketchTask(task, folder) for task in tasks]))
+    across = key([sketch.digest for sketch in sketched])
+    groups: list[Path] = []
+    for part in sorted({part for sketch in sketched for part in sketch.files}):
+        files = [sketch.files[part] for sketch in sketched if part in sketch.files]
+        resolved = gate.resolve(pl.concat([read_parquet(file) for file in files]))
+        path = folder / f"groups-{part:03d}.parquet"
+        labelled = resolved.with_columns(pl.lit(part, pl.UInt8).alias("part"))
+        write_parquet(labelled.select(list(GROUPS)), path)
+        groups.append(path)
+    return [replace(task, groups=tuple(groups), across=across) for task in tasks]
+
+
+def _sketch_shard(task: _SketchTask) -> _Sketched:
+    frame = task.task.frame()
+    gate = task.task.gate
+    assert isinstance(gate, DatasetFilter)
+    files: dict[int, Path] = {}
+    parts = gate.sketch(frame).partition_by("part", as_dict=True)
+    for (part,), rows in parts.items():
+        files[int(part)] = task.folder / f"{task.task.shard.number:05d}-{int(part):03d}.parquet"
+        write_parquet(rows, files[int(part)])
+    return _Sketched(digest(frame), files)

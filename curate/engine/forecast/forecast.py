@@ -1,0 +1,197 @@
+"""What a probe foresees of a run, and how it is told to a person.
+
+Every number of a part that was not run is an 80 % interval, or a sentence why a probe can't tell.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from curate.engine.forecast.estimate import Interval
+from curate.engine.progress.pace import duration
+from curate.models.rendering import Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class GateForecast:
+    """What a filter will leave.
+
+    Attributes:
+        name: of the filter.
+        rows: live samples afterwards; None where a probe can't tell.
+        questions: questions with one.
+        why: why it can't tell.
+        most: rows that it leaves at most, where a probe can tell that alone.
+    """
+
+    name: str
+    rows: Interval | None
+    questions: Interval | None
+    why: str | None = None
+    most: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceForecast:
+    """What a generating source will take.
+
+    Attributes:
+        name: of the source.
+        wanted: samples in all.
+        recorded: of these, drawn already, the probe's among them.
+        prompt: tokens of all prompts; None where the backend did not say.
+        completion: tokens of all completions; None likewise.
+        cost: of what is still to be drawn, None where no price is known.
+        gpus: that sample together, 0 where a server does.
+    """
+
+    name: str
+    wanted: int
+    recorded: int
+    prompt: Interval | None
+    completion: Interval | None
+    cost: Interval | None
+    gpus: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageForecast:
+    """How long sampling or measuring will take, at the probe's speed.
+
+    Attributes:
+        title: of the stage.
+        seconds: None where the probe found nearly everything in the record, so that no speed is
+            known.
+        gpus: that it occupies.
+    """
+
+    title: str
+    seconds: Interval | None
+    gpus: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What all questions will take, as far as a few can tell.
+
+    Attributes:
+        seen: questions of the probe.
+        of: questions in use.
+        samples: rows that the sources will make.
+        gates: what each filter will leave, in order.
+        selected: rows that will be selected; None where a probe can't tell.
+        most: rows that will be selected at most, where a probe can tell that alone.
+        sources: what each generating source will take.
+        stages: how long each stage will take.
+        disk: bytes that the record and the run will grow by.
+        student: a text as the student reads it; None where nothing is scored.
+    """
+
+    seen: int
+    of: int
+    samples: Interval
+    gates: tuple[GateForecast, ...]
+    selected: Interval | None
+    sources: tuple[SourceForecast, ...]
+    stages: tuple[StageForecast, ...]
+    disk: Interval
+    student: Rendered | None = None
+    most: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Give all of it to a program; an interval is ``[low, middle, high]``."""
+        return asdict(self)
+
+    @property
+    def seconds(self) -> Interval | None:
+        """How long all stages take together, as far as their speed is known."""
+        known = [stage.seconds for stage in self.stages if stage.seconds is not None]
+        return Interval(*map(sum, zip(*known, strict=True))) if known else None
+
+    @property
+    def gpu_hours(self) -> Interval | None:
+        """Hours times the GPUs that each stage occupies; None where none does."""
+        known = [s.seconds.scaled(s.gpus / 3600) for s in self.stages if s.seconds and s.gpus]
+        return Interval(*map(sum, zip(*known, strict=True))) if known else None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render for a terminal."""
+        yield Text(
+            f"probe of {self.seen:,} of {self.of:,} usable questions: what all of them will give, "
+            "in four cases of five between the two numbers",
+            "bold",
+        )
+        yield Text()
+        table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+        table.add_column("")
+        for heading in ("samples", "questions"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("", style="dim", overflow="fold")
+        table.add_row("all samples", span(self.samples), f"{self.of:,}", "")
+        before: str | None = None
+        for gate in self.gates:
+            questions = span(gate.questions) if gate.questions else ""
+            why = f"not predictable from a probe: {gate.why}" if gate.why else ""
+            told = "likewise" if why and gate.why == before else why
+            table.add_row(gate.name, _told(gate.rows, gate.most), questions, told)
+            before = gate.why
+        table.add_row("selected", _told(self.selected, self.most), "", "")
+        yield table
+        yield Text()
+        yield _pairs(self._spending())
+
+    def _spending(self) -> Iterator[tuple[str, str]]:
+        for source in self.sources:
+            parts = [f"{source.wanted:,} samples, {source.recorded:,} of them recorded by now"]
+            if source.prompt is not None:
+                parts.append(f"{span(source.prompt)} prompt tokens")
+            if source.completion is not None:
+                parts.append(f"{span(source.completion)} completion tokens")
+            if source.cost is not None:
+                parts.append(f"{_money(source.cost)} still to pay")
+            yield source.name, "; ".join(parts)
+        for stage in self.stages:
+            told = "all or nearly all found in the record, so its speed is not known"
+            yield stage.title, lasting(stage.seconds) if stage.seconds else told
+        if self.seconds is not None:
+            yield "time", f"{lasting(self.seconds)}, at the speed of the probe"
+        if self.gpu_hours is not None:
+            low, _, high = self.gpu_hours
+            yield "GPU-hours", f"{low:.2g} to {high:.2g}"
+        yield "disk", f"{self.disk.low / 1e6:,.1f} to {self.disk.high / 1e6:,.1f} MB"
+
+
+def span(interval: Interval) -> str:
+    """Say an interval of whole numbers."""
+    low, high = math.floor(interval.low), math.ceil(interval.high)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _told(interval: Interval | None, most: float | None) -> str:
+    if interval is not None:
+        return span(interval)
+    return "not predictable" if most is None else f"at most {math.ceil(most):,}"
+
+
+def lasting(seconds: Interval) -> str:
+    """Say an interval of time."""
+    low, high = duration(seconds.low), duration(seconds.high)
+    return low if low == high else f"{low} to {high}"
+
+
+def _money(cost: Interval) -> str:
+    return f"{cost.low:.2f} to {cost.high:.2f}"
+
+
+def _pairs(pairs: Iterator[tuple[str, str]]) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, said in pairs:
+        grid.add_row(name, Text(said))
+    return grid

@@ -1,0 +1,141 @@
+"""What is known of a run before it: samples that the record has, and the first prompt in full.
+
+Nothing is fetched: where a model is not pinned yet, or the questions are on the Hub, that is said.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.padding import Padding
+from rich.text import Text
+
+from curate.engine.pipeline import read_questions
+from curate.engine.progress.progress import Progress
+from curate.engine.sampling import Drawing
+from curate.errors import CONTROLS, CurateError
+from curate.models.rendering import Rendered
+from curate.recipe.files import RecipeFile
+from curate.recipe.lock import Lock
+from curate.recipe.model import Generate
+from curate.sources.questions import QuestionsTable
+from curate.sources.templates import Rendered as Prompt
+from curate.sources.templates import load_template
+from curate.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePreview:
+    """A generating source before it is asked.
+
+    Attributes:
+        name: of the source.
+        wanted: samples in all.
+        recorded: of these, in the record; None where its model is not pinned yet.
+        prompt: of the first question.
+    """
+
+    name: str
+    wanted: int
+    recorded: int | None
+    prompt: Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A run before it is begun.
+
+    Attributes:
+        questions: in use; None where they lie on the Hub and were not fetched.
+        sources: those that sample.
+    """
+
+    questions: int | None
+    sources: tuple[SourcePreview, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render for a terminal."""
+        if self.questions is None:
+            yield Text("the questions are on the Hub; --probe 32 fetches and tries some", "dim")
+            return
+        yield Text(f"{self.questions:,} questions in use")
+        for source in self.sources:
+            told = "how many are recorded is known once its model is pinned"
+            if source.recorded is not None:
+                left = source.wanted - source.recorded
+                told = f"{source.recorded:,} in the record, {left:,} to draw"
+            yield Text(f"{source.name}: {source.wanted:,} samples, {told}")
+            yield Padding(_prompt(source.prompt), (1, 0, 1, 2))
+
+
+def preview(file: RecipeFile) -> Preview:
+    """Look at a recipe's questions, record and prompts.
+
+    Args:
+        file: the recipe.
+
+    Raises:
+        InputError: its questions or a template can't be read.
+    """
+    recipe = file.recipe
+    if "://" in recipe.questions.path:
+        return Preview(None, ())
+    questions = read_questions(file, file.limited_to(None))
+    usable = questions.frame.filter(status="ok")
+    if not usable.height:
+        return Preview(0, ())
+    known = _recorded(file, questions)
+    sources = [source for source in recipe.used_sources if isinstance(source, Generate)]
+    first = usable.row(0, named=True)
+    return Preview(
+        usable.height,
+        tuple(
+            SourcePreview(
+                source.name,
+                usable.height * source.samples,
+                known.get(source.name),
+                load_template(source.prompt, file.folder).render(first),
+            )
+            for source in sources
+        ),
+    )
+
+
+def _recorded(file: RecipeFile, questions: QuestionsTable) -> dict[str, int]:
+    """Count what the record has, as far as the lock file pins the models."""
+    backends = [
+        file.recipe.backend(source.name).backend
+        for source in file.recipe.used_sources
+        if isinstance(source, Generate)
+    ]
+    locked = "vllm" in backends  # a model that is not pinned would be fetched
+    try:
+        lock = Lock(file.lock, locked=locked, start=file.lock_text, written=file.written)
+        drawing = Drawing(file, lock, Store(), Progress(quiet=True), replay=True)
+    except CurateError:
+        return {}
+    return {name: recorded for name, (_, recorded) in drawing.recorded(questions).items()}
+
+
+def _prompt(prompt: Prompt) -> Group:
+    turns = [(one["role"], one["content"]) for one in prompt.messages or ()]
+    turns = turns or [("prompt", prompt.prompt or "")]
+    return Group(*(part for role, said in turns for part in _turn(role, said)))
+
+
+def _turn(role: str, said: str) -> Iterator[Text | Padding]:
+    yield Text(role, "dim")
+    yield Padding(Text(said.translate(CONTROLS)), (0, 0, 0, 2))
+
+
+def scored(rendered: Rendered) -> Group:
+    """Show a text as the student reads it, what is scored between marks."""
+    start, end = rendered.answer
+    text = rendered.text
+    parts = (rendered.source, text[:start], text[start:end], text[end:])
+    source, before, answer, after = (part.translate(CONTROLS) for part in parts)
+    marked = Text.assemble(
+        f"{source}\n" if source else "", before, (f"⟦{answer}⟧", "bold reverse"), after
+    )
+    head = "a sample as the student reads it; the likelihood of what is between ⟦ and ⟧ is measured"
+    return Group(Text(head, "dim"), Padding(marked, (0, 0, 1, 2)))

@@ -1,0 +1,338 @@
+"""``curate plan --probe``: run a few questions, keep their samples, and say what all will take.
+
+The questions are a random draw (by hash, so that a second probe asks the same ones), taken through
+the whole recipe up to its last filter and, without a budget, its selection. What was paid for is in
+the record: the run afterwards does not pay for it again.
+"""
+
+import math
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, TypeGuard
+
+import polars as pl
+
+from curate.engine.forecast.estimate import WIDEST, Interval, predict
+from curate.engine.forecast.forecast import Forecast, GateForecast, SourceForecast, StageForecast
+from curate.engine.pipeline import Passed, passed
+from curate.engine.progress.progress import Progress, Stage
+from curate.measures.rows import READS
+from curate.measures.score import Score
+from curate.models.rendering import Rendered
+from curate.models.teachers.options import OpenAIOptions, VllmOptions
+from curate.recipe.files import RecipeFile
+from curate.recipe.model import Generate
+from curate.recipe.plan import FilterStep, MeasureStep
+from curate.select.select import Budget, select
+from curate.store.keys import rank
+
+UNTRUSTED: Final = {"uncalibrated", "student_cannot_follow"}
+"""Why RD abstains; a run, with more questions to calibrate on, may find otherwise."""
+FEWEST_UNITS: Final = 16
+"""Fewer say nothing of a rate: loading the model took most of their time."""
+MOST_WIDER: Final = 8.0
+"""Times too wide that an interval is taken to be, where it has no end."""
+SAMPLE_BYTES: Final = 450
+"""Of a recorded sample beside its text: key, checksum, counts; and its row in the audit."""
+MEASURED_BYTES: Final[Mapping[str, int]] = {"embed": 2_200, "score": 350, "tokens": 120}
+"""Of a recorded item."""
+
+
+@dataclass(slots=True)
+class _Timed:
+    """One stage, timed from its start to its first and its last unit."""
+
+    title: str
+    started: float = field(default_factory=time.monotonic)
+    first: float | None = None
+    last: float = 0.0
+    units: int = 0
+
+    def seconds(self, units: Interval) -> Interval | None:
+        """Give the time that so many units will take; None where too few were done to tell.
+
+        The start is counted once, then the rate. Where all units came at once, as of one batch,
+        they say nothing of a rate, and each is given its share of the whole.
+        """
+        if self.first is None or self.units < FEWEST_UNITS:
+            return None
+        start, each = self.first - self.started, self.last - self.first
+        if each < (self.last - self.started) / 4:
+            return units.scaled((self.last - self.started) / self.units)
+        return units.scaled(each / max(self.units - 1, 1), start)
+
+
+class _Watched:
+    """Passes on what a stage is told, and notes when."""
+
+    def __init__(self, stage: Stage, timed: _Timed) -> None:
+        self._stage, self._timed = stage, timed
+
+    def advance(self, count: int = 1, tokens: int = 0) -> None:
+        now = time.monotonic()
+        timed = self._timed
+        timed.first = now if timed.first is None else timed.first
+        timed.last, timed.units = now, timed.units + count
+        self._stage.advance(count, tokens)
+
+    def cut(self) -> None:
+        self._stage.cut()
+
+    def failed(self, error: str) -> None:
+        self._stage.failed(error)
+
+
+class _Stopwatch(Progress):
+    """A progress that also times its stages."""
+
+    def __init__(self, told: Progress) -> None:
+        super().__init__(told.console, quiet=told.quiet)
+        self.stages: list[_Timed] = []
+
+    @contextmanager
+    def stage(
+        self, title: str, total: int = 0, unit: str = "", *, brief: bool = False
+    ) -> Generator[Stage]:
+        with super().stage(title, total, unit, brief=brief) as stage:
+            self.stages.append(_Timed(title))
+            yield _Watched(stage, self.stages[-1])
+
+
+def probe(file: RecipeFile, questions: int = 32, progress: Progress | None = None) -> Forecast:
+    """Run a few questions and predict the rest.
+
+    Args:
+        file: the recipe.
+        questions: how many; all where there are fewer.
+        progress: where to report.
+
+    Raises:
+        InputError: the recipe or its input is wrong.
+        CurateError: a model, a server or the record failed; what was recorded is kept.
+    """
+    watch = _Stopwatch(progress or Progress())
+    everything: list[pl.DataFrame] = []
+
+    def choose(frame: pl.DataFrame) -> pl.DataFrame:
+        usable = frame.filter(pl.col("status") == "ok")
+        everything.append(usable)
+        order = [rank("probe", question) for question in usable["question_id"]]
+        by_hash = usable.with_columns(order=pl.Series(order, dtype=pl.UInt64)).sort("order")
+        chosen = by_hash.head(questions)["question_id"]
+        return frame.filter(pl.col("question_id").is_in(chosen.implode()))
+
+    with watch.shown(), passed(file, watch, choose=choose) as there:
+        # before what is asked about the probe draws or measures anything else
+        return _forecast(file, there, everything[0], tuple(watch.stages))
+
+
+def _forecast(
+    file: RecipeFile, there: Passed, questions: pl.DataFrame, stages: Sequence[_Timed]
+) -> Forecast:
+    of = questions.height
+    recorded = there.drawing.recorded(replace(there.questions, frame=questions))
+    seen = there.questions.frame.height
+    facts = _by_question(there)
+    gates = tuple(_gates(there, facts, of))
+    sources = tuple(_sources(file, there, facts, recorded, of))
+    selected = _selected(file, facts, gates, of)
+    tokens = file.recipe.select.budget is not None and file.recipe.select.budget.tokens is not None
+    beyond = tokens or any(gate.rows is None and gate.most is not None for gate in gates)
+    return Forecast(
+        seen=seen,
+        of=of,
+        samples=_samples(file, facts, of),
+        gates=gates,
+        selected=selected if selected.told and not beyond else None,
+        most=selected.high if beyond else None,
+        sources=sources,
+        stages=tuple(_stages(there, facts, sources, stages, of)),
+        disk=_disk(there, facts, of),
+        student=_student(there),
+    )
+
+
+def _samples(file: RecipeFile, facts: Mapping[str, list[float]], of: int) -> Interval:
+    """Predict the rows: those that are drawn are known, imported ones vary."""
+    sources = file.recipe.used_sources
+    drawn = sum(source.samples for source in sources if isinstance(source, Generate))
+    others = [rows - drawn for rows in facts["samples"]]
+    if all(isinstance(source, Generate) for source in sources):
+        return Interval(*[float(drawn * of)] * 3)
+    return predict(others, of).scaled(1, drawn * of)
+
+
+def _by_question(there: Passed) -> Mapping[str, list[float]]:
+    """Gather, for each question of the probe, what is predicted: one list a quantity."""
+    ids = there.questions.frame.select("question_id")
+    frames: list[pl.DataFrame] = []
+    for number, shard in enumerate(there.table.shards):
+        rows = shard.read(["source", "raw_output", "completion_tokens"])
+        live = {
+            f"live {gate.name}": there.ran.live_after[gate.name][number] for gate in there.ran.gates
+        }
+        frames.append(
+            rows.select(
+                "question_id", "source", "completion_tokens",
+                bytes=pl.col("raw_output").fill_null("").str.len_bytes() + SAMPLE_BYTES,
+                started=there.ran.started[number],
+            ).with_columns(series.alias(name) for name, series in live.items())
+        )  # fmt: skip
+    rows = pl.concat(frames)
+    names = [f"live {gate.name}" for gate in there.ran.gates]
+    sources = rows["source"].unique().to_list()
+    table = ids.join(
+        rows.group_by("question_id").agg(
+            pl.len().alias("samples"), pl.col("bytes").sum(), pl.col("started").sum(),
+            *(pl.col(name).sum() for name in names),
+            *(pl.col(name).any().cast(pl.Int64).alias(f"any {name}") for name in names),
+            *(
+                pl.col("completion_tokens").filter(pl.col("source") == source).sum()
+                .alias(f"tokens {source}")
+                for source in sources
+            ),
+        ),
+        on="question_id", how="left", maintain_order="left",
+    ).fill_null(0)  # fmt: skip
+    ranked, _ = there.ranked()
+    free = there.plan.recipe.select.model_copy(update={"budget": None})
+    chosen = select(ranked, free).filter("selected")
+    taken = chosen.group_by("question_id").agg(selected=pl.len())
+    table = table.join(taken, on="question_id", how="left", maintain_order="left").fill_null(0)
+    return {name: table[name].cast(pl.Float64).to_list() for name in table.columns[1:]}
+
+
+def _gates(there: Passed, facts: Mapping[str, list[float]], of: int) -> Iterator[GateForecast]:
+    beyond: str | None = None
+    seen = len(facts["samples"])
+    most = max(facts["samples"])
+    abstained = {count.name: count.abstained for count in there.ran.counts}
+    for gate in there.ran.gates:
+        if gate.scope == "dataset":
+            beyond = f"{gate.name} compares rows of all questions"
+        if UNTRUSTED & abstained[gate.name].keys():
+            beyond = "the probe has too few questions to calibrate the student; a run may not"
+        rows = predict(facts[f"live {gate.name}"], of, most=most)
+        questions = predict(facts[f"any live {gate.name}"], of).at_most(of)
+        if beyond is not None:
+            yield GateForecast(gate.name, None, None, beyond, rows.high)
+        elif not rows.told:
+            # the reach falls with the square root of the questions; where none was kept, try more
+            wanted = seen * min(rows.reach / WIDEST, MOST_WIDER) ** 2
+            why = f"too few of its questions tell; --probe {min(math.ceil(wanted), of)} may"
+            yield GateForecast(gate.name, None, questions if questions.told else None, why)
+        else:
+            yield GateForecast(gate.name, rows, questions if questions.told else None)
+
+
+def _selected(
+    file: RecipeFile,
+    facts: Mapping[str, list[float]],
+    gates: Sequence[GateForecast],
+    of: int,
+) -> Interval:
+    """Predict what is selected: what the rules allow of the live rows, cut by the budget."""
+    free = predict(facts["selected"], of)
+    budget: Budget | None = file.recipe.select.budget
+    if budget is None:
+        return free
+    if budget.rows is not None:
+        return free.at_most(budget.rows)
+    if budget.share is not None:
+        live = predict(facts[f"live {gates[-1].name}" if gates else "samples"], of)
+        return Interval(*map(min, free, live.scaled(budget.share)))
+    return free  # how many rows fit into so many tokens is not known, only that no more do
+
+
+def _sources(
+    file: RecipeFile,
+    there: Passed,
+    facts: Mapping[str, list[float]],
+    recorded: Mapping[str, tuple[int, int]],
+    of: int,
+) -> Iterator[SourceForecast]:
+    prompts = there.drawing.prompt_tokens(there.questions)
+    for source in file.recipe.used_sources:
+        if not isinstance(source, Generate):
+            continue
+        wanted, there_by_now = recorded[source.name]
+        tokens, given = facts[f"tokens {source.name}"], prompts[source.name]
+        completion = predict(tokens, of) if any(tokens) else None
+        prompt = None if given is None else predict(given, of)
+        options = file.recipe.backend(source.name)
+        price = options.price if isinstance(options, OpenAIOptions) else None
+        # of the samples not seen, some may be in the record all the same
+        unseen = wanted - there.questions.frame.height * source.samples
+        left = (wanted - there_by_now) / unseen if unseen else 0.0
+        cost = None
+        if price is not None and given is not None and prompt and completion:
+            asked = prompt.scaled(left, -left * sum(given))
+            written = completion.scaled(left, -left * sum(tokens))
+            cost = Interval(*(price.of(*pair) for pair in zip(asked, written, strict=True)))
+        gpus = options.tensor_parallel_size if _on_gpu(options) else 0
+        yield SourceForecast(source.name, wanted, there_by_now, prompt, completion, cost, gpus)
+
+
+def _on_gpu(options: VllmOptions | OpenAIOptions) -> TypeGuard[VllmOptions]:
+    return isinstance(options, VllmOptions) and Path("/dev/nvidiactl").exists()
+
+
+def _stages(
+    there: Passed,
+    facts: Mapping[str, list[float]],
+    sources: Sequence[SourceForecast],
+    timed: Sequence[_Timed],
+    of: int,
+) -> Iterator[StageForecast]:
+    known = {stage.title: stage for stage in timed}
+    measured = {found.name: found.fresh + found.reused for found in there.ran.measured}
+    for source in sources:
+        stage = known.get(f"sample {source.name}")
+        left = float(source.wanted - source.recorded)
+        units = Interval(left, left, left)
+        if source.completion is not None:  # longer texts take longer, more or less in proportion
+            units = source.completion.scaled(left / source.completion.middle)
+        yield StageForecast(
+            f"sample {source.name}", stage.seconds(units) if stage else None, source.gpus
+        )
+    live, here = predict(facts["started"], of), sum(facts["started"])
+    for step in there.plan.steps:
+        if isinstance(step, FilterStep):
+            name = f"live {step.gate.name}"
+            live, here = predict(facts[name], of), sum(facts[name])
+        elif step.measure in MEASURED_BYTES:
+            title = f"measure {step.measure}"
+            stage = known.get(title)
+            if stage is None or not here:
+                yield StageForecast(title, None)
+                continue
+            already = measured[step.measure]
+            units = live.scaled(already / here, -already)
+            yield StageForecast(title, stage.seconds(units))
+
+
+def _student(there: Passed) -> Rendered | None:
+    """Render a sample that was scored as the student read it."""
+    for step in there.plan.steps:
+        if isinstance(step, MeasureStep) and step.measure == "score":
+            gauge = there.instruments.open(step)
+            assert isinstance(gauge, Score)
+            for shard in there.table.shards:
+                if (shown := gauge.shown(shard.read(READS, shard.live))) is not None:
+                    return shown
+    return None
+
+
+def _disk(there: Passed, facts: Mapping[str, list[float]], of: int) -> Interval:
+    sizes = list(facts["bytes"])
+    live = facts["started"]
+    for step in there.plan.steps:
+        if isinstance(step, FilterStep):
+            live = facts[f"live {step.gate.name}"]
+        else:
+            each = MEASURED_BYTES.get(step.measure, 0)
+            sizes = [size + rows * each for size, rows in zip(sizes, live, strict=True)]
+    return predict(sizes, of)

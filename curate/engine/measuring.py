@@ -1,0 +1,225 @@
+"""Measure the rows that are live, asking a model only for what the record does not hold."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from curate.engine.executors.base import Executor
+from curate.engine.limits import Meter
+from curate.engine.progress.progress import Progress
+from curate.engine.table import Part, Shard, Table, write_part
+from curate.errors import RecordError
+from curate.measures.base import DerivedMeasure, Item, Measure, MemoMeasure, PoolRequest
+from curate.store.keys import digest, key, rank
+from curate.store.record import Book
+from curate.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a measure did in a run.
+
+    Attributes:
+        name: the measure's.
+        instrument: what measured, for the manifest.
+        facts: what it found out about the run as a whole (calibration).
+        fresh: items measured now.
+        reused: items taken from the record.
+        damaged: record lines that failed their checksum.
+    """
+
+    name: str
+    instrument: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    fresh: int
+    reused: int
+    damaged: int = 0
+
+
+def derive(
+    gauge: DerivedMeasure, table: Table, store: Store, executor: Executor, progress: Progress
+) -> Measured:
+    """Write a pure measure's columns for every live row, adding a part to each shard.
+
+    Args:
+        gauge: the configured measure, picklable.
+        table: shards are changed in place.
+        store: where derived columns are kept.
+        executor: where shards are worked on.
+        progress: told of every shard.
+    """
+    tasks = [_Task(gauge, shard, store.root) for shard in table.shards]
+    with progress.stage(f"measure {gauge.name}", len(tasks), "shards", brief=True) as stage:
+        for shard, part in zip(table.shards, executor.map(_derive, tasks), strict=True):
+            shard.add(part)
+            stage.advance()
+    return Measured(gauge.name, gauge.instrument(), {}, 0, 0)
+
+
+def memoise(
+    gauge: MemoMeasure,
+    table: Table,
+    store: Store,
+    work: Path,
+    progress: Progress,
+    *,
+    replay: bool,
+    meter: Meter,
+) -> Measured:
+    """Write a remembered measure's columns for every live row, adding a part to each shard.
+
+    Args:
+        gauge: the configured measure; closed afterwards.
+        table: shards are changed in place.
+        store: where the record lies.
+        work: scratch of this run; assembled columns live there.
+        progress: told of every item measured.
+        replay: refuse to call a model.
+        meter: ends the measuring at a limit.
+
+    Raises:
+        RecordError: `replay` is set and an item is not in the record.
+        SpendingLimitError: a limit was reached; what was measured is recorded.
+    """
+    try:
+        with store.book(
+            gauge.name, key(gauge.name, gauge.version, gauge.instrument()), about=gauge.instrument()
+        ) as book:
+            return _memoise(
+                gauge, table, work, _Ledger(gauge, book, progress, meter, replay=replay)
+            )
+    finally:
+        gauge.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    gauge: DerivedMeasure
+    shard: Shard
+    root: Path
+
+
+def _derive(task: _Task) -> Part:
+    """Find or make a pure measure's columns for one shard."""
+    gauge, shard, store = task.gauge, task.shard, Store(task.root)
+    frame = shard.read(gauge.reads, shard.live)
+    step = f"measure-{gauge.name}"
+    address = key(gauge.name, gauge.version, gauge.instrument(), digest(frame))
+    if store.derived(step, address) is None:
+        made = _typed(gauge, gauge.derive(frame))
+        store.put_derived(step, address, made.with_columns(frame["sample_id"]))
+    return Part(store.derived_path(step, address), tuple(gauge.writes))
+
+
+def _memoise(gauge: MemoMeasure, table: Table, work: Path, ledger: "_Ledger") -> Measured:
+    request = gauge.pool()
+    pool = gather_pool(table, request) if request is not None else None
+    probes: Sequence[Item] = () if pool is None else gauge.pool_items(pool)
+    live = (item for shard in table.shards for item in gauge.items(_live(gauge, shard)))
+    # At once, so that a measure may compute together what they share.
+    ledger.settle(chain(probes, live))
+    facts: Mapping[str, Any] = {}
+    if pool is not None:
+        facts = gauge.conclude(pool, ledger.values(probes))
+    for shard in table.shards:
+        frame = _live(gauge, shard)
+        values = ledger.values(gauge.items(frame))
+        columns = _typed(gauge, gauge.assemble(frame, values, facts))
+        path = work / f"measure-{gauge.name}-{shard.number:05d}.parquet"
+        shard.add(write_part(path, frame["sample_id"], columns))
+    return Measured(
+        gauge.name, gauge.instrument(), facts, ledger.fresh, ledger.reused, ledger.damaged
+    )
+
+
+def _typed(gauge: Measure, columns: pl.DataFrame) -> pl.DataFrame:
+    """Hold a measure to the columns and types it declared."""
+    return columns.select(pl.col(name).cast(dtype) for name, dtype in gauge.writes.items())
+
+
+def _live(gauge: Measure, shard: Shard) -> pl.DataFrame:
+    return shard.read(gauge.reads, shard.live)
+
+
+class _Ledger:
+    """Counts items, each once, and has the missing ones measured."""
+
+    def __init__(
+        self, gauge: MemoMeasure, book: Book, progress: Progress, meter: Meter, *, replay: bool
+    ) -> None:
+        self._gauge = gauge
+        self._book = book
+        self._progress = progress
+        self._meter = meter
+        self._replay = replay
+        self._known: set[str] = set()
+        self.fresh = 0
+        self.reused = 0
+
+    def settle(self, items: Iterable[Item]) -> None:
+        """Have every item not in the record measured, and recorded as it is done."""
+        missing: dict[str, Item] = {}
+        for item in items:
+            if item.key in self._known:
+                continue
+            self._known.add(item.key)
+            if self._has(item.key):
+                self.reused += 1
+            else:
+                missing[item.key] = item
+        if not missing:
+            return
+        if self._replay:
+            lacking = f", or without {self._gauge.detail}" if self._gauge.detail else ""
+            raise RecordError(
+                f"--replay: {len(missing)} items of measure {self._gauge.name!r} are not in the "
+                f"record{lacking}; run without --replay to have them measured"
+            )
+        done = 0
+        with self._progress.stage(f"measure {self._gauge.name}", len(missing), "items") as stage:
+            for address, value in self._gauge.compute(missing.values()):
+                # What a run was built on stays as it was; only what it lacked is added.
+                self._book.append(address, {**value, **(self._book.get(address) or {})})
+                self.fresh += 1
+                stage.advance()
+                done += 1
+                if self._meter.reached is not None and done < len(missing):
+                    self._meter.hold_back()
+                    break
+        self._book.flush()
+        self._meter.check()
+
+    @property
+    def damaged(self) -> int:
+        """Count the record lines that failed their checksum."""
+        return len(self._book.damaged)
+
+    def _has(self, address: str) -> bool:
+        """Tell whether the record holds an item, with all that is asked of it."""
+        detail = self._gauge.detail
+        if detail is None or address not in self._book:
+            return address in self._book
+        return detail in (self._book.get(address) or {})
+
+    def values(self, items: Sequence[Item]) -> dict[str, Mapping[str, Any]]:
+        """Look up recorded values by key; an item that could not be measured is left out."""
+        found = {item.key: self._book.get(item.key) for item in items}
+        return {address: value for address, value in found.items() if value is not None}
+
+
+def gather_pool(table: Table, request: PoolRequest) -> pl.DataFrame:
+    """Read all samples, live or not, of a seeded choice of questions."""
+    asked = sorted(
+        table.questions.filter(pl.col("status") == "ok")["question_id"],
+        key=lambda question: rank(request.seed, "pool", question),
+    )[: request.questions]
+    chosen = pl.DataFrame({"question_id": asked}, schema={"question_id": pl.String})
+    frames = [
+        shard.read(request.columns).join(chosen, on="question_id", how="semi")
+        for shard in table.shards
+    ]
+    return pl.concat(frames).sort("question_id", "sample_id")

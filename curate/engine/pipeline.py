@@ -1,0 +1,204 @@
+"""A recipe taken as far as its last filter: what a run does before it selects, and a probe at all.
+
+Read `passed` from top to bottom: questions, models, samples, then measures and filters in turn.
+"""
+
+import hashlib
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from curate.engine.chain import Chain, Ran
+from curate.engine.executors import open_executor
+from curate.engine.instruments import Instruments
+from curate.engine.limits import Meter
+from curate.engine.progress.progress import Progress
+from curate.engine.sampling import Drawing, Drawn
+from curate.engine.table import IDS, Table, build_table
+from curate.recipe.files import RecipeFile
+from curate.recipe.lock import Lock
+from curate.recipe.model import Import
+from curate.recipe.plan import Plan, make_plan
+from curate.select.select import needed_columns
+from curate.sources.questions import QuestionsTable, assign_splits, load_questions
+from curate.sources.tables.tables import find
+from curate.store.keys import key
+from curate.store.store import Store
+from filters.columns import SOURCE_COLUMNS
+
+Choose = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """What is known after the last filter.
+
+    Attributes:
+        plan: the steps.
+        lock: what was pinned.
+        limit: of questions, where one was given.
+        questions: as loaded.
+        instruments: the models that measured.
+        drawing: the sources.
+        table: the samples, in shards that live as long as the pipeline is open.
+        chain: what judges.
+        ran: what the steps did.
+    """
+
+    plan: Plan
+    lock: Lock
+    limit: int | None
+    questions: QuestionsTable
+    instruments: Instruments
+    drawing: Drawing
+    table: Table
+    chain: Chain
+    ran: Ran
+
+    def ranked(self) -> tuple[pl.DataFrame, list[Ran]]:
+        """Gather the narrow table `select` works on; ``without:`` arms have the chain run again."""
+        plan, table, ran = self.plan, self.table, self.ran
+        pools = {"live": [shard.live for shard in table.shards]}
+        correct = plan.recipe.judge_of_answers
+        pools["live_correct"] = ran.live_after[correct] if correct else ran.started
+        again: list[Ran] = []
+        for arm in plan.arms:
+            if arm.kind == "without":
+                pools[arm.pool], more = self.chain.without(arm.operand, ran, table)
+                again.append(more)
+        available = {
+            *SOURCE_COLUMNS,
+            *(name for shard in table.shards for p in shard.parts for name in p.columns),
+        }
+        lengths = [
+            n
+            for n in ("rationale_tokens", "completion_tokens", "rationale_words")
+            if n in available
+        ]
+        wanted = [n for n in needed_columns(plan.recipe.select, plan.arms) if n in available]
+        frames: list[pl.DataFrame] = []
+        for number, shard in enumerate(table.shards):
+            frame = shard.read([*wanted, *lengths, "raw_output"])
+            frames.append(
+                frame.select(
+                    *dict.fromkeys((*IDS, *wanted)),
+                    pl.coalesce(lengths).cast(pl.Int32).alias("tokens"),
+                    (pl.col("raw_output").fill_null("").str.strip_chars() != "").alias("nonempty"),
+                    *(live[number].alias(name) for name, live in pools.items()),
+                )
+            )
+        return pl.concat(frames), again
+
+
+@contextmanager
+def passed(
+    file: RecipeFile,
+    progress: Progress,
+    *,
+    limit: int | None = None,
+    replay: bool = False,
+    locked: bool = False,
+    choose: Choose | None = None,
+) -> Generator[Passed]:
+    """Load, sample, measure and judge; what is made lies in scratch until this closes.
+
+    Args:
+        file: the recipe.
+        progress: where to report.
+        limit: use only the first so many questions; by default as the recipe says.
+        replay: from the record alone.
+        locked: refuse to resolve what the lock file does not hold.
+        choose: takes the questions in use and gives those to go on with; the others are left out.
+
+    Raises:
+        InputError: the recipe or its input is wrong; nothing was paid for.
+        CurateError: a model, a server or the record failed; what was recorded is kept.
+    """
+    meter, store = Meter(file.recipe.runtime), Store()
+    plan = make_plan(file.recipe)
+    lock = Lock(
+        file.lock, locked=locked, start=file.lock_text, written=file.written, tell=progress.say
+    )
+    # Whatever may be wrong with the input comes before models, whose digests are written down.
+    limit = file.limited_to(limit)
+    with progress.stage("load questions", brief=True):
+        questions = read_questions(file, limit)
+    if choose is not None:
+        chosen = choose(questions.frame)
+        others = questions.frame.join(chosen, on="question_id", how="anti")
+        beyond = pl.concat([others.select(questions.beyond.columns), questions.beyond])
+        questions = replace(questions, frame=chosen, beyond=beyond)
+    lock_data(file, lock)
+    instruments = Instruments(file, lock, plan)
+    drawing = Drawing(file, lock, store, progress, replay=replay, meter=meter)
+    _tell_questions(questions, progress)
+    executor = open_executor(file.recipe.runtime.executor, file.recipe.runtime.workers)
+    lock.libraries(deciding_libraries(plan))
+    lock.save()
+    try:
+        with store.workspace() as work:
+            batches = drawing.batches(questions)
+            shards = file.recipe.runtime.questions_per_shard
+            table = build_table(questions.frame, batches, work / "table", shards)
+            _tell_sources(drawing.drawn, progress)
+            chain = Chain(store, work, executor, progress, instruments.open, replay, meter)
+            without = [arm.operand for arm in plan.arms if arm.kind == "without"]
+            ran = chain.run(plan.steps, table, fork_before=without)
+            yield Passed(
+                plan=plan, lock=lock, limit=limit, questions=questions, instruments=instruments,
+                drawing=drawing, table=table, chain=chain, ran=ran,
+            )  # fmt: skip
+    finally:
+        executor.close()
+
+
+def deciding_libraries(plan: Plan) -> list[str]:
+    """Name the libraries whose version can change a verdict."""
+    return sorted({name for gate in plan.gates for name in gate.libraries})
+
+
+def lock_data(file: RecipeFile, lock: Lock) -> None:
+    """Note the digests of the local files the recipe reads."""
+    recipe = file.recipe
+    paths = [recipe.questions.path, *(s.path for s in recipe.used_sources if isinstance(s, Import))]
+    for path in dict.fromkeys(paths):
+        if "://" not in path:
+            lock.data(path, key([_file_digest(found) for found in find(path, file.folder)]))
+
+
+def read_questions(file: RecipeFile, limit: int | None) -> QuestionsTable:
+    """Load the recipe's questions and divide them into splits.
+
+    Args:
+        file: the recipe.
+        limit: use only the first so many.
+    """
+    recipe = file.recipe
+    questions = load_questions(recipe.questions, file.folder, limit)
+    split = assign_splits(questions.frame, recipe.splits.validation, recipe.select.seed)
+    return replace(questions, frame=split)
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _tell_questions(questions: QuestionsTable, progress: Progress) -> None:
+    if questions.summary.quarantined:
+        for line in questions.summary.lines():
+            progress.say(line)
+
+
+def _tell_sources(drawn: Sequence[Drawn], progress: Progress) -> None:
+    for source in drawn:
+        if source.damaged:
+            progress.say(
+                f"{source.name}: {source.damaged} damaged record lines are treated as never made; "
+                "`curate store verify` names them"
+            )
+        for line in (*source.tally.quoted, *source.tally.notes) if source.tally else ():
+            progress.say(f"{source.name}: {line}")

@@ -1,0 +1,228 @@
+"""Run a recipe: take it through its filters (`curate.engine.pipeline`), select, release."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from curate.engine.account import Account, Tally, funnel_of
+from curate.engine.instruments import Instruments
+from curate.engine.pipeline import deciding_libraries, lock_data, passed
+from curate.engine.progress.pace import duration
+from curate.engine.progress.progress import Progress
+from curate.engine.sampling import Drawing
+from curate.engine.table import Table
+from curate.errors import InputError
+from curate.recipe.files import RecipeFile
+from curate.recipe.lock import Lock
+from curate.recipe.plan import Plan, make_plan
+from curate.release.funnel import Funnel
+from curate.release.partition import NEVER_RELEASED
+from curate.release.repositories import push
+from curate.release.runs import mark_latest, next_folder
+from curate.release.write import ReleaseSummary, write_release
+from curate.select.select import select
+from curate.store.keys import key
+from curate.store.store import Store
+from filters.columns import QUESTION_COLUMNS, SOURCE_COLUMNS
+
+if TYPE_CHECKING:
+    import datasets
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How this one run is done.
+
+    Attributes:
+        limit: use only the first so many questions; by default `questions.limit` of the recipe.
+        replay: from the record alone; no model is ever called.
+        locked: refuse to resolve anything that is not in the lock file.
+        out: put the run into this very folder instead of ``runs/<name>/``.
+        runs: where run folders go.
+    """
+
+    limit: int | None = None
+    replay: bool = False
+    locked: bool = False
+    out: Path | None = None
+    runs: Path = Path("runs")
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A finished run.
+
+    Attributes:
+        folder: holds ``dataset/``, ``audit/``, ``run.json`` and a card.
+        funnel: where samples and questions went.
+        tally: what was asked of models, and what it took.
+        summary: what was released.
+    """
+
+    folder: Path
+    funnel: Funnel
+    tally: Tally
+    summary: ReleaseSummary
+
+    def closing(self) -> str:
+        """Say in four lines what was done and where it lies."""
+        selected = sum(self.summary.configs[0].splits.values())
+        return (
+            f"{selected} rows selected, dataset_hash {self.summary.dataset_hash}\n"
+            f"sampled {self.tally.sampled}, measured {self.tally.measured}, "
+            f"reused {self.tally.reused} in {duration(self.tally.seconds)}\n"
+            f"{self.folder}   load it with datasets.load_dataset({str(self.folder)!r})\n"
+            f"curate report {self.folder}   shows it on a page"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Say the same to a program."""
+        return {
+            "folder": str(self.folder),
+            "dataset_hash": self.summary.dataset_hash,
+            "rows": sum(self.summary.configs[0].splits.values()),
+            **asdict(self.tally),
+            "funnel": self.funnel.model_dump(mode="json"),
+        }
+
+    @property
+    def dataset(self) -> "datasets.DatasetDict":
+        """The selection, through `datasets.load_dataset`."""
+        import datasets
+
+        return datasets.load_dataset(str(self.folder))
+
+    @property
+    def audit(self) -> pl.DataFrame:
+        """Every sample with every verdict."""
+        return pl.read_parquet(self.folder / "audit" / "samples-*.parquet")
+
+
+def run(
+    file: RecipeFile, options: RunOptions | None = None, progress: Progress | None = None
+) -> RunResult:
+    """Run a recipe to a release folder.
+
+    Args:
+        file: the recipe, as `curate.recipe.files.read_recipe` gives it.
+        options: how this run is done.
+        progress: where to report; standard error by default.
+
+    Raises:
+        InputError: the recipe or its input is wrong; nothing was written.
+        CurateError: a model, a server or the record failed; what was recorded is kept.
+    """
+    progress = progress or Progress()
+    with progress.shown():
+        return _run(file, options or RunOptions(), progress)
+
+
+def _run(file: RecipeFile, options: RunOptions, progress: Progress) -> RunResult:
+    started = time.monotonic()
+    _refuse_used(options.out)
+    with passed(
+        file, progress, limit=options.limit, replay=options.replay, locked=options.locked
+    ) as there:
+        plan, table, ran, drawn = there.plan, there.table, there.ran, there.drawing.drawn
+        with progress.stage("select", brief=True):
+            ranked, again = there.ranked()
+            written = {gate.name: tuple(gate.writes) for gate in ran.gates}
+            chosen = select(ranked, file.recipe.select, plan.arms, written)
+        funnel = funnel_of(there.questions, drawn, table, ran, ranked, chosen, file.recipe.select)
+        account = Account(
+            file,
+            there.limit,
+            there.lock,
+            plan,
+            there.instruments,
+            drawn,
+            ran,
+            there.drawing.prompts(),
+        )
+        identity = account.identity()
+        tally = Tally.of(drawn, [ran, *again], started)
+        summary = write_release(
+            options.out or next_folder(file.recipe.name, key(identity), options.runs),
+            _release_shards(plan, table, chosen, progress),
+            account.spec(funnel, identity),
+            questions=_question_facts(table),
+            complete=lambda folder: account.write_run_file(folder, tally),
+        )
+    if options.out is None:
+        mark_latest(summary.folder)
+    return RunResult(summary.folder, funnel, tally, summary)
+
+
+def ready(file: RecipeFile, limit: int | None = None) -> None:
+    """Find out, before a run costs anything, whether its release could be published.
+
+    Args:
+        file: the recipe.
+        limit: of questions, where the run is given one.
+
+    Raises:
+        InputError: it could not (see `curate.release.repositories.push.ready`).
+        CurateError: the repository can't be reached.
+    """
+    recipe = file.recipe
+    terms = {source.name: source.terms for source in recipe.used_sources}
+    push.ready(recipe.publish, recipe.release, terms, file.made_by(limit))
+
+
+def pin(file: RecipeFile) -> Path:
+    """Renew the lock file of a recipe from what is there now; give its path."""
+    lock = Lock(file.lock, renew=True, written=file.written)
+    plan = make_plan(file.recipe)
+    Instruments(file, lock, plan)
+    Drawing(file, lock, Store(), Progress(quiet=True), replay=True)
+    lock_data(file, lock)
+    lock.libraries(deciding_libraries(plan))
+    lock.save()
+    return file.lock
+
+
+def _refuse_used(out: Path | None) -> None:
+    """Refuse a folder that holds something before anything is paid for its run."""
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(
+            f"{str(out)!r} is not empty; a finished run is never changed: name another folder, or "
+            "move this one away",
+            "--out",
+        )
+
+
+def _release_shards(
+    plan: Plan, table: Table, chosen: pl.DataFrame, progress: Progress
+) -> Iterator[pl.DataFrame]:
+    """Join everything known about the samples, shard by shard."""
+    written = {name for shard in table.shards for part in shard.parts for name in part.columns}
+    columns = [*QUESTION_COLUMNS, *SOURCE_COLUMNS, *sorted(written - set(NEVER_RELEASED))]
+    marks = [*(arm.column for arm in plan.arms), "selected", "selection_rank"]
+    begin = 0
+    with progress.stage("write the release", len(table.shards), "shards", brief=True) as stage:
+        for shard in table.shards:
+            # `chosen` keeps the row order of the shards it was made from
+            mine = chosen.slice(begin, shard.height).select(marks)
+            begin += shard.height
+            yield shard.read(columns).hstack(mine).with_columns(shard.live.alias("live"))
+            stage.advance()
+
+
+def _question_facts(table: Table) -> pl.DataFrame:
+    """Add to the questions what their samples say about them."""
+    facts: list[pl.DataFrame] = []
+    for shard in table.shards:
+        rows = shard.read(["finish_reason"])
+        facts.append(
+            rows.group_by("question_id").agg(
+                samples_asked=pl.len().cast(pl.Int32),
+                samples_received=(pl.col("finish_reason").fill_null("") != "error")
+                .sum()
+                .cast(pl.Int32),
+            )
+        )
+    return table.questions.join(pl.concat(facts), on="question_id", how="left")

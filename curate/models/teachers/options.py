@@ -1,0 +1,110 @@
+"""What a teacher is and how it is reached, without importing what reaches it.
+
+A recipe is read and its keys are computed on every run; the libraries behind the two backends
+(vllm: 20 s to import, aiohttp: 0.4 s) are imported only by `open_generator`, when there is a
+sample to draw.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from curate.models.servers.servers import Price, ServerOptions
+
+DType = Literal["float32", "bfloat16", "float16"]
+
+
+class VllmOptions(BaseModel):
+    """How the in-process engine is run; none of it is in a key.
+
+    Attributes:
+        max_num_seqs: most samples decoded together; default 256, on a CPU 128.
+        max_model_len: context in tokens; default what the longest prompt needs.
+        gpu_memory_utilization: share of a GPU's memory the engine may take.
+        kv_cache_gib: memory for the key-value cache in GiB; by default on a CPU what
+            `max_num_seqs` samples of full length need, on a GPU what `gpu_memory_utilization`
+            leaves.
+        tensor_parallel_size: GPUs of this machine that share the model, for one that is too large
+            for a single one.
+        compile: compile the model before sampling; default on a GPU only, since on a CPU the
+            compilation costs more time than it saves in runs under an hour.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: Literal["vllm"] = "vllm"
+    max_num_seqs: int | None = Field(default=None, ge=1)
+    max_model_len: int | None = Field(default=None, ge=16)
+    gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
+    kv_cache_gib: float | None = Field(default=None, gt=0)
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    compile: bool | None = None
+
+
+class OpenAIOptions(ServerOptions):
+    """How an OpenAI-compatible server is reached; none of it is in a key.
+
+    Attributes:
+        continue_cut: the server understands vLLM's ``continue_final_message``, so samples that
+            were cut at a smaller `max_tokens` are continued; otherwise they are drawn again.
+        limit_field: name under which the server takes the token limit; OpenAI's reasoning models
+            want ``max_completion_tokens``.
+        price: what the server asks for a million tokens, for `curate plan` and ``max_cost``.
+    """
+
+    backend: Literal["openai"]
+    continue_cut: bool = False
+    limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    price: Price | None = None
+
+
+BackendOptions = Annotated[VllmOptions | OpenAIOptions, Field(discriminator="backend")]
+"""One entry of the recipe's ``runtime.sources``; without one, `VllmOptions` as they stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A model at a revision, as far as it decides what is sampled.
+
+    Attributes:
+        model: as the recipe names it: a Hub id, a folder or the name a server gives.
+        revision: commit or content digest it is pinned to; pins the chat template too.
+        dtype: of the weights under vLLM, None where a server decides.
+        template_args: arguments of the model's chat template (``enable_thinking: false``).
+    """
+
+    model: str
+    revision: str | None = None
+    dtype: DType | None = None
+    template_args: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def identity(self, backend: Literal["vllm", "openai"]) -> dict[str, Any]:
+        """Give the teacher's part of the log key, JSON-able.
+
+        A server's url is no part of it: the same model elsewhere draws from the same
+        distribution. Its own precision is unknown, hence the backend's name in its place.
+        """
+        return {
+            "model": self.model,
+            "revision": self.revision,
+            "adapter": None,
+            "dtype": self.dtype if backend == "vllm" else backend,
+            "template_args": dict(self.template_args),
+        }
+
+
+def default_dtype() -> DType:
+    """Choose the precision that this machine samples fastest in, without importing torch.
+
+    A GPU gets bfloat16. So does a CPU with matrix units for it (AMX); one without computes
+    bfloat16 about ten times slower than float32.
+    """
+    if Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists():
+        return "bfloat16"
+    flags = Path("/proc/cpuinfo")
+    if flags.exists() and "amx_bf16" in flags.read_text(encoding="utf-8"):
+        return "bfloat16"
+    return "float32"

@@ -1,0 +1,129 @@
+"""``curate init``: a first recipe for somebody's own questions, commented, and ready to run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from curate.errors import InputError
+from curate.recipe.files import parse_recipe, slug
+from curate.recipe.guesses import NAMES, columns_of, first_rows, gold_of, usual
+from curate.recipe.plan import make_plan
+from curate.release.templates import environment
+from curate.sources.questions.options import QuestionColumns
+from curate.sources.tables import TableOptions
+from filters.answers import GoldType
+
+
+class InitOptions(BaseModel):
+    """What a first recipe needs to know.
+
+    Attributes:
+        questions: file, folder or ``hf://datasets/owner/name`` with questions and known answers.
+        config: of a data set.
+        split: of a data set.
+        question: its column; guessed from usual names.
+        gold: the column of the known answer; guessed likewise.
+        gold_type: how answers are compared; guessed from the first rows.
+        teacher: a model that will write rationales.
+        url: of a server that has it; without, it is loaded with vLLM.
+        pool: file with rationales that were written before.
+        completion: its column of them; guessed from usual names.
+        student: the model to be trained; without one nothing is scored.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    questions: str = ""
+    config: str | None = None
+    split: str | None = None
+    question: str | None = None
+    gold: str | None = None
+    gold_type: GoldType | None = None
+    teacher: str | None = None
+    url: str | None = None
+    pool: str | None = None
+    completion: str | None = None
+    student: str | None = None
+
+
+def init(file: Path, options: InitOptions) -> str:
+    """Write a recipe that passes `check`.
+
+    Args:
+        file: to write; paths in it are relative to its folder.
+        options: what is known.
+
+    Returns:
+        What was guessed, in a line.
+
+    Raises:
+        InputError: the file is there already; the questions can't be read, or lack a column; or
+            nobody is to write rationales.
+    """
+    if file.exists():
+        raise InputError(f"{str(file)!r} is there already; name another file")
+    if not options.questions:
+        raise InputError(
+            "no questions; name a file, a folder or hf://datasets/owner/name with --questions"
+        )
+    if not (options.teacher or options.pool):
+        raise InputError(
+            "nobody is to write rationales; name a model with --teacher, or a file of rationales "
+            "with --pool"
+        )
+    values = _values(file, options)
+    text = _environment_with_json().get_template("recipe.yaml.jinja").render(**values)
+    make_plan(parse_recipe(text))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return f"questions in {values['columns']}, answers compared as {values['gold_type']}"
+
+
+def _values(file: Path, options: InitOptions) -> dict[str, Any]:
+    base = file.absolute().parent
+    table = TableOptions(path=options.questions, config=options.config, split=options.split)
+    rows = first_rows(table, base)
+    columns = columns_of(rows)
+    named = {
+        "question": _known(columns, "question", options.question),
+        "gold": _known(columns, "gold", options.gold),
+    }
+    choices = next((name for name in NAMES["choices"] if name in columns), None)
+    if choices:
+        named["choices"] = choices
+    asked = QuestionColumns(choices=choices)
+    golds = [row for row in rows if str(row.get(named["gold"]) or "").strip()]
+    kind, extract = gold_of(
+        [str(row[named["gold"]]) for row in golds],
+        [found.texts if (found := asked.options(row)) else None for row in golds],
+    )
+    values = options.model_dump() | {
+        "file": file.name,
+        "name": slug(file.stem if file.stem != "recipe" else Path(options.questions).stem),
+        "columns": ", ".join(f"{key}: {json.dumps(name)}" for key, name in named.items()),
+        "gold_type": options.gold_type or kind,
+        "extract": extract,
+    }
+    if options.pool:
+        of_pool = columns_of(first_rows(TableOptions(path=options.pool), base))
+        same = options.question in of_pool
+        values["pool_question"] = options.question if same else usual(of_pool, "question")
+        values["pool_completion"] = _known(of_pool, "completion", options.completion)
+    return values
+
+
+def _known(columns: list[str], what: str, given: str | None) -> str:
+    if given is None:
+        return usual(columns, what)
+    if given not in columns:
+        raise InputError(f"no column {given!r}; there are {', '.join(columns)}", f"--{what}")
+    return given
+
+
+def _environment_with_json() -> Any:
+    """Open the templates with a filter that quotes a value as YAML reads it."""
+    made = environment("curate.recipe")
+    made.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
+    return made

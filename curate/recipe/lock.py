@@ -1,0 +1,189 @@
+"""The lock file: which revisions, files and library versions a recipe ran with.
+
+What a recipe leaves open (a model's revision, the precision of a teacher) is resolved on the first
+run and kept; later runs use it until ``curate pin`` renews it. A local file that changed is noted
+and taken as it is, unless ``--locked`` asks for exactly what was locked.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as library_version
+from pathlib import Path
+from typing import Final
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from curate.errors import InputError
+from curate.models.references import ResolvedModel, resolve
+
+SCHEMA: Final = 1
+
+
+class LockedModel(BaseModel):
+    """A model at a revision.
+
+    Attributes:
+        name: what the model is called wherever it lies.
+        revision: commit on the Hub, or digest of the files.
+        how: ``folder``, ``hub`` or ``offline-wheels``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    revision: str
+    how: str
+
+
+class LockContent(BaseModel):
+    """What the file holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lock: int = SCHEMA
+    models: dict[str, LockedModel] = Field(default_factory=dict)
+    dtypes: dict[str, str] = Field(default_factory=dict)
+    data: dict[str, str] = Field(default_factory=dict)
+    templates: dict[str, str] = Field(default_factory=dict)
+    libraries: dict[str, str] = Field(default_factory=dict)
+
+
+def lock_text(content: LockContent) -> str:
+    """Give the text of a lock file."""
+    style = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(content.model_dump(mode="json"), option=style).decode()
+
+
+class Lock:
+    """Resolves what is open, once.
+
+    Args:
+        path: the lock file; need not exist.
+        locked: refuse to resolve anything, and anything that changed.
+        renew: begin anew, whatever the file holds; it stays as it is until `save`.
+        start: text of another lock file, with which to begin where there is none.
+        written: how the recipe writes models and data whose place a variable holds; they are
+            locked under that, since the place is no part of what was made.
+        tell: told in one sentence of every change.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        locked: bool = False,
+        renew: bool = False,
+        start: str = "",
+        written: Mapping[str, str] | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.path = path
+        self.locked = locked
+        self._tell = tell
+        self._written = written or {}
+        self._used: dict[str, set[str]] = defaultdict(set)
+        self.content = LockContent()
+        text = path.read_text(encoding="utf-8") if path.exists() else (start or None)
+        if text is not None and not renew:
+            try:
+                self.content = LockContent.model_validate_json(text)
+            except ValidationError as error:
+                raise InputError(
+                    f"not a lock file this version reads: {error.errors()[0]['msg']}; remove it or "
+                    "run `curate pin` to write a new one",
+                    str(path),
+                ) from error
+        elif locked:
+            raise InputError(
+                f"--locked: there is no lock file {path.name!r}; run `curate pin` first"
+            )
+
+    def model(
+        self, reference: str, revision: str | None = None, *, weights: bool = True
+    ) -> ResolvedModel:
+        """Resolve a model reference, to the locked revision where there is one.
+
+        Raises:
+            InputError: it differs from what is locked.
+            ModelError: it cannot be found.
+        """
+        known = self.known_model(reference)
+        if known is None:
+            self._refuse(f"model {reference!r} is not in the lock file")
+        pinned = revision or (known.revision if known and known.how == "hub" else None)
+        found = resolve(reference, pinned, weights=weights)
+        entry = LockedModel(name=found.name, revision=found.revision, how=found.how)
+        if known is not None and known.revision != entry.revision:
+            self._refuse(f"model {reference!r} is at {entry.revision}, locked at {known.revision}")
+            self._tell(f"model {reference!r} changed since it was locked")
+        self.content.models[self._written.get(reference, reference)] = entry
+        return found
+
+    def known_model(self, reference: str) -> LockedModel | None:
+        """Give what is locked of a model, if anything is."""
+        name = self._written.get(reference, reference)
+        self._used["models"].add(name)
+        return self.content.models.get(name)
+
+    def dtype(self, source: str, chosen: Callable[[], str]) -> str:
+        """Keep the precision a teacher was first sampled in."""
+        self._used["dtypes"].add(source)
+        if source not in self.content.dtypes:
+            self._refuse(f"the precision of source {source!r} is not in the lock file")
+            self.content.dtypes[source] = chosen()
+        return self.content.dtypes[source]
+
+    def data(self, reference: str, digest: str) -> None:
+        """Note what a data file or data set held."""
+        name = self._written.get(reference, reference)
+        self._note("data", "data", name, digest)
+
+    def template(self, name: str, digest: str) -> None:
+        """Note a prompt template."""
+        self._note("prompt template", "templates", name, digest)
+
+    def libraries(self, names: Sequence[str]) -> None:
+        """Note the versions of the libraries that decide something here."""
+        for name in names:
+            try:
+                found = library_version(name)
+            except PackageNotFoundError:
+                continue
+            self._note("library", "libraries", name, found)
+
+    def _note(self, kind: str, section: str, name: str, value: str) -> None:
+        known: dict[str, str] = getattr(self.content, section)
+        self._used[section].add(name)
+        if known.get(name) == value:
+            return
+        if name in known:
+            self._refuse(f"{kind} {name!r} is {value}, locked as {known[name]}")
+            self._tell(f"{kind} {name!r} changed since it was locked")
+        else:
+            self._refuse(f"{kind} {name!r} is not in the lock file")
+        known[name] = value
+
+    def _refuse(self, what: str) -> None:
+        if self.locked:
+            raise InputError(
+                f"--locked: {what}; run `curate pin` to renew the lock, or leave --locked out"
+            )
+
+    @property
+    def used(self) -> LockContent:
+        """Give what this run asked for; the file may hold more, of runs under other overrides."""
+        content = self.content.model_dump()
+        kept = {name: {k: content[name][k] for k in keys} for name, keys in self._used.items()}
+        return LockContent.model_validate(kept)
+
+    def save(self) -> None:
+        """Write the file, whole or not at all, where something changed."""
+        text = lock_text(self.content).encode()
+        if self.path.exists() and self.path.read_bytes() == text:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = self.path.with_suffix(".tmp")
+        scratch.write_bytes(text)
+        scratch.rename(self.path)

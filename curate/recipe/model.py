@@ -1,0 +1,330 @@
+"""The recipe: what shall be made, as frozen pydantic models; the config is the object.
+
+Everything here decides *what* comes out and is part of some key, except `runtime`, which says *how*
+and is part of none, but for the kind of a source's backend (see `curate.models.teachers.options`).
+"""
+
+import json
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Final, Literal, Self, Union, cast
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from curate.errors import InputError, did_you_mean
+from curate.measures.embed import EmbedOptions
+from curate.measures.parse import ParseOptions
+from curate.measures.score_options import ScoreOptions
+from curate.models.servers.servers import StudentServer
+from curate.models.teachers.options import BackendOptions, OpenAIOptions, VllmOptions
+from curate.release.options import PublishOptions
+from curate.select.select import Arm, SelectOptions
+from curate.sources.generate import GenerateSource
+from curate.sources.gold import GoldSource
+from curate.sources.import_ import ImportSource
+from curate.sources.questions import QuestionsOptions
+from curate.sources.templates import TemplateFile
+from filters import FILTERS
+from filters.contract import Filter
+from filters.correctness import Correctness
+from filters.overrides import Overrides
+
+NAME = r"^[a-z0-9][a-z0-9._-]*$"
+
+
+Where = Literal["local", "ray"]
+"""Where shards are judged."""
+QUESTIONS_PER_SHARD: Final = 1024
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Text(ParseOptions):
+    """What every source says about its text.
+
+    Attributes:
+        terms: the licence or terms under which the teacher's text may be used, as the card states
+            them; never guessed. ``curate push`` refuses rows without.
+    """
+
+    terms: str | None = None
+
+    def reading(self) -> ParseOptions:
+        """Give the part that says how this text is read."""
+        return ParseOptions.model_validate(self.model_dump(include=set(ParseOptions.model_fields)))
+
+
+class Generate(GenerateSource, _Text):
+    """Rows sampled from a teacher."""
+
+
+class Import(ImportSource, _Text):
+    """Rows other teachers wrote."""
+
+
+class Gold(GoldSource, _Text):
+    """The rationales the questions came with."""
+
+
+Source = Annotated[Generate | Import | Gold, Field(discriminator="use")]
+
+
+class Measures(_Section):
+    """Options of what the filters need; nothing runs unless a filter or an order reads it."""
+
+    embed: EmbedOptions | None = None
+    score: ScoreOptions | None = None
+
+
+class Splits(_Section):
+    """How questions are split.
+
+    Attributes:
+        validation: share of the groups of questions, by hash.
+    """
+
+    validation: float = Field(default=0.0, ge=0, lt=1)
+
+
+class Runtime(_Section):
+    """How a run is carried out; in no key, but for whether vLLM or a server samples.
+
+    Attributes:
+        executor: where shards are judged: ``local``, on this machine, or ``ray``: on the cluster
+            that ``RAY_ADDRESS`` names, that runs here, or a new one. All nodes must see the store.
+        workers: shards judged at a time; by default one, in the run's own process, and with
+            ``ray`` as many as the cluster has cores.
+        questions_per_shard: mean number of questions judged together. Smaller shards give more
+            workers something to do and take less memory each; what comes out is the same.
+        sources: how each generating source is reached, by its name: ``{NAME: {backend: vllm}}``,
+            which is how one left out is reached too, or ``{NAME: {backend: openai, url: ...}}``.
+        student: where ``vllm serve`` has the student of ``dtype: served``: ``url`` and what else is
+            said below of a server.
+        max_tokens_total: most prompt and completion tokens that one run draws. A limit reached
+            stops it cleanly: what is on its way is recorded, and a run after it goes on.
+        max_cost: most money one run spends on servers with a `price`, in their currency.
+        max_hours: longest one run samples and measures.
+    """
+
+    executor: Where = "local"
+    workers: int | None = Field(default=None, ge=1)
+    questions_per_shard: int = Field(default=QUESTIONS_PER_SHARD, ge=1)
+    sources: dict[str, BackendOptions] = Field(default_factory=dict)
+    student: StudentServer | None = None
+    max_tokens_total: int | None = Field(default=None, ge=1)
+    max_cost: float | None = Field(default=None, gt=0)
+    max_hours: float | None = Field(default=None, gt=0)
+
+
+@cache
+def known_filters() -> tuple[type[Filter], ...]:
+    """List the shipped filters and those of installed plug-ins (entry point ``curate.filters``)."""
+    plugged = [point.load() for point in entry_points(group="curate.filters")]
+    return (*FILTERS, *plugged)
+
+
+def _any_filter() -> Any:
+    union: Any = Union
+    return Annotated[union[known_filters()], Field(discriminator="use")]
+
+
+class Recipe(_Section):
+    """A whole recipe; see ``recipes/README.md`` for each key.
+
+    Attributes:
+        name: of the runs and of the release.
+        release: version of the data.
+        description: one paragraph for the card.
+        questions: where questions and known answers come from.
+        sources: who writes the rationales.
+        measures: encoder and student; nothing runs unless a filter or an order reads it.
+        filters: the chain, in order; each sees what is still live. ``curate filters`` lists them,
+            ``curate filters NAME`` explains one.
+        select: order and budget.
+        arms: control arms, released beside the selection.
+        exclude_teachers: sources, or teachers of imported rows, of which nothing is used; ``run
+            --exclude-teacher NAME`` adds one.
+        splits: shares that are kept apart from the training rows.
+        publish: what the release holds, and where it goes.
+        licence: of the released data, as the card states it.
+        language: of the text, as the card states it.
+        runtime: how, never what. Changing it repeats nothing, but for samples where the backend of
+            a source is another: a server does not say its precision.
+    """
+
+    name: str = Field(pattern=NAME)
+    release: str = Field(default="0.1.0", pattern=r"^\d+\.\d+\.\d+$")
+    description: str = ""
+    questions: QuestionsOptions
+    sources: tuple[Source, ...] = Field(min_length=1)
+    measures: Measures = Measures()
+    filters: tuple[_any_filter(), ...] = ()  # pyright: ignore[reportInvalidTypeForm]
+    select: SelectOptions = SelectOptions()
+    arms: tuple[str, ...] = ()
+    exclude_teachers: tuple[str, ...] = ()
+    splits: Splits = Splits()
+    publish: PublishOptions = PublishOptions()
+    licence: str | None = None
+    language: str | None = None
+    runtime: Runtime = Runtime()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for key, names in (
+            ("sources", [source.name for source in self.sources]),
+            ("filters", [gate.name for gate in self.gates]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise InputError(
+                    f"{twice[0]!r} is the name of two items; give one of them another `name`", key
+                )
+        known = [source.name for source in self.sources]
+        for name in self.runtime.sources:
+            if name not in known:
+                raise InputError(
+                    f"no source is called {name!r}; {did_you_mean(name, known)}", "runtime.sources"
+                )
+        self._student_is_where_it_is_said()
+        self._spending_can_be_told()
+        self._excluded_are_known()
+        if "rl" in self.publish.formats and self.judge_of_answers is None:
+            raise InputError(
+                "rl has the pass rate of every question; add `- use: correctness` to filters",
+                "publish.formats",
+            )
+        for text in self.arms:
+            arm = Arm.parse(text)
+            names = [gate.name for gate in self.gates]
+            if arm.kind == "without" and arm.operand not in names:
+                raise InputError(
+                    f"arm {text!r}: no filter is called {arm.operand!r}; "
+                    f"{did_you_mean(arm.operand, names)}",
+                    "arms",
+                )
+        return self
+
+    def _spending_can_be_told(self) -> None:
+        """Refuse a limit on money that nothing would ever count against."""
+        if self.runtime.max_cost is None:
+            return
+        servers = [self.backend(source.name) for source in self.sources if source.use == "generate"]
+        asked = [server for server in servers if isinstance(server, OpenAIOptions)]
+        if not all(server.price for server in asked):
+            raise InputError(
+                "a server has no price; give it one, as in sources: {NAME: {backend: openai, ..., "
+                "price: {prompt: 0.15, completion: 0.6}}}, for a million tokens",
+                "runtime.max_cost",
+            )
+        if not asked:
+            raise InputError(
+                "no source is drawn from a server with a price, so nothing would count; use "
+                "max_hours or max_tokens_total",
+                "runtime.max_cost",
+            )
+
+    def _student_is_where_it_is_said(self) -> None:
+        score, server = self.measures.score, self.runtime.student
+        served = score if score and score.dtype == "served" else None
+        if server and not served:
+            raise InputError(
+                "a student is served there, but nobody asks it; set `dtype: served` under "
+                "measures.score, or drop this",
+                "runtime.student",
+            )
+        if served and not server:
+            raise InputError(
+                "'served' wants a server; name it under runtime: {student: {url: ...}}",
+                "measures.score.dtype",
+            )
+        if served and served.per_token:
+            raise InputError(
+                "no server gives entropies; drop this, or `dtype: served`, so that the student is "
+                "loaded here",
+                "measures.score.per_token",
+            )
+
+    def _excluded_are_known(self) -> None:
+        """Refuse to exclude who is not there, as far as that can be known before files are read."""
+        known = self.writers
+        imports = [source.teacher for source in self.sources if isinstance(source, Import)]
+        in_files = any(not isinstance(teacher, str | None) for teacher in imports)
+        for name in self.exclude_teachers if not in_files else ():
+            if name not in known:
+                raise InputError(
+                    f"no source or teacher is called {name!r}; {did_you_mean(name, sorted(known))}",
+                    "exclude_teachers",
+                )
+        if not self.used_sources:
+            raise InputError("no source is left", "exclude_teachers")
+
+    @property
+    def writers(self) -> set[str]:
+        """The sources, and those of whom the recipe says that they wrote all of one."""
+        return {name for source in self.sources for name in (source.name, _writer(source))}
+
+    @property
+    def used_sources(self) -> tuple[Source, ...]:
+        """The sources that are not excluded as a whole."""
+        excluded = set(self.exclude_teachers)
+        return tuple(
+            source for source in self.sources if not excluded & {source.name, _writer(source)}
+        )
+
+    @property
+    def gates(self) -> tuple[Filter, ...]:
+        """The filters, typed."""
+        return cast("tuple[Filter, ...]", self.filters)
+
+    @property
+    def prompt_files(self) -> dict[str, str]:
+        """Name the file of each generating source's prompt that lies beside the recipe."""
+        asked = {s.name: s.prompt for s in self.used_sources if isinstance(s, Generate)}
+        files = {name: p.file for name, p in asked.items() if isinstance(p, TemplateFile)}
+        return {name: file for name, file in files.items() if is_beside(file)}
+
+    @property
+    def verdicts_file(self) -> str | None:
+        """Name the file beside the recipe that has a person's verdicts."""
+        named = (gate.file for gate in self.gates if isinstance(gate, Overrides))
+        return next((name for name in named if is_beside(name)), None)
+
+    @property
+    def judge_of_answers(self) -> str | None:
+        """Name the filter that tells right from wrong; None where there is none."""
+        return next((g.name for g in self.gates if isinstance(g, Correctness)), None)
+
+    def backend(self, source: str) -> BackendOptions:
+        """Tell how a generating source is reached."""
+        return self.runtime.sources.get(source) or VllmOptions()
+
+
+def _writer(source: "Source") -> str:
+    """Name who wrote all of a source's text, where the recipe says so."""
+    if isinstance(source, Generate):
+        return source.model
+    teacher = source.teacher if isinstance(source, Import) else None
+    return teacher if isinstance(teacher, str) else source.name
+
+
+_OWN: Final = ("data", "README.md", "manifest.json", "recipe.yaml", "recipe.lock.json")
+"""What a release has beside its recipe."""
+
+
+def is_beside(name: str) -> bool:
+    """Tell whether a path leads to a file beside the recipe, and can do so beside a release's."""
+    path = PurePosixPath(name)
+    first = path.parts[0] if path.parts else ""
+    return not (path.is_absolute() or ".." in path.parts or first in _OWN or first[:1] == "~")
+
+
+def recipe_schema() -> str:
+    """Give the recipe's JSON Schema, for editors and for checks outside Python."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Recipe.model_json_schema(),
+    }
+    return json.dumps(schema, indent=2, sort_keys=True)

@@ -1,0 +1,258 @@
+"""Repeating a release: its recipe, its overrides, its lock file and its limit, read with care.
+
+A recipe that came with a release may be somebody else's. Unless it is allowed to, it reads no
+variable of the environment and no file beside those that came with it, reaches no server it names
+(its prompts, and a key, would go there), loads no plug-in and pushes nowhere. No recipe ever runs
+code that a model's repository brings.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+from curate.errors import InputError
+from curate.errors.strict import mapping, override, target
+from curate.recipe.files import RecipeFile, excluding, interpolated, path_holders, read_recipe
+from curate.recipe.model import Import, is_beside
+from curate.release.read import Release
+from curate.release.repositories.hub import HubRepository
+from curate.release.runs import is_run
+from curate.sources.tables.tables import find
+from filters import FILTERS
+
+Allowed = Literal["environment", "files", "runtime", "plug-ins", "push"]
+ALLOWED: Final[tuple[Allowed, ...]] = ("environment", "files", "runtime", "plug-ins", "push")
+WANTED: Final = ("recipe.yaml", "recipe.lock.json", "manifest.json")
+
+_HUB: Final = re.compile(r"hf://(?:datasets/)?([\w.-]+/[\w.-]+?)(?:@([\w./-]+))?")
+_DATASET: Final = re.compile(r"hf://datasets/[\w.-]+/[\w.-]+(/[^:]*)?")
+
+
+def open_recipe(
+    reference: str,
+    overrides: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    allow: Collection[str] = (),
+    *,
+    present: bool = False,
+) -> RecipeFile:
+    """Read a recipe, wherever it is.
+
+    Args:
+        reference: a file, the name of a shipped recipe, a release or run folder, or
+            ``hf://owner/name@v1.2.0``; without a version the newest.
+        overrides: ``key=value`` assignments, applied in order, after those of the release.
+        exclude: teachers to leave out.
+        allow: of `ALLOWED`, what a recipe that came with a release may do.
+        present: hold that the files which such a recipe reads are there.
+
+    Raises:
+        InputError: there is no such recipe, it is wrong, does what is not allowed, or lacks a file.
+    """
+    if unknown := sorted(set(allow) - set(ALLOWED)):
+        raise InputError(
+            f"got {unknown[0]!r}; a recipe can be allowed {', '.join(ALLOWED)}", "--allow"
+        )
+    folder = Path(reference)
+    if reference.startswith("hf://"):
+        folder = _fetched(reference)
+    elif not folder.is_dir() or not ((folder / "manifest.json").is_file() or is_run(folder)):
+        return read_recipe(reference, overrides, exclude=exclude)
+    release = Release.open(folder)
+    try:
+        file = _of_release(release, overrides, exclude, allow)
+        if present:
+            _hold_that_inputs_are_there(file)
+    except InputError as error:
+        raise InputError(f"the recipe of {release.title}: {error}") from error
+    return file
+
+
+def _fetched(reference: str) -> Path:
+    """Download what belongs to a release's recipe, and none of its rows."""
+    match = _HUB.fullmatch(reference)
+    if match is None:
+        raise InputError(
+            f"{reference!r} names no release; wanted hf://owner/name@v1.2.0, or hf://owner/name "
+            "for the newest"
+        )
+    repository = HubRepository(match[1], reading=True)
+    version = match[2]
+    if version is None:
+        there = repository.versions()
+        if not there:
+            raise InputError(f"{match[1]!r} has no version; name a branch or commit behind an @")
+        version = there[-1]
+    folder = repository.fetch(version, without="data/")
+    if lacking := [name for name in WANTED if not (folder / name).is_file()]:
+        raise InputError(f"{reference!r} is no release of this tool: it has no {lacking[0]}")
+    return folder
+
+
+def _of_release(
+    release: Release, overrides: Sequence[str], exclude: Sequence[str], allow: Collection[str]
+) -> RecipeFile:
+    folder, manifest = release.folder, release.manifest
+    if lacking := [name for name in WANTED if not (folder / name).is_file()]:
+        raise InputError(f"it can't be repeated: {str(folder)!r} has no {lacking[0]}")
+    text = (folder / "recipe.yaml").read_text(encoding="utf-8")
+    theirs = mapping(text)
+    recorded = [str(one) for one in manifest.get("overrides", [])]
+    for assignment in recorded:
+        override(theirs, assignment)
+    # Whatever the overrides did is theirs, too.
+    if "runtime" not in allow:
+        theirs.pop("runtime", None)
+        recorded = [one for one in recorded if target(one)[0] != "runtime"]
+    if "push" not in allow and isinstance(theirs.get("publish"), dict):
+        for name in ("repo", "private"):
+            theirs["publish"].pop(name, None)
+    data, before = deepcopy(theirs), dict(_leaves(theirs))
+    for assignment in overrides:
+        override(data, assignment)
+    _refuse(data, before, allow)
+    here = _from_here(data, before)
+    recipe, written = interpolated(data)
+    given = list(overrides)
+    if exclude:
+        given.append(excluding(recipe, exclude))
+        override(data, given[-1])
+        recipe, written = interpolated(data)
+    return RecipeFile(
+        recipe=recipe,
+        text=text,
+        overrides=(*recorded, *given),
+        folder=folder.resolve(),
+        lock=Path("runs") / recipe.name / f"{_title(release)}.lock.json",
+        lock_text=(folder / "recipe.lock.json").read_text(encoding="utf-8"),
+        limit=_limit(release, theirs, overrides),
+        written={**here, **written},
+    )
+
+
+def _from_here(data: dict[str, Any], before: Mapping[str, Any]) -> dict[str, str]:
+    """Let relative paths that the reader sets begin where the reader is, not at the release.
+
+    Returns:
+        What was written by what it became.
+    """
+    found: dict[str, str] = {}
+    for where, holder, name in path_holders(data):
+        text = str(holder[name])
+        mine = _is_file(where) and before.get(where) != text
+        if mine and "://" not in text and "${" not in text and not Path(text).is_absolute():
+            holder[name] = str(Path.cwd() / Path(text).expanduser())
+            found[holder[name]] = text
+    return found
+
+
+def _hold_that_inputs_are_there(file: RecipeFile) -> None:
+    """Hold that what the recipe reads is there: a release comes without its inputs.
+
+    Raises:
+        InputError: something is not.
+    """
+    recipe = file.recipe
+    imports = [source for source in recipe.used_sources if isinstance(source, Import)]
+    read = {f"sources.{source.name}.path": source.path for source in imports}
+    for where, path in {"questions.path": recipe.questions.path, **read}.items():
+        try:
+            if "://" not in path:
+                find(path, file.folder)
+        except InputError as error:
+            raise InputError(
+                f"{path!r} is not there, since a release comes without its inputs; name your "
+                f"copy: {where}=...",
+                where,
+            ) from error
+
+
+def _title(release: Release) -> str:
+    """Name a release so that no two share the name, whoever published them."""
+    manifest = release.manifest
+    name = re.sub(r"[^\w.-]", "-", f"{manifest['name']}-{manifest['release']}")
+    return f"{name}-{str(manifest['dataset_hash'])[:8]}"
+
+
+def _limit(release: Release, theirs: Mapping[str, Any], overrides: Sequence[str]) -> int | None:
+    """Give the limit that was set beside the recipe, unless its reader sets one."""
+    limit, questions = release.manifest.get("limit"), theirs.get("questions")
+    own = cast("dict[str, Any]", questions).get("limit") if isinstance(questions, dict) else None
+    set_here = any(target(one)[:2] == ["questions", "limit"] for one in overrides)
+    if limit == own or set_here:
+        return None
+    if not isinstance(limit, int):
+        raise InputError(f"its manifest has the limit {limit!r}; a number is wanted")
+    return limit
+
+
+def _leaves(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """Give every value with its place."""
+    if isinstance(value, dict):
+        for name, part in cast("dict[str, Any]", value).items():
+            yield from _leaves(part, f"{where}.{name}" if where else name)
+    elif isinstance(value, list):
+        for index, part in enumerate(cast("list[Any]", value)):
+            yield from _leaves(part, f"{where}[{index}]")
+    else:
+        yield where, value
+
+
+def _refuse(data: dict[str, Any], before: Mapping[str, Any], allow: Collection[str]) -> None:
+    """Refuse what is not allowed and was not set by the reader.
+
+    Args:
+        data: the recipe with the reader's overrides.
+        before: every value of it before, by its place.
+        allow: what it may do.
+
+    Raises:
+        InputError: it does something else.
+    """
+    shipped = {kind.model_fields["use"].default for kind in FILTERS}
+    places = {where for where, _, _ in path_holders(data)}
+    for where, value in _leaves(data):
+        if not isinstance(value, str) or before.get(where) != value:
+            continue
+        last = where.rpartition(".")[2]
+        if "environment" not in allow and (
+            (last == "api_key_env" and where.startswith("runtime"))
+            or ("${" in value and (where in places or where.startswith("runtime")))
+        ):
+            raise InputError(
+                f"{value!r} reads your environment; set {where}=..., or add --allow environment",
+                where,
+            )
+        if "files" not in allow and _is_file(where) and not _came_along(value):
+            raise InputError(
+                f"{value!r} is none of the files that came with it; set {where}=..., or add "
+                "--allow files",
+                where,
+            )
+        if (
+            "plug-ins" not in allow
+            and where.startswith("filters[")
+            and last == "use"
+            and value not in shipped
+        ):
+            raise InputError(
+                f"{value!r} is no filter of curate itself; where you trust the plug-in that brings "
+                "it, add --allow plug-ins",
+                where,
+            )
+
+
+def _is_file(where: str) -> bool:
+    """Tell whether a place holds the path of a file; a teacher's ``file`` is a pattern."""
+    return where.endswith((".path", ".prompt.file")) or bool(
+        re.fullmatch(r"filters\[\d+\]\.file", where)
+    )
+
+
+def _came_along(path: str) -> bool:
+    """Tell whether a path leads to a data set of the Hub, or beside the recipe."""
+    if "://" in path:
+        return _DATASET.fullmatch(path) is not None
+    return "${" not in path and is_beside(path)

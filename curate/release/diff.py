@@ -1,0 +1,275 @@
+"""``curate diff A B``: what changed from one release to the next, and what changed it.
+
+Rows are matched by `sample_id`. Where a row went is read from the releases alone: it is in the
+selection, among the rejected with the filter that stopped it, or in neither, which means that it
+was never drawn or live beyond the budget.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, cast
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from curate.release.read import Release
+from curate.release.templates import environment
+
+NUMBERS: Final = (
+    "rationale_tokens", "completion_tokens", "rd_masked", "rd_paper", "rd_spread",
+    "nll_with_rationale", "nll_without_rationale", "nll_rationale",
+)  # fmt: skip
+"""Columns whose distribution is compared."""
+SHARES: Final = ("source", "teacher", "prompt_id", "domain", "split")
+"""Columns whose values' shares are compared."""
+SELECTED: Final = "selected"
+ABSENT: Final = "not released"
+_NOT_DATA: Final = ("runtime", "publish", "release")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Side(_Part):
+    """One of the two.
+
+    Attributes:
+        title: name and version.
+        dataset_hash: of the selection.
+        rows: selected.
+        questions: with a selected row.
+    """
+
+    title: str
+    dataset_hash: str
+    rows: int
+    questions: int
+
+
+class Move(_Part):
+    """Samples that were here and are there.
+
+    Attributes:
+        before: ``selected``, ``FILTER: REASON``, or ``not released``.
+        after: likewise.
+        samples: how many.
+        example: the id of one.
+    """
+
+    before: str
+    after: str
+    samples: int
+    example: str
+
+
+class Change(_Part):
+    """A parameter, model or library that differs; None where one side has none."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+class Shift(_Part):
+    """Quartiles of a column of the selection: 25 %, median, 75 %."""
+
+    column: str
+    before: tuple[float, float, float]
+    after: tuple[float, float, float]
+
+
+class Share(_Part):
+    """Share of the selected rows with a value in a column."""
+
+    column: str
+    value: str
+    before: float
+    after: float
+
+
+class Diff(_Part):
+    """What changed.
+
+    Attributes:
+        before: the first release.
+        after: the second.
+        added: rows only the second selects.
+        removed: rows only the first selects.
+        kept: rows both select.
+        altered: for each column, in how many kept rows its value differs.
+        moves: every change of place, the most frequent first.
+        parameters: what differs in recipe, models and libraries.
+        shifts: quartiles that differ.
+        shares: shares that differ.
+    """
+
+    before: Side
+    after: Side
+    added: int
+    removed: int
+    kept: int
+    altered: Mapping[str, int]
+    moves: tuple[Move, ...]
+    parameters: tuple[Change, ...]
+    shifts: tuple[Shift, ...]
+    shares: tuple[Share, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether both select the same rows with the same content."""
+        return self.before.dataset_hash == self.after.dataset_hash
+
+    def markdown(self) -> str:
+        """Write it as a section for a card."""
+        return environment().get_template("diff.md.jinja").render(diff=self).strip() + "\n"
+
+
+def diff(before: Path, after: Path) -> Diff:
+    """Compare two releases.
+
+    Args:
+        before: a run folder, ``runs/<name>``, or a release folder.
+        after: likewise.
+
+    Raises:
+        InputError: one of them is no release.
+    """
+    a, b = Release.open(before), Release.open(after)
+    rows_a, rows_b = _selected(a), _selected(b)
+    both = rows_a.join(rows_b, on="sample_id", suffix="_after")
+    stopped = [release.rejected() for release in (a, b)]
+    if not all(release.knows_rejected for release in (a, b)):
+        stopped = [pl.DataFrame(), pl.DataFrame()]  # else all of one side's would have moved
+    return Diff(
+        before=_side(a, rows_a),
+        after=_side(b, rows_b),
+        added=rows_b.height - both.height,
+        removed=rows_a.height - both.height,
+        kept=both.height,
+        altered=dict(_altered(both)),
+        moves=tuple(_moves(_places(rows_a, stopped[0]), _places(rows_b, stopped[1]))),
+        parameters=tuple(_parameters(a, b)),
+        shifts=tuple(_shifts(rows_a, rows_b)),
+        shares=tuple(_shares(rows_a, rows_b)),
+    )
+
+
+def _selected(release: Release) -> pl.DataFrame:
+    rows = release.config("default")
+    empty = {"sample_id": pl.String(), "question_id": pl.String()}
+    return rows if rows.height else pl.DataFrame(schema=empty)
+
+
+def _side(release: Release, rows: pl.DataFrame) -> Side:
+    return Side(
+        title=release.title,
+        dataset_hash=release.manifest["dataset_hash"],
+        rows=rows.height,
+        questions=rows["question_id"].n_unique(),
+    )
+
+
+def _altered(both: pl.DataFrame) -> Iterator[tuple[str, int]]:
+    """Count, column by column, kept rows whose value is another one."""
+    for name in both.columns:
+        other = f"{name}_after"
+        if other in both.columns and both.height:
+            count = int(both[name].ne_missing(both[other]).sum())
+            if count:
+                yield name, count
+
+
+def _places(selected: pl.DataFrame, rejected: pl.DataFrame) -> pl.DataFrame:
+    """Say of every sample of a release where it is."""
+    parts = [selected.select("sample_id", pl.lit(SELECTED).alias("place"))]
+    if rejected.height:
+        why = pl.concat_str("rejected_by", "rejected_reason", separator=": ", ignore_nulls=True)
+        parts.append(rejected.select("sample_id", why.alias("place")))
+    return pl.concat(parts)
+
+
+def _moves(before: pl.DataFrame, after: pl.DataFrame) -> Iterator[Move]:
+    joined = before.join(after, on="sample_id", how="full", coalesce=True, suffix="_after")
+    moved = (
+        joined.with_columns(pl.col("place", "place_after").fill_null(ABSENT))
+        .filter(pl.col("place") != pl.col("place_after"))
+        .group_by("place", "place_after")
+        .agg(samples=pl.len(), example=pl.col("sample_id").min())
+        .sort(["samples", "place", "place_after"], descending=[True, False, False])
+    )
+    for place, place_after, samples, example in moved.iter_rows():
+        yield Move(before=place, after=place_after, samples=samples, example=example)
+
+
+def _parameters(a: Release, b: Release) -> Iterator[Change]:
+    """Compare what made the two: the recipe, the models, the libraries that decide."""
+    before, after = _facts(a), _facts(b)
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            yield Change(name=name, before=before.get(name), after=after.get(name))
+
+
+def _facts(release: Release) -> dict[str, str]:
+    manifest = release.manifest
+    told: dict[str, Any] = {
+        "recipe": {k: part for k, part in release.recipe().items() if k not in _NOT_DATA},
+        "limit": manifest.get("limit"),
+        "models": manifest.get("models", {}),
+        "teachers": manifest.get("teachers", {}),
+        "versions": {gate["name"]: gate.get("version") for gate in manifest.get("filters", [])},
+        "measures": {
+            name: measure.get("instrument")
+            for name, measure in manifest.get("measures", {}).items()
+        },
+        "libraries": manifest.get("lock", {}).get("libraries", {}),
+    }
+    return dict(flat(told, ""))
+
+
+def flat(value: object, path: str) -> Iterator[tuple[str, str]]:
+    """Give each leaf with its path; items of a list by their name where they have one."""
+    if isinstance(value, Mapping):
+        for key, part in cast("Mapping[str, object]", value).items():
+            yield from flat(part, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and any(isinstance(p, dict) for p in cast("list[Any]", value)):
+        names: list[str] = []
+        for part in cast("Sequence[Mapping[str, Any]]", value):
+            # As a recipe names what has no name: a generating source after its model.
+            model = str(part.get("model", "")).rpartition("/")[2]
+            name = str(part.get("name") or model or part.get("use") or "item")
+            names.append(name)
+            number = names.count(name)
+            yield from flat(part, f"{path}.{name}" + (f".{number}" if number > 1 else ""))
+    elif isinstance(value, list):
+        yield path, ", ".join(map(str, cast("list[object]", value)))
+    elif value is not None:
+        yield path, str(value)
+
+
+def _shifts(before: pl.DataFrame, after: pl.DataFrame) -> Iterator[Shift]:
+    for column in NUMBERS:
+        if column in before.columns and column in after.columns:
+            a, b = _quartiles(before[column]), _quartiles(after[column])
+            if a and b and a != b:
+                yield Shift(column=column, before=a, after=b)
+
+
+def _quartiles(values: pl.Series) -> tuple[float, float, float] | None:
+    found = [values.quantile(share, "linear") for share in (0.25, 0.5, 0.75)]
+    return None if None in found else cast("tuple[float, float, float]", tuple(found))
+
+
+def _shares(before: pl.DataFrame, after: pl.DataFrame) -> Iterator[Share]:
+    for column in SHARES:
+        if column not in before.columns or column not in after.columns:
+            continue
+        a, b = (
+            dict(rows[column].fill_null("none").value_counts(normalize=True).iter_rows())
+            for rows in (before, after)
+        )
+        for value in sorted(a.keys() | b.keys()):
+            if a.get(value) != b.get(value):
+                yield Share(
+                    column=column, value=value, before=a.get(value, 0.0), after=b.get(value, 0.0)
+                )

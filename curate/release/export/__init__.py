@@ -1,0 +1,1 @@
+"""A release for one trainer, tried under the student's own template first."""

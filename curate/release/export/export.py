@@ -1,0 +1,304 @@
+"""``curate export``: a release in the files and settings of one trainer.
+
+::
+
+    OUT/train.jsonl, validation.jsonl     one record a line
+    OUT/<the trainer's configuration>     where it wants one
+    OUT/README.md                         what it is, from what, how to train on it
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import orjson
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from curate.errors import InputError, did_you_mean
+from curate.models.rendering import Layout
+from curate.release.export.trainers import TRAINERS, Trainer
+from curate.release.export.trial import LINTED, trial
+from curate.release.formats import FORMATS, WORDED, graded, view, wording_of
+from curate.release.formats.rows import Record, Think, Wording
+from curate.release.options import AUDIT
+from curate.release.read import Release
+from curate.release.templates import environment
+
+_CHARACTERS: Final = "characters"
+
+Order = Literal["rank", "easy"]
+
+
+class ExportOptions(BaseModel):
+    """How a release is exported.
+
+    Attributes:
+        config: of the release; ``default`` is the selection, an arm is the control for it.
+        layout: by default the one the student was scored in, else ``chat``.
+        line: target line; by default the first the student was scored under.
+        think: where the rationale goes.
+        order: of the records: by rank of selection, or the easiest for the student first. No
+            trainer reads a weight or a stage of a record, so a curriculum is an order, and the
+            export says what keeps its trainer from shuffling it.
+        out: folder to write; by default beside the release.
+        student: whose tokenizer and template the records are tried with; by default the one the
+            release was made for.
+        max_length: tokens at which the trainer will cut; by default not looked at.
+        lint: whether they are tried at all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: str = "default"
+    layout: Layout | None = None
+    line: str | None = None
+    think: Think = "none"
+    order: Order = "rank"
+    out: Path | None = None
+    student: str | None = None
+    max_length: int | None = Field(default=None, ge=1)
+    lint: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        folder: where.
+        records: by split.
+        found: what the student's template does to some of the records, a line for each reason.
+    """
+
+    folder: Path
+    records: Mapping[str, int]
+    found: tuple[str, ...] = ()
+
+
+def export(reference: Path, form: str, options: ExportOptions | None = None) -> Exported:
+    """Write a release for one trainer.
+
+    Args:
+        reference: a run folder, ``runs/<name>``, or a release folder.
+        form: one of `curate.release.export.trainers.TRAINERS`.
+        options: how.
+
+    Raises:
+        InputError: no such release, trainer or config; the trainer can't take what is asked; there
+            is nothing to write; the folder to write is there already; or the student's template
+            would not let what is in it be learnt.
+    """
+    options = options or ExportOptions()
+    if form not in TRAINERS:
+        raise InputError(
+            f"no trainer is called {form!r}; {did_you_mean(form, list(TRAINERS))}", "--format"
+        )
+    release = Release.open(reference)
+    out = options.out or _beside(release, form, options.config)
+    if out.exists():
+        raise InputError(f"{str(out)!r} is there already; name another folder", "--out")
+    partial = out.absolute().with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        counts, found = _fill(partial, release, TRAINERS[form], options)
+    except BaseException:
+        shutil.rmtree(partial)
+        raise
+    partial.rename(out.absolute())
+    return Exported(out, counts, found)
+
+
+def _fill(
+    folder: Path, release: Release, trainer: Trainer, options: ExportOptions
+) -> tuple[Mapping[str, int], tuple[str, ...]]:
+    """Write everything into a folder; give the records by split, and what is worth knowing."""
+    if options.config in (*FORMATS, AUDIT):
+        raise InputError(
+            f"config {options.config!r} is no choice of samples; give default, or an arm's name",
+            "--config",
+        )
+    if options.config not in release.names:
+        release.config(options.config)  # says which there are
+    wording = _wording(release, options)
+    made = trainer.format_of(wording)
+    by = _order_of(release, options, made)
+    counts = {
+        split: _write(folder / f"{split}.jsonl", rows)
+        for split, rows in _splits(release, options.config, made, wording, by)
+    }
+    files = {split: f"{split}.jsonl" for split, count in counts.items() if count}
+    for split in counts.keys() - files.keys():
+        (folder / f"{split}.jsonl").unlink()
+    if "train" not in files:
+        raise InputError(_nothing(release, options.config, made))
+    written = [folder / file for file in files.values()]
+    found: list[str] = []
+    if options.lint and made in LINTED:
+        found = trial(
+            release,
+            lambda: _read(written),
+            turns=made == "messages" or wording.layout == "chat",
+            student=options.student,
+            max_length=options.max_length,
+        )
+    config: Mapping[str, str] = {}
+    if trainer.config:
+        config = trainer.config(release.manifest["name"], files, wording, options.order != "rank")
+    told = {file: counts[split] for split, file in files.items()}
+    readme = _readme(release, trainer, options, wording, told, by)
+    for file, text in {**config, "README.md": readme}.items():
+        (folder / file).write_text(text, encoding="utf-8")
+    return {split: counts[split] for split in files}, tuple(found)
+
+
+def _wording(release: Release, options: ExportOptions) -> Wording:
+    """Word the rows as the student was scored, where the options say nothing else."""
+    scored = wording_of(release.manifest.get("measures", {}), options.think)
+    wording = Wording(options.line or scored.line, options.layout or scored.layout, scored.think)
+    if wording.line.count("{answer}") != 1:
+        raise InputError(f"{wording.line!r} must hold {{answer}} exactly once", "--line")
+    return wording
+
+
+def _splits(
+    release: Release, config: str, form: str, wording: Wording, by: str
+) -> Iterator[tuple[str, Iterable[Record]]]:
+    """Give the records of each split."""
+    if form == "rl":
+        questions, samples, gate = _questions(release)
+        for split, asked in _by_split(questions):
+            made = graded(asked, samples, gate, wording)
+            yield split, sorted(made, key=lambda r: -r["pass_rate"]) if by == "pass_rate" else made
+        return
+    rejected = release.rejected()
+    if form == "dpo" and not release.knows_rejected:
+        raise InputError(
+            f"pairs need the rejected samples, and {release.title} was published without them; "
+            "give the run folder"
+        )
+    for split, rows in _by_split(_ordered(release.config(config), by)):
+        yield split, view(rows, rejected, form, wording)
+
+
+def _by_split(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Cut a table into its splits, train before validation."""
+    for split in sorted(frame["split"].unique()) if frame.height else ():
+        yield split, frame.filter(pl.col("split") == split)
+
+
+def _ordered(frame: pl.DataFrame, by: str) -> pl.DataFrame:
+    """Put the rows into the order of a column; those that have nothing there by their ids."""
+    if not frame.height:
+        return frame
+    first = pl.col("rationale").str.len_chars() if by == _CHARACTERS else pl.col(by)
+    return frame.sort(first, "sample_id", nulls_last=True)
+
+
+def _order_of(release: Release, options: ExportOptions, form: str) -> str:
+    """Name the column that orders the records, ascending.
+
+    The easiest for the student first: by masked Rationale Difficulty where the calibration found
+    that it follows rationales, else by how surprising the rationale is to it, else by length.
+    """
+    if options.order == "rank":
+        return "selection_rank"
+    if form == "rl":
+        return "pass_rate"
+    rows = release.config(options.config)
+    calibration: Mapping[str, Any] = release.manifest.get("calibration") or {}
+    follows = calibration.get("student_follows")
+    known = ("nll_rationale", "rationale_tokens", "completion_tokens")
+    for name in ("rd_masked", *known) if follows else known:
+        if name in rows.columns and rows[name].count():
+            return name
+    return _CHARACTERS
+
+
+def _questions(release: Release) -> tuple[pl.DataFrame, pl.DataFrame, str]:
+    """Give the questions, all samples, and the filter that told right from wrong.
+
+    Raises:
+        InputError: the release does not know all samples, or whether they were right.
+    """
+    gates = [
+        gate["name"]
+        for gate in release.manifest["filters"]
+        if gate["parameters"].get("use") == "correctness"
+    ]
+    if release.audit is None or not gates:
+        lacks = "a correctness filter" if release.audit else "the run's audit folder"
+        raise InputError(
+            f"pass rates need every sample with its verdict, and {release.title} lacks {lacks}; "
+            "give the run folder of a run with `- use: correctness`"
+        )
+    samples = pl.read_parquet(release.audit / "samples-*.parquet")
+    questions = pl.read_parquet(release.audit / "questions-*.parquet")
+    usable = questions.filter(pl.col("status") == "ok").sort("question_id")
+    return usable.with_columns(pl.col("split").fill_null("train")), samples, gates[0]
+
+
+def _read(paths: Iterable[Path]) -> Iterator[Record]:
+    for path in paths:
+        with path.open("rb") as lines:
+            yield from map(orjson.loads, lines)
+
+
+def _nothing(release: Release, config: str, form: str) -> str:
+    if form == "dpo":
+        return (
+            f"no selected row of {release.title} has a rejected sibling that is wrong or too "
+            "difficult, so there is nothing to prefer it to; sample more per question"
+        )
+    return f"config {config!r} of {release.title} has no rows to train on"
+
+
+def _write(path: Path, rows: Iterable[Record]) -> int:
+    count = 0
+    with path.open("wb") as file:
+        for row in rows:
+            file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+            count += 1
+    return count
+
+
+def _beside(release: Release, form: str, config: str) -> Path:
+    """Name the export after what it is made of; a finished run folder is never changed."""
+    run = release.folder.absolute()
+    if run.parent.name == "versions":
+        raise InputError(
+            "nothing is written beside a published version; name a folder with --out", "--out"
+        )
+    run = run.parent if (run.parent / "run.json").is_file() else run
+    suffix = form if config == "default" else f"{config}-{form}"
+    return run.with_name(f"{run.name}-{suffix}")
+
+
+def _readme(
+    release: Release,
+    trainer: Trainer,
+    options: ExportOptions,
+    wording: Wording,
+    counts: Mapping[str, int],
+    by: str,
+) -> str:
+    made = trainer.formats[wording.layout]
+    name = str(release.manifest["name"]).replace("-", "_").replace(".", "_")
+    return environment().get_template("export.md.jinja").render(
+        title=release.title,
+        about=trainer.about[0].upper() + trainer.about[1:],
+        config=None if made == "rl" else options.config,
+        dataset_hash=release.manifest["configs"].get(options.config, {}).get("dataset_hash"),
+        counts=counts,
+        wording=wording if made in WORDED else None,
+        order=by if by != "selection_rank" else None,
+        in_order=trainer.in_order,
+        command=trainer.command.replace("{name}", name).replace(
+            "{max_length}", str(options.max_length)
+        ),
+        traced="parent_id" if made == "tasks" else "sample_id",
+        language="python" if "import" in trainer.command else "sh",
+    )  # fmt: skip

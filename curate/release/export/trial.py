@@ -1,0 +1,65 @@
+"""A trial of records with the student's own tokenizer, before they are exported or published."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from curate.errors import CurateError, InputError
+from curate.models.references import resolve
+from curate.models.students.tokenizing import load_tokenizer
+from curate.release.export.lint import REASONS, REFUSED, lint
+from curate.release.formats.rows import Record
+from curate.release.read import Release
+
+LINTED: Final = ("messages", "prompt-completion", "tasks", "dpo")
+"""Formats that a student's own template is put around."""
+
+WAY_OUT: Final = (
+    "Try another --think, --layout plain, which gives strings, or a student whose template keeps "
+    "it; --no-lint writes it all the same"
+)
+
+
+def trial(
+    release: Release,
+    records: Callable[[], Iterable[Record]],
+    *,
+    turns: bool,
+    student: str | None = None,
+    max_length: int | None = None,
+    way_out: str = WAY_OUT,
+) -> list[str]:
+    """Try records with a student's tokenizer; say what is worth knowing, a line a reason.
+
+    Args:
+        release: names the student it was made for.
+        records: called where there is a student to try them with.
+        turns: they are turns of a chat, not strings.
+        student: another one.
+        max_length: tokens at which the trainer will cut.
+        way_out: what to do where nothing could be learnt.
+
+    Raises:
+        InputError: nothing could be learnt from some of them.
+    """
+    made_for = release.manifest.get("models", {}).get("student", {})
+    name = student or made_for.get("name")
+    if not name:
+        return []
+    try:
+        revision = None if student else made_for["revision"]
+        tokenizer = load_tokenizer(resolve(name, revision, weights=False).path)
+    except CurateError as error:
+        return [f"not tried with the student's template: {error}"]
+    if tokenizer.chat_template is None and turns:
+        raise InputError(f"{name} has no chat template to put these turns into. {way_out}")
+    ids: defaultdict[str, list[str]] = defaultdict(list)
+    for finding in lint(records(), tokenizer, max_length):
+        ids[finding.reason].append(finding.sample_id)
+    told = {
+        reason: f"{reason}: {REASONS[reason]} (records: {len(of)}, such as {of[0]})"
+        for reason, of in ids.items()
+    }
+    if refused := [told[reason] for reason in REFUSED if reason in told]:
+        raise InputError(f"under the template of {name}, {'; '.join(refused)}. {way_out}")
+    return list(told.values())

@@ -1,0 +1,294 @@
+"""``curate push``: publish a run's release as a version that never changes.
+
+A version is the recipe's ``release`` with a ``v`` before it. What is pushed twice is pushed once; a
+changed dataset under a version that is there is refused, with what changed and the version to use.
+Releases whose rows come from a teacher without declared terms are refused: what may be done with
+them is not ours to guess.
+"""
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, cast
+from urllib.parse import unquote
+
+import polars as pl
+
+from curate.errors import InputError
+from curate.release.card import addressed, merged
+from curate.release.diff import Diff, diff
+from curate.release.export.trial import LINTED, trial
+from curate.release.formats.rows import Record
+from curate.release.options import PublishOptions
+from curate.release.read import Release
+from curate.release.repositories.folder import FolderRepository, Repository, hashes, order
+from curate.release.repositories.hub import HubRepository, is_hub_id
+
+CHANGES = "# Changes"
+"""Heading of the card's section on what changed since the version before."""
+_FILE: Final = "file://"
+_NOT_KEPT: Final = ("README.md", ".gitattributes", "recipe.yaml")
+"""The card, which also tells of the version before; what the Hub puts there itself; the recipe's
+text, of which the manifest holds all that makes a difference."""
+_WAY_OUT: Final = (
+    "Set another publish.think, or leave the format out of publish.formats; `curate push "
+    "--no-lint` publishes it all the same"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What was published.
+
+    Attributes:
+        version: such as ``v0.1.0``.
+        where: how to load it.
+        changes: since the version before; None for the first.
+        fresh: false where this very release was there already.
+        found: what the student's template does to some of the records in it.
+    """
+
+    version: str
+    where: str
+    changes: Diff | None
+    fresh: bool
+    found: tuple[str, ...] = ()
+
+    def closing(self) -> str:
+        """Say in a line or two what was published."""
+        if not self.fresh:
+            return f"{self.version} is published already, with the same content: {self.where}"
+        line = f"{self.version}: {self.where}"
+        if (change := self.changes) is None:
+            return line
+        told = f"{change.added} rows added, {change.removed} removed, {change.kept} kept"
+        return f"{told}\n{line}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Say the same to a program."""
+        changes = self.changes.model_dump(mode="json") if self.changes else None
+        return {
+            "version": self.version, "where": self.where, "fresh": self.fresh, "changes": changes,
+            "found": list(self.found),
+        }  # fmt: skip
+
+
+def ready(
+    options: PublishOptions,
+    number: str,
+    terms: Mapping[str, str | None],
+    made_by: Mapping[str, Any],
+) -> None:
+    """Find out, before a run costs anything, whether its release could be published.
+
+    Args:
+        options: the recipe's ``publish`` section.
+        number: the release's, such as ``0.1.0``.
+        terms: of each source, None where the recipe declares none.
+        made_by: what the manifest will say of the recipe, by the manifest's keys.
+
+    Raises:
+        InputError: the recipe names no repository, a source has no terms, or the repository can't
+            be written to or has the version with what another recipe made.
+        CurateError: the repository can't be reached.
+    """
+    version = f"v{number}"
+    if options.repo is None:
+        raise InputError(
+            "--push wants a repository: set publish.repo to owner/name, or to file://DIR for a "
+            "folder; one that a published recipe names counts with --allow push alone",
+            "publish.repo",
+        )
+    if lacking := [source for source, given in terms.items() if not given]:
+        raise InputError(_no_terms(", ".join(lacking)), "sources")
+    repository = open_repository(options.repo, private=options.private)
+    repository.prepare()
+    there = repository.versions()
+    if version not in there:
+        _refuse_older(version, there, repository)
+        return
+    manifest = Release.open(repository.fetch(version, without="data/")).manifest
+    if other := [name for name, value in made_by.items() if manifest.get(name) != value]:
+        raise InputError(
+            f"{version} is in {repository.name} already and is never changed, and this run would "
+            f"change it ({', '.join(other)}); {_advice(there[-1])}",
+            "release",
+        )
+
+
+def push(
+    reference: Path, repo: str | None = None, *, private: bool | None = None, lint: bool = True
+) -> Pushed:
+    """Publish a release.
+
+    Args:
+        reference: a run folder, ``runs/<name>``, or a release folder.
+        repo: ``owner/name`` on the Hub, or ``file://DIR``; by default as the recipe says.
+        private: whether a repository on the Hub that is not there yet is made private; by default
+            as the recipe says, and it is where the recipe says nothing.
+        lint: whether records of a format are tried with the student's template.
+
+    Raises:
+        InputError: no such release or repository; nothing is selected; a teacher has no terms; the
+            student's template would not let what is in a format be learnt; or the version is taken,
+            or older than the newest.
+        CurateError: the repository can't be written, or does not give back what was written.
+    """
+    release = Release.open(reference)
+    options = release.address
+    if repo is None and options.repo is None:
+        raise InputError(
+            f"{release.title} comes with no repository to publish it to; give one with --repo",
+            "--repo",
+        )
+    repository = open_repository(
+        repo or options.repo or "", private=options.private if private is None else private
+    )
+    version = f"v{release.manifest['release']}"
+    _refuse_empty(release)
+    _refuse_unknown_terms(release)
+    repository.prepare()
+    there = repository.versions()
+    if version in there:
+        published = repository.fetch(version)
+        if _content(published) == _content(release.folder):
+            repository.settle(version)
+            return Pushed(version, str(published), None, fresh=False)
+        raise InputError(_taken(release, published, version, there))
+    _refuse_older(version, there, repository)
+    found = tuple(_tried(release)) if lint else ()
+    changes = diff(repository.fetch(there[-1]), release.folder) if there else None
+    where = _publish(release, repository, version, changes)
+    return Pushed(version, where, changes, fresh=True, found=found)
+
+
+def open_repository(reference: str, *, private: bool = True) -> Repository:
+    """Open a repository by its address.
+
+    Args:
+        reference: ``owner/name`` on the Hub, or ``file://DIR``; a relative DIR
+            (``file://releases``) is relative to here.
+        private: whether a repository on the Hub that is not there yet is made private.
+
+    Raises:
+        InputError: neither.
+    """
+    folder = unquote(reference.removeprefix(_FILE))
+    if reference.startswith(_FILE) and folder:
+        return FolderRepository(Path(folder))
+    if not is_hub_id(reference):
+        raise InputError(
+            f"{reference!r} is no repository; give owner/name on the Hub, or a folder as "
+            "file://DIR, for example file://releases",
+            "--repo",
+        )
+    return HubRepository(reference, private=private)
+
+
+def _publish(release: Release, repository: Repository, version: str, changes: Diff | None) -> str:
+    """Publish a copy of the release, with its address and the changes in its card."""
+    with tempfile.TemporaryDirectory(prefix="curate-push-") as scratch:
+        staged = Path(scratch) / "dataset"
+        shutil.copytree(release.folder, staged)
+        card = staged / "README.md"
+        text = card.read_text(encoding="utf-8")
+        if is_hub_id(repository.name):
+            text = addressed(text, repository.name, version)
+        if before := repository.card():
+            text = merged(text, before)
+        if changes is not None:
+            text += f"\n{CHANGES}\n\n{changes.markdown()}"
+        card.write_text(text, encoding="utf-8")
+        return repository.publish(staged, version)
+
+
+def _content(folder: Path) -> Mapping[str, str]:
+    """Hash what a version must keep."""
+    return {path: digest for path, digest in hashes(folder).items() if path not in _NOT_KEPT}
+
+
+def _refuse_empty(release: Release) -> None:
+    if not release.manifest["configs"]["default"]["splits"]:
+        raise InputError(
+            f"{release.title} selects no row, so there is nothing to publish; see its funnel"
+        )
+
+
+def _refuse_unknown_terms(release: Release) -> None:
+    """Hold that every source whose rows are in the release has declared terms.
+
+    Raises:
+        InputError: one has not.
+    """
+    terms: Mapping[str, Any] = release.manifest.get("terms", {})
+    counts: Counter[str] = Counter()
+    for config in release.manifest["configs"].values():
+        counts.update(config["sources"])
+    if lacking := {source: count for source, count in counts.items() if not terms.get(source)}:
+        told = ", ".join(f"{source} ({count} rows)" for source, count in lacking.items())
+        raise InputError(_no_terms(told))
+
+
+def _tried(release: Release) -> Iterator[str]:
+    """Try the records of its formats as an export would.
+
+    Raises:
+        InputError: nothing could be learnt from some of them.
+    """
+    for form in release.manifest["configs"]:
+        rows = release.config(form) if form in LINTED else pl.DataFrame()
+        if rows.height:
+            told = partial(map, _without_nulls, rows.iter_rows(named=True))
+            for line in trial(release, told, turns=_has_turns(rows), way_out=_WAY_OUT):
+                yield f"{form}: {line}"
+
+
+def _has_turns(rows: pl.DataFrame) -> bool:
+    return any(isinstance(kind, pl.List) for kind in rows.schema.values())
+
+
+def _without_nulls(record: Record) -> Record:
+    """Drop the keys that turns lack: a table gives every turn those of all."""
+    cleaned = dict(record)
+    for name, value in record.items():
+        if isinstance(value, list):
+            turns = cast("list[Record]", value)
+            cleaned[name] = [{k: v for k, v in turn.items() if v is not None} for turn in turns]
+    return cleaned
+
+
+def _no_terms(sources: str) -> str:
+    return (
+        f"the terms on which the text of {sources} may be used are not declared; add `terms` to "
+        "the source in the recipe (a licence, or what its provider demands), or run again with "
+        "--exclude-teacher NAME: what was sampled and measured is kept"
+    )
+
+
+def _refuse_older(version: str, there: list[str], repository: Repository) -> None:
+    if there and order(version) < order(there[-1]):
+        raise InputError(
+            f"{version} is older than {there[-1]}, the newest in {repository.name}; "
+            + _advice(there[-1])
+        )
+
+
+def _taken(release: Release, published: Path, version: str, there: list[str]) -> str:
+    found = diff(published, release.folder)
+    told = f"{found.added} rows added, {found.removed} removed, {found.kept} kept"
+    if found.parameters:
+        told += "; changed: " + ", ".join(change.name for change in found.parameters[:5])
+    else:
+        here, there_now = _content(release.folder), _content(published)
+        paths = sorted(p for p in here.keys() | there_now.keys() if here.get(p) != there_now.get(p))
+        told += f"; other files: {', '.join(paths[:5])}"
+    return f"{version} is published already and is never changed ({told}); {_advice(there[-1])}"
+
+
+def _advice(newest: str) -> str:
+    major, minor, _ = order(newest)
+    return f"set `release: {major}.{minor + 1}.0` in the recipe and run again"

@@ -1,0 +1,282 @@
+"""``curate show``: rows of a run's audit, chosen and sorted; or one question's samples together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+import orjson
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from curate.errors import CONTROLS, InputError, did_you_mean
+from curate.release.partition import rejections
+from curate.release.runs import find_run
+from curate.report.why import gates_of
+
+Verdict = Literal["selected", "live", "dropped"]
+
+TOLD: Final = (
+    "sample_id", "question_id", "question", "gold", "answer", "source", "teacher", "prompt_id",
+    "rationale", "live", "selected", "selection_rank", "rejected_by", "rejected_reason", "cluster",
+    "rd_masked", "rd_paper", "rd_spread", "nll_with_rationale", "nll_rationale",
+    "rationale_tokens", "completion_tokens", "rationale_words",
+)  # fmt: skip
+"""Columns that are given of every row, where the run wrote them."""
+SCORES: Final = ("cluster", "rd_masked", "rd_paper", "nll_rationale", "rationale_tokens",
+                 "completion_tokens", "rationale_words")  # fmt: skip
+"""Of these, what stands over a rationale."""
+_LONGEST_ANSWER: Final = 16
+"""Characters of an answer in a list."""
+_HEADING: Final = 10
+"""Characters of a heading that is longer than what stands under it."""
+_QUESTION: Final = 16
+"""Characters of a question for which a score is left out."""
+_PANEL: Final = 46
+"""Least characters of a sample beside its siblings."""
+
+
+class BrowseOptions(BaseModel):
+    """Which rows are shown, and in what order.
+
+    Attributes:
+        verdict: ``selected``, ``live`` (selected or not) or ``dropped``.
+        gate: name of the filter that stopped them.
+        reason: why it did.
+        teacher: who wrote them, or their source.
+        question: part of the question's text, or the start of its id. Where that is one question,
+            its samples are shown together.
+        between: ranges of columns, ``rd_masked=0.5:0.9``; either end may be left out.
+        sort: column, ``-column`` for descending; by default as they were ranked, then by id.
+        page: from 1.
+        rows: a page.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verdict: Verdict | None = None
+    gate: str | None = None
+    reason: str | None = None
+    teacher: str | None = None
+    question: str | None = None
+    between: tuple[str, ...] = ()
+    sort: str | None = None
+    page: int = Field(default=1, ge=1)
+    rows: int = Field(default=20, ge=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of a run; prints itself.
+
+    Attributes:
+        rows: with the columns of `TOLD` that the run wrote.
+        total: rows on all pages.
+        page: this one, from 1.
+        pages: how many there are.
+        together: the rows are one question's.
+    """
+
+    rows: list[dict[str, Any]]
+    total: int
+    page: int
+    pages: int
+    together: bool
+
+    def as_json(self) -> str:
+        """Give the rows and where they stand as JSON."""
+        told = {"total": self.total, "page": self.page, "pages": self.pages, "rows": self.rows}
+        return orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render for a terminal."""
+        if not self.rows:
+            yield Text("no sample is like that")
+            return
+        yield (
+            _together(self.rows, options.max_width)
+            if self.together
+            else _listed(self.rows, options.max_width)
+        )
+        more = f"; --page {self.page + 1} for more" if self.page < self.pages else ""
+        yield Text(f"{self.total:,} samples, page {self.page} of {self.pages}{more}", "dim")
+
+
+def browse(reference: Path, options: BrowseOptions) -> Page:
+    """Choose rows of a run.
+
+    Args:
+        reference: a run folder, or ``runs/<name>``.
+        options: which.
+
+    Raises:
+        InputError: no such run, filter, reason, teacher or column.
+    """
+    folder = find_run(reference)
+    gates = gates_of(folder)
+    scan = pl.scan_parquet(folder / "audit" / "samples-*.parquet").with_columns(rejections(gates))
+    known = scan.collect_schema()
+    wanted = [name for name in TOLD if name in known.names()]
+    asked = [_column(one.partition("=")[0], known, "--between") for one in options.between]
+    by = options.sort.removeprefix("-") if options.sort else None
+    asked += [_column(by, known, "--sort")] if by else []
+    # The columns of verdicts are as wide as all others together, and not looked at any more.
+    rows = scan.select(*dict.fromkeys((*wanted, *asked))).collect()
+    chosen = rows.filter(*_conditions(rows, options, [gate.name for gate in gates]))
+    if by:
+        descending = [(options.sort or "").startswith("-"), False]
+        chosen = chosen.sort(by, "sample_id", descending=descending, nulls_last=True)
+    else:
+        chosen = chosen.sort("selection_rank", "sample_id", nulls_last=True)
+    together = options.question is not None and chosen["question_id"].n_unique() == 1
+    pages = max(-(-chosen.height // options.rows), 1)
+    shown = chosen.slice((options.page - 1) * options.rows, options.rows).select(wanted)
+    return Page(shown.to_dicts(), chosen.height, options.page, pages, together)
+
+
+def _column(name: str, known: Mapping[str, Any], where: str) -> str:
+    plain = [one for one, kind in known.items() if not isinstance(kind, pl.Struct | pl.List)]
+    if name not in plain:
+        raise InputError(f"no column {name!r} to go by; {did_you_mean(name, plain)}", where)
+    return name
+
+
+def _conditions(rows: pl.DataFrame, options: BrowseOptions, gates: list[str]) -> list[pl.Expr]:
+    """Turn the options into conditions.
+
+    Raises:
+        InputError: one can't hold for any row of the run.
+    """
+    found: list[pl.Expr] = []
+    match options.verdict:
+        case "selected":
+            found.append(pl.col("selected"))
+        case "live":
+            found.append(pl.col("live"))
+        case "dropped":
+            found.append(~pl.col("live"))
+        case None:
+            pass
+    if options.gate is not None:
+        found.append(pl.col("rejected_by") == _one_of(options.gate, gates, "filter", "--gate"))
+    if options.reason is not None:
+        reasons = rows["rejected_reason"].drop_nulls().unique().sort().to_list()
+        _one_of(options.reason, reasons, "reason of this run", "--reason")
+        found.append(pl.col("rejected_reason") == options.reason)
+    if options.teacher is not None:
+        writers = {*rows["teacher"].drop_nulls(), *rows["source"].drop_nulls()}
+        _one_of(options.teacher, sorted(writers), "teacher or source", "--teacher")
+        found.append((pl.col("teacher") == options.teacher) | (pl.col("source") == options.teacher))
+    if options.question is not None:
+        text = pl.col("question").str.to_lowercase()
+        found.append(
+            pl.col("question_id").str.starts_with(options.question)
+            | text.str.contains(options.question.lower(), literal=True)
+        )
+    found += [_between(one) for one in options.between]
+    return found
+
+
+def _one_of(name: str, known: list[str], what: str, where: str) -> str:
+    if name not in known:
+        raise InputError(f"no {what} is called {name!r}; {did_you_mean(name, known)}", where)
+    return name
+
+
+def _between(text: str) -> pl.Expr:
+    name, _, span = text.partition("=")
+    low, colon, high = span.partition(":")
+    try:
+        ends = [float(end) if end.strip() else None for end in (low, high)]
+    except ValueError:
+        ends = [None, None]
+    if not colon or ends == [None, None]:
+        raise InputError(f"got {text!r}; wanted COLUMN=LOW:HIGH, as in rd_masked=0.5:0.9 or =:1")
+    column = pl.col(name)
+    conditions = [column >= ends[0]] if ends[0] is not None else []
+    conditions += [column <= ends[1]] if ends[1] is not None else []
+    return pl.all_horizontal(conditions)
+
+
+def _outcome(row: Mapping[str, Any]) -> Text:
+    """Say where a sample ended."""
+    rank = row.get("selection_rank")
+    if row["selected"]:
+        return Text(f"selected, rank {rank}", "green")
+    if row["live"]:
+        return Text(f"live, rank {rank}" if rank else "live, not ranked", "cyan")
+    if row["rejected_by"]:
+        return Text(f"{row['rejected_by']}: {row['rejected_reason']}", "red")
+    return Text("quarantined", "yellow")
+
+
+def _text(value: object) -> str:
+    """Show text of models on one line, its terminal sequences spelt out."""
+    return " ".join(str("" if value is None else value).split()).translate(CONTROLS)
+
+
+def _listed(rows: list[dict[str, Any]], width: int) -> RenderableType:
+    """List samples, one a line; on a narrow terminal scores, then the question give way."""
+    scores = [name for name in SCORES if any(row.get(name) is not None for row in rows)]
+    facts = {name: [Text(_text(row.get(name))) for row in rows] for name in ("answer", "gold")}
+    columns = {
+        "sample": [Text(row["sample_id"]) for row in rows],
+        "outcome": [_outcome(row) for row in rows],
+        **facts,
+        # A cluster is a number within its question.
+        **{n: [Text(_number(row.get(n))) for row in rows] for n in scores if n != "cluster"},
+    }
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+    shown: list[list[Text]] = []
+    for name, values in columns.items():
+        widest = max(map(len, values))
+        widest = min(widest, _LONGEST_ANSWER) if name in facts else widest
+        chosen = max(widest, min(len(name), _HEADING))
+        if name in scores and width - chosen < _QUESTION:
+            break
+        side = "right" if name in scores else "left"
+        table.add_column(name, width=chosen, no_wrap=True, overflow="ellipsis", justify=side)
+        shown.append(values)
+        width -= chosen + 2
+    table.add_column("question", width=max(width - 2, 1), no_wrap=True, overflow="ellipsis")
+    shown.append([Text(_text(row.get("question"))) for row in rows])
+    for row in zip(*shown, strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _together(rows: list[dict[str, Any]], width: int) -> RenderableType:
+    """Lay one question's samples side by side, as many as fit."""
+    first = rows[0]
+    head = Text.assemble(
+        (f"{first['question_id']}  ", "dim"), _text(first["question"]), "\n",
+        ("gold  ", "dim"), _text(first["gold"]),
+    )  # fmt: skip
+    side_by_side = max(min(width // _PANEL, len(rows)), 1)
+    grid = Table.grid(expand=True)
+    for _ in range(side_by_side):
+        grid.add_column(ratio=1)
+    for start in range(0, len(rows), side_by_side):
+        grid.add_row(*map(_panel, rows[start : start + side_by_side]))
+    return Group(head, grid)
+
+
+def _panel(row: Mapping[str, Any]) -> RenderableType:
+    scores = "  ".join(
+        f"{name} {_number(row[name])}" for name in SCORES if row.get(name) is not None
+    )
+    who = ", ".join(_text(row[name]) for name in ("teacher", "prompt_id") if row.get(name))
+    text = str(row.get("rationale") or "(no rationale)").translate(CONTROLS)
+    said = Text.assemble(
+        _outcome(row), "\n", (who, "dim"), "\n" if who else "", (scores, "dim"),
+        "\n" if scores else "", "\n", text, "\n\n", ("answer  ", "dim"), _text(row.get("answer")),
+    )  # fmt: skip
+    return Panel(said, title=Text(cast("str", row["sample_id"])), title_align="left")
+
+
+def _number(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else _text(value)

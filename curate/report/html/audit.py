@@ -1,0 +1,244 @@
+"""A finished run as the report reads it: narrow columns of every row, texts of a few."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Self
+
+import orjson
+import polars as pl
+
+from curate.release.funnel import Funnel
+from curate.release.partition import rejections
+from curate.release.runs import find_run
+from curate.report.why import gates_of
+from curate.store.keys import rank
+from filters.columns import VERDICT_PREFIX
+from filters.contract import Filter, Threshold
+from filters.correctness import Correctness
+from filters.rationale_difficulty import RationaleDifficulty
+
+SAMPLES: Final = "audit/samples-*.parquet"
+OUTCOMES: Final = ("selected", "live", "dropped", "abstained", "quarantined")
+"""Where a sample may have ended: `live` beyond the budget, `abstained` where that stopped it."""
+MOST: Final = 2_000
+"""Rows whose texts a page holds."""
+_LENGTHS: Final = ("rationale_tokens", "completion_tokens", "rationale_words")
+_NUMBERS: Final = (
+    "rd_masked", "rd_paper", "rd_spread", "nll_with_rationale", "nll_rationale", "cluster",
+    "selection_rank", *_LENGTHS,
+)  # fmt: skip
+_TEXTS: Final = ("question", "gold", "answer", "rationale", "prompt_id")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A finished run.
+
+    Attributes:
+        folder: of the run.
+        manifest: of its release.
+        told: its ``run.json``.
+        gates: its filters, in order, with the parameters they judged by.
+        rows: one row a sample: ids, ``teacher``, `_NUMBERS` where the run wrote them, arms,
+            ``outcome`` (see `OUTCOMES`), ``rejected_by``, ``rejected_reason``, ``gate`` (number of
+            the filter that stopped it, as many as there are where none did), ``right`` (whether its
+            answer was judged right), and a column `number_of` for each threshold, null where the
+            filter abstained, and ``one_per``, the column of `select.one_per`, where there is one.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    told: Mapping[str, Any]
+    gates: tuple[Filter, ...]
+    rows: pl.DataFrame
+
+    @classmethod
+    def read(cls, reference: Path) -> Self:
+        """Read a run.
+
+        Args:
+            reference: as for `find_run`.
+
+        Raises:
+            InputError: there is no such run.
+        """
+        folder = find_run(reference)
+        gates = gates_of(folder)
+        manifest = orjson.loads((folder / "dataset" / "manifest.json").read_bytes())
+        told = orjson.loads((folder / "run.json").read_bytes())
+        one_per = manifest["select"].get("one_per")
+        return cls(folder, manifest, told, gates, _read(folder, gates, one_per))
+
+    @property
+    def funnel(self) -> Funnel:
+        """Where samples and questions went, as the run counted them."""
+        return Funnel.model_validate(self.manifest["funnel"])
+
+    @cached_property
+    def rd(self) -> str | None:
+        """The column of Rationale Difficulty: what a filter compared, else the masked one."""
+        judged = [g for g in self.gates if isinstance(g, RationaleDifficulty)]
+        wanted = [f"rd_{judged[0].variant}"] if judged else []
+        known = (n for n in (*wanted, "rd_masked", "rd_paper") if n in self.rows.columns)
+        return next((name for name in known if self.rows[name].count()), None)
+
+    @cached_property
+    def length(self) -> str | None:
+        """The column of lengths: the student's tokens, the teacher's, or words.
+
+        The student's are counted of live rows alone; where that leaves scored ones out, it is one
+        of the others.
+        """
+        scored = self.rows if self.rd is None else self.rows.drop_nulls(self.rd)
+        counts = {n: scored[n].count() for n in _LENGTHS if n in scored.columns}
+        most = max(counts.values(), default=0)
+        return next((name for name, count in counts.items() if count == most > 0), None)
+
+    @property
+    def arms(self) -> list[str]:
+        """Columns of the selection and of the control arms."""
+        return ["selected", *(name for name in self.rows.columns if name.startswith("arm_"))]
+
+    @property
+    def judge(self) -> Filter | None:
+        """The filter that told right from wrong."""
+        return next((gate for gate in self.gates if isinstance(gate, Correctness)), None)
+
+    @cached_property
+    def pass_rates(self) -> pl.DataFrame | None:
+        """Share of each question's samples whose answer was right; None where nobody judged.
+
+        Columns ``question_id`` and ``pass_rate``. A sample that was stopped before its answer was
+        judged counts as not right, one about which the judge abstained does not count;
+        quarantined questions are left out, and those of which nothing is known.
+        """
+        if self.judge is None:
+            return None
+        used = self.rows.filter(pl.col("outcome") != "quarantined")
+        rates = used.group_by("question_id").agg(pass_rate=pl.col("right").mean())
+        return rates.drop_nulls("pass_rate")
+
+    def texts(self, ids: Sequence[str]) -> pl.DataFrame:
+        """Read the texts of some rows: `_TEXTS` and the verdicts, in the order of the ids."""
+        chosen = pl.DataFrame({"sample_id": ids}, schema={"sample_id": pl.String()})
+        # Ids are looked at first and texts decoded of rows that match alone; file by file, since
+        # all texts of a large run don't fit into memory.
+        found = [self._some(path, chosen) for path in sorted(self.folder.glob(SAMPLES))]
+        return chosen.join(pl.concat(found), on="sample_id", maintain_order="left")
+
+    def _some(self, path: Path, chosen: pl.DataFrame) -> pl.DataFrame:
+        scan = pl.scan_parquet(path, parallel="prefiltered")
+        known = scan.collect_schema().names()
+        verdicts = [f"{VERDICT_PREFIX}{gate.name}" for gate in self.gates]
+        wanted = [name for name in (*_TEXTS, *verdicts) if name in known]
+        here = pl.col("sample_id").is_in(chosen["sample_id"].implode())
+        return scan.filter(here).select("sample_id", *wanted).collect()
+
+
+def number_of(gate: Filter, threshold: Threshold) -> str:
+    """Name the column that holds what a threshold compares."""
+    return f"{gate.name}:{threshold.number}"
+
+
+def chosen_few(audit: Audit, most: int = MOST) -> pl.DataFrame:
+    """Choose the rows whose texts a page holds.
+
+    Half are whole questions, so that siblings can be compared; the rest are spread evenly over all
+    ways a sample ended, so that the rarest reason is there too.
+
+    Args:
+        audit: of the run.
+        most: at most so many rows.
+
+    Returns:
+        Rows of `Audit.rows` in their order there, with ``sibling`` true where all rows of the
+        question are among them.
+    """
+    rows = audit.rows.with_row_index("place").with_columns(
+        order=_hashes(audit.rows["sample_id"]), whole=_question_order(audit.rows)
+    )
+    if rows.height <= most:
+        return rows.drop("place", "order", "whole").with_columns(sibling=pl.lit(value=True))
+    sizes = rows.group_by("whole").agg(size=pl.len()).sort("whole")
+    fitting = sizes.filter(pl.col("size").cum_sum() <= most // 2)["whole"]
+    together = rows.filter(pl.col("whole").is_in(fitting.implode()))
+    others = rows.filter(~pl.col("whole").is_in(fitting.implode()))
+    strata = others.sort("order").with_columns(
+        nth=pl.int_range(pl.len()).over("outcome", "rejected_by", "rejected_reason")
+    )
+    spread = strata.sort("nth", "order").head(most - together.height).drop("nth")
+    found = pl.concat(
+        [
+            together.with_columns(sibling=pl.lit(value=True)),
+            spread.with_columns(sibling=pl.lit(value=False)),
+        ]
+    )
+    return found.sort("place").drop("place", "order", "whole")
+
+
+def _hashes(ids: pl.Series) -> pl.Series:
+    return pl.Series([rank("report", id_) for id_ in ids], dtype=pl.UInt64)
+
+
+def _question_order(rows: pl.DataFrame) -> pl.Series:
+    """Number the questions in an order that has nothing to do with what they say."""
+    questions = rows["question_id"].unique()
+    order = pl.DataFrame({"question_id": questions, "hash": _hashes(questions)}).sort("hash")
+    numbered = order.with_row_index("whole")
+    joined = rows.select("question_id").join(numbered, on="question_id", maintain_order="left")
+    return joined["whole"]
+
+
+def _read(folder: Path, gates: Sequence[Filter], one_per: str | None) -> pl.DataFrame:
+    scan = pl.scan_parquet(folder / SAMPLES)
+    known = scan.collect_schema().names()
+    arms = [name for name in known if name.startswith("arm_")]
+    columns: dict[str, pl.Expr] = {}
+    for gate in gates:
+        verdict = pl.col(f"{VERDICT_PREFIX}{gate.name}")
+        for threshold in gate.thresholds():
+            if threshold.number == "score":
+                number = verdict.struct.field("score")
+            else:
+                number = verdict.struct.field("evidence").struct.field(threshold.number)
+            told = verdict.struct.field("keep").is_not_null()
+            columns[number_of(gate, threshold)] = pl.when(told).then(
+                number.cast(pl.Float64).fill_nan(None)
+            )
+    judge = next((gate for gate in gates if isinstance(gate, Correctness)), None)
+    if judge is not None:
+        verdict = pl.col(f"{VERDICT_PREFIX}{judge.name}")
+        keep = verdict.struct.field("keep")
+        columns["right"] = pl.when(verdict.is_null()).then(pl.lit(value=False)).otherwise(keep)
+    if one_per in known:
+        columns["one_per"] = pl.col(one_per)
+    numbers = [name for name in _NUMBERS if name in known]
+    # Verdicts are as wide as all else together; of each only what is compared is kept.
+    rows = scan.select(
+        "sample_id", "question_id", pl.coalesce("teacher", "source").alias("teacher"), "status",
+        "live", "selected", *arms, *numbers, *rejections(gates),
+        _abstained(gates).alias("abstained"), **columns,
+    ).collect(engine="streaming")  # fmt: skip
+    places = {gate.name: number for number, gate in enumerate(gates)}
+    outcome = (
+        pl.when(pl.col("status") != "ok").then(pl.lit("quarantined"))
+        .when("selected").then(pl.lit("selected"))
+        .when("live").then(pl.lit("live"))
+        .when("abstained").then(pl.lit("abstained"))
+        .otherwise(pl.lit("dropped"))
+    )  # fmt: skip
+    gate = pl.col("rejected_by").replace_strict(places, default=len(gates), return_dtype=pl.Int32)
+    return rows.with_columns(outcome=outcome, gate=gate).drop("status", "abstained")
+
+
+def _abstained(gates: Sequence[Filter]) -> pl.Expr:
+    """Tell whether the first verdict that stopped a row was an abstention."""
+    first = pl.lit(None, pl.Boolean)
+    for gate in reversed(gates):
+        verdict = pl.col(f"{VERDICT_PREFIX}{gate.name}")
+        keep = verdict.struct.field("keep")
+        stops = verdict.is_not_null() & ~keep.fill_null(gate.on_abstain == "keep")
+        first = pl.when(stops).then(keep.is_null()).otherwise(first)
+    return first.fill_null(value=False)

@@ -1,0 +1,309 @@
+"""Charts of where samples and questions went."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+
+from curate.release.funnel import Funnel, GateCount, PickCount, percent
+from curate.report.html.audit import Audit
+from curate.report.html.figures import (
+    COLOURS,
+    PALETTE,
+    ROW,
+    Chart,
+    Numbers,
+    Trace,
+    View,
+    bars,
+    figure,
+    plain,
+    share,
+)
+
+_MOST_GROUPS: Final = 9
+"""Teachers told apart; the others are added up."""
+_MOST_REASONS: Final = 8
+"""Reasons told apart in the chart; the table has all."""
+ALL: Final = "all samples"
+_RATES: Final = ("never right", "up to half", "over half", "always right", "not judged")
+
+
+def funnel_charts(audit: Audit) -> list[Chart]:
+    """Show the funnel by reason, by teacher and by how hard its questions are."""
+    funnel = audit.funnel
+    views = [View("by reason", _by_reason(funnel))]
+    says = [_told(funnel)]
+    teachers = _grouped(audit.rows["teacher"].fill_null("unknown"))
+    if teachers.n_unique() > 1:
+        views.append(View("by teacher", _by_group(audit, teachers)))
+    rates = audit.pass_rates
+    if rates is not None:
+        hard = audit.rows.join(rates, on="question_id", how="left", maintain_order="left").select(
+            _difficulty(pl.col("pass_rate"))
+        )
+        views.append(View("by difficulty", _by_group(audit, hard.to_series(), _RATES)))
+        says.append(
+            f"Difficulty is the share of a question's samples that were right: {', '.join(_RATES)}."
+        )
+    return [
+        Chart("funnel", "Funnel", tuple(says), tuple(views), _funnel_numbers(funnel)),
+        *([_teacher_chart(audit, teachers)] if teachers.n_unique() > 1 else []),
+    ]
+
+
+def _told(funnel: Funnel) -> str:
+    taken = funnel.picks[0] if funnel.picks else None
+    last = funnel.gates[-1] if funnel.gates else None
+    live = last.live if last else funnel.samples - funnel.quarantined
+    said = (
+        f"Of {funnel.samples:,} samples of {funnel.covered:,} questions {live:,} "
+        f"({percent(live, funnel.samples)}) passed every filter"
+    )
+    if taken:
+        said += f"; {taken.rows:,} of them, of {taken.questions:,} questions, were selected"
+    return f"{said}."
+
+
+def _by_reason(funnel: Funnel) -> dict[str, object]:
+    gates = funnel.gates
+    names = [ALL, *(gate.name for gate in gates)]
+    lives = [funnel.samples - funnel.quarantined, *(gate.live for gate in gates)]
+    traces = [bars("live", names, lives, "@live")]
+    if funnel.quarantined:
+        traces.append(bars("quarantined", [ALL], [funnel.quarantined], "@muted"))
+    for name, counts in _reasons(gates):
+        at = [gate for gate in gates if gate.name in counts]
+        colour = PALETTE[len(traces) % len(PALETTE)]
+        sizes = [counts[gate.name] for gate in at]
+        traces.append(bars(name, [gate.name for gate in at], sizes, colour))
+    for pick in funnel.picks:
+        colour = COLOURS["selected"] if pick.name == "selected" else "@muted"
+        named = "taken" if pick.name == "selected" else "taken by an arm"
+        legend = {"showlegend": pick.name == "selected" or pick == funnel.picks[1]}
+        traces.append(bars(named, [_place(pick)], [pick.rows], colour, legendgroup=named, **legend))
+    return _stacked(traces, [*names, *map(_place, funnel.picks)])
+
+
+def _place(pick: PickCount) -> str:
+    """Name a bar of what was taken as no filter is called."""
+    return pick.name if pick.name == "selected" else f"arm {pick.name}"
+
+
+def _reasons(gates: Sequence[GateCount]) -> list[tuple[str, dict[str, int]]]:
+    """Give how often each reason stopped samples, gate by gate; the rarest are added up."""
+    found: dict[str, dict[str, int]] = {}
+    for gate in gates:
+        # Abstained rows stay in the bar of the live where the filter keeps them.
+        stopped = gate.dropped if gate.live != gate.kept else gate.dropped | gate.abstained
+        for reason, count in stopped.items():
+            found.setdefault(reason, {})[gate.name] = count
+    ordered = sorted(found.items(), key=lambda item: (-sum(item[1].values()), item[0]))
+    shown, rest = ordered[:_MOST_REASONS], ordered[_MOST_REASONS:]
+    if rest:
+        others: dict[str, int] = {}
+        for _, counts in rest:
+            for gate, count in counts.items():
+                others[gate] = others.get(gate, 0) + count
+        shown.append((f"{len(rest)} rarer reasons", others))
+    return shown
+
+
+def _stacked(traces: list[Trace], names: Sequence[str]) -> dict[str, object]:
+    return figure(
+        traces,
+        height=ROW * len(names) + 110,
+        x={"title": {"text": "samples"}, "tickformat": ",d"},
+        y=_categories(names),
+        barmode="stack",
+        bargap=0.25,
+    )
+
+
+def _categories(names: Sequence[str]) -> dict[str, object]:
+    """Set names down an axis in their order."""
+    order = [plain(name) for name in reversed(names)]
+    return {
+        "type": "category", "categoryorder": "array", "categoryarray": order, "showgrid": False
+    }  # fmt: skip
+
+
+def _by_group(audit: Audit, groups: pl.Series, order: Sequence[str] = ()) -> dict[str, object]:
+    """Stack, at each gate, the live samples of each group."""
+    counts = _survivors(audit, groups)
+    known = [name for name in order if name in counts] if order else list(counts)
+    stages = [ALL, *(gate.name for gate in audit.gates), "selected"]
+    traces = [
+        bars(name, stages, counts[name], PALETTE[number % len(PALETTE)])
+        for number, name in enumerate(known)
+    ]
+    return _stacked(traces, stages)
+
+
+def _survivors(audit: Audit, groups: pl.Series) -> dict[str, list[int]]:
+    """Count each group's samples: all, those live after each filter, those selected."""
+    rows = audit.rows.select("gate", "outcome", "selected", group=groups)
+    used = pl.col("outcome") != "quarantined"
+    after = [((pl.col("gate") > n) & used).sum() for n in range(len(audit.gates))]
+    table = rows.group_by("group").agg(
+        pl.len().alias("all"),
+        *(expr.alias(f"after_{n}") for n, expr in enumerate(after)),
+        pl.col("selected").sum().alias("taken"),
+    )
+    ordered = table.sort("all", "group", descending=[True, False])
+    return {str(name): [int(n) for n in numbers] for name, *numbers in ordered.iter_rows()}
+
+
+def _grouped(names: pl.Series) -> pl.Series:
+    """Add up all but the most frequent names."""
+    counts = names.value_counts(sort=True)
+    if counts.height <= _MOST_GROUPS + 1:
+        return names
+    kept = counts[names.name].head(_MOST_GROUPS)
+    others = f"{counts.height - _MOST_GROUPS} others"
+    shown = pl.when(names.is_in(kept.implode())).then(names).otherwise(pl.lit(others))
+    return pl.select(shown.alias("group")).to_series()
+
+
+def _difficulty(rate: pl.Expr) -> pl.Expr:
+    never, half, most, always, unknown = _RATES
+    return (
+        pl.when(rate.is_null()).then(pl.lit(unknown))
+        .when(rate <= 0).then(pl.lit(never)).when(rate <= 0.5).then(pl.lit(half))
+        .when(rate < 1).then(pl.lit(most)).otherwise(pl.lit(always))
+    )  # fmt: skip
+
+
+def _funnel_numbers(funnel: Funnel) -> Numbers:
+    rows = [(ALL, f"{funnel.samples:,}", "100%", f"{funnel.covered:,}", "", "")]
+    for gate in funnel.gates:
+        lost = [f"{reason} {count:,}" for reason, count in _ordered(gate.dropped)]
+        lost += [f"{reason} {count:,} (abstained)" for reason, count in _ordered(gate.abstained)]
+        rows.append(
+            (
+                gate.name, f"{gate.live:,}", percent(gate.live, funnel.samples),
+                f"{gate.covered:,}", percent(gate.choice, gate.covered_before), ", ".join(lost),
+            )
+        )  # fmt: skip
+    rows += [
+        (p.name, f"{p.rows:,}", percent(p.rows, funnel.samples), f"{p.questions:,}", "", "")
+        for p in funnel.picks
+    ]
+    return Numbers(("gate", "samples", "of all", "questions", "choice", "stopped"), tuple(rows))
+
+
+def _ordered(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _teacher_chart(audit: Audit, teachers: pl.Series) -> Chart:
+    """Show what share of each teacher's samples is left, gate by gate."""
+    counts = _survivors(audit, teachers)
+    stages = [*(gate.name for gate in audit.gates), "selected"]
+    rows = [
+        (name, f"{all_:,}", *(percent(left, all_) for left in rest))
+        for name, (all_, *rest) in counts.items()
+    ]
+    shares = [[left / all_ if all_ else 0.0 for left in rest] for all_, *rest in counts.values()]
+    drawn = figure(
+        [
+            {
+                "type": "heatmap", "x": [plain(stage) for stage in stages],
+                "y": [plain(name) for name in counts], "z": shares, "zmin": 0, "zmax": 1,
+                "colorscale": [[0, "@card"], [1, "@live"]], "showscale": False,
+                "xgap": 2, "ygap": 2,
+                "text": [list(row[2:]) for row in rows], "texttemplate": "%{text}",
+                "hovertemplate": "%{y}, after %{x}: %{text}<extra></extra>",
+            }
+        ],
+        height=ROW * len(rows) + 70,
+        x={"side": "top", "showgrid": False, "type": "category"},
+        y={"autorange": "reversed", "showgrid": False, "type": "category"},
+    )  # fmt: skip
+    return Chart(
+        "teachers",
+        "Teachers",
+        ("Share of a teacher's samples that is live after each filter, and that was selected.",),
+        (View("", drawn),),
+        Numbers(("teacher", "samples", *stages), tuple(rows)),
+    )
+
+
+def coverage_chart(audit: Audit) -> Chart | None:
+    """Show at which filter questions lost their last sample; None where there are no filters."""
+    funnel = audit.funnel
+    if not funnel.gates:
+        return None
+    lost = [gate.covered_before - gate.covered for gate in funnel.gates]
+    names = [gate.name for gate in funnel.gates]
+    questions = audit.rows.group_by("question_id").agg(
+        live=pl.col("live").any(), gate=pl.col("gate").max(),
+        used=(pl.col("outcome") != "quarantined").any(), samples=pl.len(),
+    )  # fmt: skip
+    gone = questions.filter(~pl.col("live") & pl.col("used")).sort("gate", "question_id")
+    listed = gone.head(_LISTED).select("question_id", "gate", "samples")
+    shown = tuple(
+        (str(question), names[int(gate)], f"{samples:,}")
+        for question, gate, samples in listed.iter_rows()
+    )
+    left = funnel.gates[-1].covered
+    before = funnel.gates[0].covered_before
+    told = (
+        f"{left:,} of {before:,} questions ({share(left, before)}) still have a sample after the "
+        f"last filter; {sum(lost):,} lost every one."
+    )
+    says = [told]
+    if gone.height > _LISTED:
+        says.append(
+            f"The table lists {_LISTED} of them; `curate show {audit.folder} --verdict dropped` "
+            "has all samples."
+        )
+    drawn = figure(
+        [bars("questions lost", names, lost, "@dropped")],
+        height=ROW * len(names) + 70,
+        x={"title": {"text": "questions lost"}, "tickformat": ",d"},
+        y=_categories(names),
+        showlegend=False,
+    )
+    numbers = Numbers(("question", "lost at", "samples"), shown) if shown else None
+    views = (View("", drawn),) if any(lost) else ()
+    return Chart("coverage", "Coverage", tuple(says), views, numbers, "half")
+
+
+def pass_rate_chart(audit: Audit) -> Chart | None:
+    """Show how many questions were answered right how often; None where nobody judged answers."""
+    rates = audit.pass_rates
+    if rates is None or not rates.height:
+        return None
+    names = ["0", *(f"{n * 10}-{n * 10 + 10} %" for n in range(10)), "1"]
+    rate = rates["pass_rate"]
+    inner = (rate * 10).ceil().clip(1, 10).cast(pl.Int64)
+    place = pl.select(pl.when(rate <= 0).then(0).when(rate >= 1).then(11).otherwise(inner))
+    counted = dict(place.to_series().value_counts().iter_rows())
+    counts = [int(counted.get(number, 0)) for number in range(12)]
+    drawn = figure(
+        [
+            {
+                "type": "bar", "x": ["never", *names[1:-1], "always"], "y": counts,
+                "marker": {"color": "@live"},
+                "hovertemplate": "%{x}: %{y:,} questions<extra></extra>",
+            }
+        ],
+        height=300,
+        x={"title": {"text": "samples that were right"}, "type": "category", "tickangle": -45},
+        y={"title": {"text": "questions"}, "tickformat": ",d"},
+    )  # fmt: skip
+    always, never = counts[-1], counts[0]
+    told = (
+        f"Mean pass rate {rate.mean() or 0.0:.0%}. {never:,} questions were never answered right, "
+        f"{always:,} always; between them right and wrong siblings can be compared. A sample "
+        "stopped before its answer was judged counts as not right."
+    )
+    rows = tuple(zip(("never", *names[1:-1], "always"), map("{:,}".format, counts), strict=True))
+    return Chart(
+        "pass-rate", "Pass rate", (told,), (View("", drawn),),
+        Numbers(("right", "questions"), rows), "half",
+    )  # fmt: skip
+
+
+_LISTED: Final = 200

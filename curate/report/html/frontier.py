@@ -1,0 +1,72 @@
+"""What a smaller or larger budget would have chosen: the selection is a prefix of one ranking."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from curate.report.html.audit import Audit
+from curate.report.html.figures import logarithms
+
+_POINTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """The selection under every budget.
+
+    Attributes:
+        rows: budgets, ascending.
+        rd: geometric mean of the Rationale Difficulty of the rows taken under each (it is a
+            quotient, and one of 60 would hide a hundred of 0.5), NaN where none has one; None where
+            the run measured none.
+        clusters: distinct clusters among them, None where the run made none.
+        questions: distinct questions among them.
+        taken: rows the selection took.
+    """
+
+    rows: NDArray[np.int64]
+    rd: NDArray[np.float64] | None
+    clusters: NDArray[np.int64] | None
+    questions: NDArray[np.int64]
+    taken: int
+
+
+def frontier(audit: Audit) -> Frontier | None:
+    """Follow the ranking to its end; None where no row is live."""
+    ranked = audit.rows.filter("live").sort("selection_rank")
+    ranked = ranked.head(_eligible(ranked, audit.manifest["select"]))
+    if not ranked.height:
+        return None
+    budgets = np.unique(np.linspace(1, ranked.height, _POINTS).astype(np.int64))
+    at = budgets - 1
+    rd = None
+    if audit.rd is not None:
+        logs = pl.Series(logarithms(ranked[audit.rd].cast(pl.Float64).to_numpy())).fill_nan(None)
+        rd = 2.0 ** (logs.fill_null(0).cum_sum() / logs.is_not_null().cum_sum()).to_numpy()[at]
+    clusters = None
+    if "cluster" in ranked.columns:
+        new = (
+            pl.struct("question_id", "cluster").is_first_distinct()
+            & pl.col("cluster").is_not_null()
+        )
+        clusters = ranked.select(new.cum_sum().cast(pl.Int64)).to_series().to_numpy()[at]
+    questions = ranked.select(pl.col("question_id").is_first_distinct().cum_sum().cast(pl.Int64))
+    return Frontier(
+        budgets, rd, clusters, questions.to_series().to_numpy()[at],
+        int(audit.rows["selected"].sum()),
+    )  # fmt: skip
+
+
+def _eligible(ranked: pl.DataFrame, select: dict[str, object]) -> int:
+    """Count the rows that `one_per` and `per_question` allow; they are ranked before all others."""
+    allowed = pl.lit(value=True)
+    most = select.get("per_question")
+    if "one_per" in ranked.columns:
+        nth = pl.int_range(pl.len()).over("question_id", "one_per")
+        allowed &= pl.col("one_per").is_null() | (nth == 0)
+    if isinstance(most, int):
+        allowed &= pl.int_range(pl.len()).over("question_id") < most
+    flags = ranked.select(allowed=allowed)["allowed"]
+    return ranked.height if flags.all() else int((~flags).arg_max() or 0)

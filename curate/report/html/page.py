@@ -1,0 +1,309 @@
+"""Writes the page: charts, samples, models and parameters into one HTML file.
+
+The page holds plotly.js, its own few lines of script and style, and the data as JSON; its content
+policy forbids every request. Texts of models enter as JSON and are shown by `textContent` alone, so
+that a rationale holding a tag is text.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final, cast
+
+import jinja2
+import numpy as np
+import orjson
+import polars as pl
+from markupsafe import Markup
+
+from curate.errors import InputError
+from curate.report.html.audit import MOST, Audit, chosen_few
+from curate.report.html.choice import arms_chart, frontier_chart, what_if_chart
+from curate.report.html.figures import Chart, Numbers
+from curate.report.html.flow import coverage_chart, funnel_charts, pass_rate_chart
+from curate.report.html.projection import project
+from curate.report.html.scores import map_chart, rd_chart, rd_length_chart
+from filters.columns import VERDICT_PREFIX
+
+_RATIONALES: Final = 1_300_000
+"""Bytes of rationales on a page; the longest are cut to a common length that keeps to it."""
+_QUESTIONS: Final = 400_000
+"""Bytes of questions."""
+_ANSWER: Final = 200
+"""Characters of an answer."""
+
+
+def write_report(reference: Path, out: Path | None = None) -> Path:
+    """Write the report of a finished run.
+
+    Args:
+        reference: a run folder, or ``runs/<name>``, whose latest run is meant.
+        out: the file; by default beside the run folder, named after it.
+
+    Returns:
+        The file, which appears whole or not at all.
+
+    Raises:
+        InputError: there is no such run, or `out` can't be written.
+    """
+    audit = Audit.read(reference)
+    path = out or audit.folder.with_name(f"{audit.folder.name}.html")
+    if path.is_dir():
+        raise InputError(f"{str(path)!r} is a folder; wanted a file, as in report.html", "--out")
+    few = chosen_few(audit)
+    samples = few.with_row_index("place").join(
+        audit.texts(few["sample_id"].to_list()), on="sample_id", maintain_order="left"
+    )
+    save(page(_title(audit), _context(audit, samples)), path)
+    return path
+
+
+def page(title: str, context: Mapping[str, Any], template: str = "report.html.jinja") -> str:
+    """Fill in a page.
+
+    Args:
+        title: of the page.
+        context: what the template names beside style and scripts.
+        template: file beside this module.
+    """
+    folder = resources.files("curate.report.html")
+    loader = jinja2.FunctionLoader(lambda name: (folder / name).read_text("utf-8"))
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["json"] = _json
+    environment.filters["coded"] = _coded
+    return environment.get_template(template).render(
+        title=title,
+        # our own files, and plotly's
+        style=Markup((folder / "page.css").read_text("utf-8")),  # noqa: S704
+        script=Markup((folder / "page.js").read_text("utf-8")),  # noqa: S704
+        plotly=Markup(_plotly()),  # noqa: S704
+        **context,
+    )
+
+
+def save(text: str, path: Path) -> None:
+    """Write a page so that it appears whole or not at all."""
+    scratch = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch.write_text(text, encoding="utf-8")
+        scratch.replace(path)
+    except OSError as error:
+        raise InputError(f"can't write {str(path)!r}: {error.strerror}", "--out") from error
+
+
+def figures_of(charts: Sequence[Chart]) -> dict[str, Any]:
+    """Give the figures of charts by key, as the page's script takes them."""
+    return {chart.key: [view.figure for view in chart.views] for chart in charts}
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return get_plotlyjs()
+
+
+def _json(value: object) -> Markup:
+    """Write data into a script element, where only ``<`` could end it."""
+    return Markup(orjson.dumps(value).decode().replace("<", "\\u003c"))  # noqa: S704 - escaped
+
+
+def _coded(text: str) -> Markup:
+    """Set what stands between backticks as code."""
+    parts = [Markup.escape(part) for part in text.split("`")]
+    coded = Markup("<code>%s</code>")
+    return Markup("").join(coded % part if n % 2 else part for n, part in enumerate(parts))
+
+
+def _title(audit: Audit) -> str:
+    return f"{audit.manifest['name']} {audit.manifest['release']}"
+
+
+def _context(audit: Audit, samples: pl.DataFrame) -> dict[str, Any]:
+    charts = list(_charts(audit, samples))
+    return {
+        "charts": charts,
+        "figures": figures_of(charts),
+        "headline": list(_headline(audit)),
+        "notes": audit.funnel.notes,
+        "facts": list(_facts(audit)),
+        "samples": _samples(audit, samples),
+        "sampled": _sampled(audit, samples),
+        "finished": datetime.fromisoformat(audit.told["finished"]).strftime("%Y-%m-%d %H:%M UTC"),
+        "dataset_hash": audit.manifest["dataset_hash"],
+        "folder": str(audit.folder),
+        "rd": audit.rd,
+        "outcomes": sorted(samples["outcome"].unique()),
+        "reasons": sorted(
+            f"{gate}: {reason}"
+            for gate, reason in samples.select("rejected_by", "rejected_reason").unique().rows()
+            if gate
+        ),
+        "teachers": sorted(samples["teacher"].drop_nulls().unique()),
+    }
+
+
+def _charts(audit: Audit, samples: pl.DataFrame) -> Iterator[Chart]:
+    yield from funnel_charts(audit)
+    laid = project(audit, samples, samples)
+    drawn = (
+        coverage_chart(audit), pass_rate_chart(audit), rd_chart(audit),
+        rd_length_chart(audit, samples), map_chart(audit, samples, laid), what_if_chart(audit),
+        frontier_chart(audit), arms_chart(audit),
+    )  # fmt: skip
+    yield from (chart for chart in drawn if chart is not None)
+
+
+def _headline(audit: Audit) -> Iterator[tuple[str, str]]:
+    funnel = audit.funnel
+    if funnel.picks:
+        taken = funnel.picks[0]
+        yield f"{taken.rows:,}", "rows selected"
+        yield f"{taken.questions:,}", "questions covered"
+        yield f"{taken.tokens:,}", "tokens"
+    yield f"{funnel.samples:,}", "samples judged"
+    tally = audit.told["tally"]
+    yield f"{tally['sampled']:,}", "sampled in this run"
+    yield f"{tally['reused']:,}", "taken from the record"
+
+
+def _sampled(audit: Audit, samples: pl.DataFrame) -> str:
+    if samples.height == audit.rows.height:
+        return f"All {samples.height:,} samples."
+    whole = samples.filter("sibling")["question_id"].n_unique()
+    return (
+        f"{samples.height:,} of {audit.rows.height:,} samples (at most {MOST:,}): all of {whole:,} "
+        "questions, and a few of every other way a sample ended. Charts count all rows."
+    )
+
+
+def _samples(audit: Audit, samples: pl.DataFrame) -> dict[str, Any]:
+    """Give the browser's rows; questions once."""
+    questions = samples.unique("question_id", maintain_order=True).select(
+        "question_id", "question", "gold"
+    )
+    places = {row: number for number, row in enumerate(questions["question_id"])}
+    longest = _longest(samples["rationale"], _RATIONALES)
+    longest_question = _longest(questions["question"], _QUESTIONS)
+    numbers = [name for name in (audit.rd, audit.length) if name]
+    return {
+        "folder": str(audit.folder),
+        "numbers": numbers,
+        "questions": [
+            {"id": id_, "text": _cut(text, longest_question), "gold": _cut(gold, _ANSWER)}
+            for id_, text, gold in questions.iter_rows()
+        ],
+        "rows": [
+            {
+                "id": row["sample_id"], "q": places[row["question_id"]],
+                "teacher": row["teacher"], "prompt": row.get("prompt_id"),
+                "outcome": row["outcome"], "rank": row.get("selection_rank"),
+                "why": f"{row['rejected_by']}: {row['rejected_reason']}"
+                if row["rejected_by"]
+                else None,
+                "answer": _cut(row["answer"], _ANSWER), "text": _cut(row["rationale"], longest),
+                "cut": len(row["rationale"] or "") > longest,
+                "cluster": row.get("cluster"),
+                "numbers": [row[name] for name in numbers],
+                "verdicts": list(_verdicts(audit, row)),
+            }
+            for row in samples.iter_rows(named=True)
+        ],
+    }  # fmt: skip
+
+
+def _verdicts(audit: Audit, row: Mapping[str, Any]) -> Iterator[tuple[str, str, str | None, Any]]:
+    """Give a sample's verdicts up to the one that stopped it: filter, verdict, reason, score."""
+    for gate in audit.gates:
+        verdict = row[f"{VERDICT_PREFIX}{gate.name}"]
+        if verdict is None:
+            return
+        said = {True: "kept", False: "dropped", None: "abstained"}[verdict["keep"]]
+        score = verdict["score"]
+        yield gate.name, said, verdict["reason"], None if score is None else float(f"{score:.4g}")
+        if row["rejected_by"] == gate.name:
+            return
+
+
+def _cut(text: str | None, longest: int) -> str | None:
+    return text if text is None or len(text) <= longest else f"{text[:longest]} …"
+
+
+def _longest(texts: pl.Series, most: int) -> int:
+    """Find the length to which texts are cut so that all together keep to so many bytes."""
+    if not len(texts):
+        return most
+    told = texts.fill_null("")
+    # As if every character were as long as those of the text with the longest.
+    width = (told.str.len_bytes() / told.str.len_chars().clip(1)).max()
+    most = int(most / max(cast("float", width), 1.0))
+    ordered = np.sort(told.str.len_chars().to_numpy().astype(np.int64))
+    after = np.concatenate([[0], np.cumsum(ordered)[:-1]])
+    rest = len(ordered) - np.arange(len(ordered))
+    fitting = np.flatnonzero(after + ordered * rest <= most)
+    if len(fitting) == len(ordered):
+        return int(ordered[-1])
+    place = int(fitting[-1]) + 1 if len(fitting) else 0
+    return int((most - after[place]) // rest[place])
+
+
+def _facts(audit: Audit) -> Iterator[tuple[str, Numbers]]:
+    """Give the tables of models and parameters."""
+    manifest = audit.manifest
+    yield "Models", Numbers(("part", "model", "revision", "how"), tuple(_models(manifest)))
+    yield (
+        "Filters",
+        Numbers(
+            ("filter", "version", "on_abstain", "parameters"),
+            tuple(
+                (
+                    gate["name"],
+                    str(gate["version"]),
+                    gate["on_abstain"],
+                    _listed(gate["parameters"]),
+                )
+                for gate in manifest["filters"]
+            ),
+        ),
+    )
+    yield "Selection", Numbers(("key", "value"), tuple(_flat(manifest["select"])))
+    measured = {name: _listed(found["instrument"]) for name, found in manifest["measures"].items()}
+    yield "Measures", Numbers(("measure", "instrument"), tuple(measured.items()))
+    lock = manifest["lock"]
+    pinned = [
+        (f"{part}: {name}", str(value))
+        for part in ("data", "templates", "libraries", "dtypes")
+        for name, value in lock[part].items()
+    ]
+    if pinned:
+        yield "Pinned", Numbers(("what", "value"), tuple(pinned))
+    given = [("limit", str(manifest["limit"]))] if manifest["limit"] is not None else []
+    given += [("override", one) for one in manifest["overrides"]]
+    recipe = [("recipe digest", manifest["recipe_digest"]), *given]
+    yield "Recipe", Numbers(("key", "value"), tuple(recipe))
+
+
+def _models(manifest: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for source, teacher in manifest["teachers"].items():
+        how = _listed({k: v for k, v in teacher.items() if k not in {"model", "revision"}})
+        yield f"teacher {source}", str(teacher["model"]), str(teacher["revision"]), how
+    for part, model in manifest["models"].items():
+        yield part, model["name"], str(model["revision"]), model["how"]
+
+
+def _flat(section: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in section.items():
+        yield name, _said(value)
+
+
+def _listed(section: Mapping[str, Any]) -> str:
+    told = {name: value for name, value in section.items() if value is not None and name != "use"}
+    return ", ".join(f"{name}: {_said(value)}" for name, value in told.items())
+
+
+def _said(value: object) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -1,0 +1,183 @@
+"""Orders inside a question: lexicographic keys, scores that tie, and draws of a given length."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from curate.store.keys import rank
+
+DIFFICULTY: Final = ("rd_masked", "rd_paper")
+TOKEN_TOLERANCE: Final = 0.02
+"""How far a draw's tokens may lie from the target, as a share of it."""
+MOST_DRAWS: Final = 24
+"""Draws tried before the nearest is taken."""
+
+
+def inside_questions(
+    table: pl.DataFrame,
+    pool: str,
+    keys: Sequence[str],
+    salt: tuple[str | int, ...],
+    *,
+    trusting: bool,
+) -> pl.DataFrame:
+    """Order a pool's samples, question by question, best first.
+
+    Args:
+        table: ``row``, ``question`` (numbers), ``sample_id``, ``tokens`` and the columns below.
+        pool: Boolean column of the samples to order.
+        keys: columns, ``-column`` for descending; nulls and NaN come last.
+        salt: of the hash that breaks what is still tied.
+        trusting: order by RD also where the student does not follow rationales.
+
+    Returns:
+        The rows of the pool with ``hash`` (UInt64), sorted; unknown tokens are 0.
+    """
+    frame = table.filter(pool).with_columns(pl.col("tokens").cast(pl.Int64).fill_null(0))
+    names: list[str] = []
+    descending: list[bool] = []
+    for place, key in enumerate(keys):
+        name, column = key.removeprefix("-"), f"key_{place}"
+        down = key.startswith("-")
+        value = number(frame, name)
+        if name in DIFFICULTY:
+            value = value.log() if trusting else pl.when(follows(frame, name)).then(value.log())
+            value, down = (-value if down else value), False
+        frame = frame.with_columns(value.alias(column))
+        if name in DIFFICULTY and "rd_spread" in frame.columns:
+            frame = _tie_within_spread(frame, names, column)
+        names.append(column)
+        descending.append(down)
+    return frame.with_columns(hash=hashes(frame["sample_id"], *salt)).sort(
+        "question",
+        *names,
+        "hash",
+        "sample_id",
+        descending=[False, *descending, False, False],
+        nulls_last=True,
+    )
+
+
+def number(frame: pl.DataFrame, name: str) -> pl.Expr:
+    """Read a key, with NaN as the null it stands for."""
+    return pl.col(name).fill_nan(None) if frame.schema[name].is_float() else pl.col(name)
+
+
+def follows(frame: pl.DataFrame, name: str) -> pl.Expr:
+    """Tell where a key may be trusted: RD only under a student that follows rationales."""
+    if name in DIFFICULTY and "student_follows" in frame.columns:
+        return pl.col("student_follows").fill_null(value=True)
+    return pl.lit(value=True)
+
+
+def hashes(ids: pl.Series, *salt: str | int) -> pl.Series:
+    """Hash ids into an order that needs no random generator (UInt64)."""
+    return pl.Series([rank(*salt, id_) for id_ in ids], dtype=pl.UInt64)
+
+
+def _tie_within_spread(frame: pl.DataFrame, before: Sequence[str], column: str) -> pl.DataFrame:
+    """Replace log RD by the number of its tie group, so that the next key decides inside it.
+
+    "Closer than the spread" is not transitive, so groups are built greedily: siblings tied so far
+    are walked from the best on; the first one leads a group, and all that follow belong to it as
+    long as their log RD differs from the leader's by less than the larger of both spreads. Of
+    siblings with equal log RD the one with the smallest spread comes first. Equal values always
+    tie; nulls stay null.
+
+    Args:
+        frame: has ``question``, the columns of `before` and `column` (log RD, negated where the
+            order is descending) and ``rd_spread`` in log RD; a null spread is 0.
+        before: keys that were applied before this one.
+        column: the key to replace.
+    """
+    spread = pl.col("rd_spread").fill_nan(None).fill_null(0.0)
+    known = (
+        frame.select("row", "question", *before, column, spread=spread)
+        .filter(pl.col(column).is_not_null())
+        .sort("question", *before, column, "spread", nulls_last=True)
+        .with_columns(sibling=pl.struct("question", *before).rle_id())
+        .with_columns(place=pl.int_range(pl.len()).over("sibling"))
+    )
+    groups = _greedy_groups(
+        known["sibling"].to_numpy(),
+        known["place"].to_numpy(),
+        known[column].to_numpy(),
+        known["spread"].to_numpy(),
+    )
+    tied = known.select("row", pl.Series(column, groups))
+    return frame.drop(column).join(tied, on="row", how="left", maintain_order="left")
+
+
+def _greedy_groups(
+    sibling: NDArray[np.uint32],
+    place: NDArray[np.int64],
+    value: NDArray[np.float64],
+    spread: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Walk all questions at once, one place after another; see `_tie_within_spread`."""
+    group = np.zeros(len(value), dtype=np.int64)
+    order = np.argsort(place, kind="stable")
+    ends = np.cumsum(np.bincount(place)) if len(place) else np.zeros(0, dtype=np.int64)
+    leader = order[: ends[0]].copy() if len(ends) else order
+    for start, end in itertools.pairwise(ends):
+        rows = order[start:end]
+        first = leader[sibling[rows]]
+        with np.errstate(invalid="ignore"):  # RD of 0 is -inf here; equal values tie all the same
+            apart = np.abs(value[rows] - value[first]) >= np.maximum(spread[rows], spread[first])
+        apart &= value[rows] != value[first]
+        group[rows] = group[rows - 1] + apart
+        leader[sibling[rows[apart]]] = rows[apart]
+    return group
+
+
+def matching_tokens(ordered: pl.DataFrame, target: int) -> pl.Series:
+    """Draw each question's size at random so that the tokens come within 2 % of the target.
+
+    Selections are shorter or longer than chance, and length alone trains differently. The draw is
+    Gumbel-top-k with weights exp(tilt * tokens / mean tokens): at tilt 0 it is the plain random
+    order, and for fixed noise the sum of tokens never falls as the tilt rises, so bisection finds
+    a tilt that matches wherever one exists. Where none does (every sibling is longer, or the set
+    is so small that one exchange moves more than 2 %), the nearest is taken.
+
+    Args:
+        ordered: ``row``, ``question``, ``hash``, ``tokens`` and ``size`` of the whole pool.
+        target: tokens of the selection.
+
+    Returns:
+        Row numbers of the samples drawn.
+    """
+    uniform = (ordered["hash"].to_numpy().astype(np.float64) + 0.5) / 2.0**64
+    noise = -np.log(-np.log1p(-uniform))
+    tokens = ordered["tokens"].to_numpy().astype(np.float64)
+    question = ordered["question"].to_numpy()
+    size = ordered["size"].to_numpy()
+    starts = np.flatnonzero(np.r_[True, question[1:] != question[:-1]])
+    place = np.arange(len(question)) - np.repeat(starts, np.diff(np.r_[starts, len(question)]))
+    scale = max(float(tokens.mean()), 1.0) if len(tokens) else 1.0
+
+    def draw(tilt: float) -> NDArray[np.intp]:
+        order = np.lexsort((-(noise + tilt * tokens / scale), question))
+        return order[place < size]
+
+    best = draw(0.0)
+    low, high = -np.inf, np.inf
+    tilt = 0.0
+    for _ in range(MOST_DRAWS):
+        rows = draw(tilt)
+        gap = float(tokens[rows].sum()) - target
+        if abs(gap) < abs(float(tokens[best].sum()) - target):
+            best = rows
+        if abs(gap) <= TOKEN_TOLERANCE * target:
+            break
+        low, high = (tilt, high) if gap < 0 else (low, tilt)
+        if np.isinf(high):
+            tilt = max(1.0, 2 * low)
+        elif np.isinf(low):
+            tilt = min(-1.0, 2 * high)
+        else:
+            tilt = (low + high) / 2
+    return ordered["row"].gather(best)

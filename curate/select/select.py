@@ -1,0 +1,388 @@
+"""Ranking: which of the live samples are taken, and which the control arms take instead.
+
+Filters hold thresholds, `select` alone ranks and counts. The budget is filled in rounds, every
+question's best sample before any question's second, questions in the order of a seeded hash and
+never by difficulty: more than half of the variance of log RD lies between questions, so a global
+cut would choose questions instead of rationales. Every live sample gets a rank, and the selection
+is a prefix of that ranking, so that a smaller budget is always contained in a larger one. What was
+given up for that: a token budget stops at the first sample that does not fit, even where a later,
+shorter one would.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from typing import Final, Literal, NamedTuple, Self
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from curate.errors import InputError
+from curate.select.ranking import (
+    DIFFICULTY,
+    follows,
+    hashes,
+    inside_questions,
+    matching_tokens,
+    number,
+)
+
+SELECTED: Final = "selected"
+RANK: Final = "selection_rank"
+ARM_PREFIX: Final = "arm_"
+
+ArmKind = Literal[
+    "random", "random_correct", "all_correct", "all", "shortest", "lowest", "highest", "without"
+]
+PLAIN_ARMS: Final = ("random", "random_correct", "all_correct", "all", "shortest")
+OPERAND_ARMS: Final = ("lowest", "highest", "without")
+
+
+class Budget(BaseModel):
+    """How much to take; exactly one of the three.
+
+    Attributes:
+        rows: number of samples.
+        tokens: sum of the samples' tokens (column ``tokens``); a sample of unknown length is 0.
+        share: of the samples live after the last filter, rounded down. ``without:`` arms take as
+            many rows as this share of the chain's own pool, so that arms stay comparable.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int | None = Field(default=None, ge=1)
+    tokens: int | None = Field(default=None, ge=1)
+    share: float | None = Field(default=None, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = sorted(self.model_fields_set)
+        if len(given) != 1 or getattr(self, given[0]) is None:
+            raise ValueError(
+                f"got {', '.join(given) or 'nothing'}; wanted exactly one of rows, tokens, share, "
+                "for example {rows: 10000}"
+            )
+        return self
+
+
+class SelectOptions(BaseModel):
+    """The recipe's ``select`` section.
+
+    Attributes:
+        budget: how much to take, by one of three; left out, all that the other keys allow.
+        per_question: most samples of one question.
+        one_per: column of which a question's samples must differ (``cluster``); a null is a group
+            of its own.
+        order_by: columns that order the samples of one question, the first deciding; ``-column``
+            for descending. Nulls come last either way, and what is still tied goes by seeded hash.
+        seed: of the hash that orders questions and breaks ties.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    budget: Budget | None = None
+    per_question: int | None = Field(default=None, ge=1)
+    one_per: str | None = None
+    order_by: tuple[str, ...] = ()
+    seed: int = 0
+
+
+class Arm(NamedTuple):
+    """One control arm: another choice from the same samples.
+
+    Attributes:
+        kind: the word before the colon.
+        operand: a column (``lowest``, ``highest``), a filter (``without``), else empty.
+    """
+
+    kind: ArmKind
+    operand: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an arm as the recipe writes it, ``random`` or ``lowest:nll_rationale``.
+
+        Raises:
+            InputError: the text names no arm.
+        """
+        kind, colon, operand = text.partition(":")
+        for known in PLAIN_ARMS:
+            if text == known:
+                return cls(known)
+        for known in OPERAND_ARMS:
+            if kind == known and operand:
+                return cls(known, operand)
+        hint = ""
+        if kind in OPERAND_ARMS:
+            hint = f"; {kind!r} needs a name after a colon"
+        elif colon and kind in PLAIN_ARMS:
+            hint = f"; {kind!r} stands alone"
+        raise InputError(
+            f"no arm is called {text!r}{hint}; wanted one of {', '.join(PLAIN_ARMS)}, "
+            "lowest:COLUMN, highest:COLUMN, without:FILTER",
+            "arms",
+        )
+
+    @property
+    def text(self) -> str:
+        """The arm as the recipe writes it."""
+        return f"{self.kind}:{self.operand}" if self.operand else self.kind
+
+    @property
+    def adds(self) -> str:
+        """What it takes, and what that costs beyond the selection."""
+        match self.kind:
+            case "all" | "all_correct":
+                what = (
+                    "every sample that is not empty" if self.kind == "all" else "all right answers"
+                )
+            case "without":
+                return (
+                    f"the chain judged again without {self.operand}; rows live only there are "
+                    "measured too"
+                )
+            case "random_correct":
+                what = "as many a question as the selection, at random from all right answers"
+            case "random":
+                what = "as many a question as the selection, at random"
+            case "shortest":
+                what = "as many a question as the selection, the shortest"
+            case "lowest" | "highest":
+                return (
+                    f"as many a question as the selection, of {self.kind} {self.operand}; a "
+                    "measure that it alone needs is a step above"
+                )
+        return f"{what}; no model is asked more"
+
+    @property
+    def name(self) -> str:
+        """The arm as columns and configs spell it (``lowest_nll_rationale``)."""
+        return self.text.replace(":", "_")
+
+    @property
+    def column(self) -> str:
+        """The Boolean column that marks the arm's samples."""
+        return ARM_PREFIX + self.name
+
+    @property
+    def pool(self) -> str:
+        """The Boolean column of the samples the arm may take."""
+        match self.kind:
+            case "random_correct" | "all_correct":
+                return "live_correct"
+            case "all":
+                return "nonempty"
+            case "without":
+                return f"live_without_{self.operand}"
+            case _:
+                return "live"
+
+    @property
+    def order_by(self) -> tuple[str, ...]:
+        """What orders the arm's samples inside a question; the seeded hash follows."""
+        match self.kind:
+            case "shortest":
+                return ("tokens",)
+            case "lowest":
+                return (self.operand,)
+            case "highest":
+                return (f"-{self.operand}",)
+            case _:
+                return ()
+
+
+def needed_columns(options: SelectOptions, arms: Sequence[Arm]) -> tuple[str, ...]:
+    """List the columns of the table that `select` reads, `rd_spread` and `student_follows` too."""
+    keys = [*options.order_by, *(key for arm in arms for key in arm.order_by)]
+    names = ["sample_id", "question_id", "live", "tokens", *(key.removeprefix("-") for key in keys)]
+    names += [arm.pool for arm in arms]
+    if options.one_per:
+        names.append(options.one_per)
+    if any(name in DIFFICULTY for name in names):
+        names += ["rd_spread", "student_follows"]
+    return tuple(dict.fromkeys(names))
+
+
+def select(
+    table: pl.DataFrame,
+    options: SelectOptions,
+    arms: Sequence[Arm] = (),
+    written: Mapping[str, Collection[str]] | None = None,
+) -> pl.DataFrame:
+    """Rank every live sample, take the budget, and draw the control arms.
+
+    Args:
+        table: all samples, one row each, in any order: ``sample_id``, ``question_id``, ``tokens``
+            (Int32) and Booleans ``live`` (after the last filter), ``live_correct`` (after
+            ``correctness``), ``nonempty`` and ``live_without_<filter>``, each only where an arm
+            draws from it, and the columns that `options` and `arms` name. ``rd_spread`` (half the
+            range of log RD over the templates) and ``student_follows`` are used where present.
+        options: order and budgets.
+        arms: control arms, see `Arm.parse`.
+        written: for each filter the columns it writes; an arm ``without:FILTER`` neither orders by
+            them nor keeps one per group of them, for without the filter they would not exist.
+
+    Returns:
+        In the row order of `table`: ``sample_id``, ``question_id``, ``selected`` (Boolean),
+        ``selection_rank`` (Int64, from 1, null where not live) and one Boolean ``arm_<name>`` each.
+        Live samples that `one_per` or `per_question` rule out are ranked after all others.
+
+    Raises:
+        InputError: a column is named that the table lacks.
+    """
+    _require_columns(table, options, arms)
+    questions = _question_order(table, options.seed)
+    names = [name for name in needed_columns(options, arms) if name in table.columns]
+    table = (
+        table.select(names)
+        .with_row_index("row")
+        .join(questions, on="question_id", how="left", maintain_order="left")
+    )
+    limit = _row_limit(options.budget, int(table["live"].sum()))
+    selected = _ranked(table, "live", options, SELECTED)
+    taken = _within_budget(selected, options.budget, limit)
+    chosen = {SELECTED: taken["row"]}
+    for arm in arms:
+        if arm.kind in {"all", "all_correct"}:
+            chosen[arm.column] = table.filter(arm.pool)["row"]
+        elif arm.kind == "without":
+            unknown = (written or {}).get(arm.operand, ())
+            ranked = _ranked(table, arm.pool, options, arm.text, unknown)
+            chosen[arm.column] = _within_budget(ranked, options.budget, limit)["row"]
+        else:
+            chosen[arm.column] = _sized_as(taken, table, arm, options.seed)
+    order = pl.DataFrame({"row": selected["row"], RANK: selected["rank"]})
+    marks = [
+        pl.Series(name, np.isin(np.arange(table.height), rows.to_numpy(), kind="table"))
+        for name, rows in chosen.items()
+    ]
+    return (
+        table.select("row", "sample_id", "question_id")
+        .join(order, on="row", how="left", maintain_order="left")
+        .with_columns(marks)
+        .select("sample_id", "question_id", SELECTED, RANK, *(arm.column for arm in arms))
+    )
+
+
+def choice_share(table: pl.DataFrame, chosen: pl.DataFrame, column: str = SELECTED) -> float:
+    """Tell in what share of the questions taken from there was more to take than was taken.
+
+    A share of 0 says that the order decided nothing: every live sample of these questions is in.
+
+    Args:
+        table: as for `select`.
+        chosen: what `select` returned for it.
+        column: ``selected`` or an arm's column; the arm is compared with the live samples.
+
+    Returns:
+        Between 0 and 1; 0 where nothing was taken.
+    """
+    counts = (
+        chosen.select("sample_id", "question_id", taken=pl.col(column))
+        .join(table.select("sample_id", "live"), on="sample_id")
+        .group_by("question_id")
+        .agg(taken=pl.col("taken").sum(), left=(pl.col("live") & ~pl.col("taken")).any())
+        .filter(pl.col("taken") > 0)
+    )
+    return float(counts.select(pl.col("left").mean()).item() or 0.0)
+
+
+def idle_keys(table: pl.DataFrame, options: SelectOptions) -> dict[str, str]:
+    """Name the keys of `order_by` that decide nothing, with the reason, for the funnel's notes."""
+    live = table.filter("live")
+    idle: dict[str, str] = {}
+    for key in options.order_by if live.height else ():
+        name = key.removeprefix("-")
+        trusted = follows(live, name)
+        if not live.select(trusted.any()).item():
+            idle[key] = "the calibration says that the student cannot follow rationales"
+        elif not live.select((number(live, name).is_not_null() & trusted).any()).item():
+            idle[key] = "no live sample has a value"
+    return idle
+
+
+def _require_columns(table: pl.DataFrame, options: SelectOptions, arms: Sequence[Arm]) -> None:
+    wanted = {f"select.order_by {key!r}": key.removeprefix("-") for key in options.order_by}
+    wanted |= {f"arm {arm.text!r}": key.removeprefix("-") for arm in arms for key in arm.order_by}
+    wanted |= {f"the pool of arm {arm.text!r}": arm.pool for arm in arms}
+    if options.one_per:
+        wanted[f"select.one_per {options.one_per!r}"] = options.one_per
+    for where, column in wanted.items():
+        if column not in table.columns:
+            raise InputError(
+                f"{where} needs column {column!r}, which no step of this recipe writes; name one "
+                f"of {', '.join(sorted(table.columns))}, or add the filter or measure that writes "
+                "it"
+            )
+
+
+def _question_order(table: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Number the questions by seeded hash: columns ``question_id`` and ``question`` (UInt32)."""
+    ids = table.select(pl.col("question_id").unique())
+    order = hashes(ids["question_id"], seed)
+    return (
+        ids.with_columns(order=order)
+        .sort("order", "question_id")
+        .with_row_index("question")
+        .select("question_id", "question")
+    )
+
+
+def _row_limit(budget: Budget | None, live: int) -> int | None:
+    if budget is None or budget.tokens is not None:
+        return None
+    if budget.rows is not None:
+        return budget.rows
+    return int(Decimal(str(budget.share)) * live)
+
+
+def _within_budget(ranked: pl.DataFrame, budget: Budget | None, limit: int | None) -> pl.DataFrame:
+    """Cut the ranking where the budget ends; samples that may never be taken end it before."""
+    eligible = ranked.filter("eligible")
+    if budget is not None and budget.tokens is not None:
+        return eligible.filter(pl.col("tokens").cum_sum() <= budget.tokens)
+    return eligible if limit is None else eligible.head(limit)
+
+
+def _ranked(
+    table: pl.DataFrame,
+    pool: str,
+    options: SelectOptions,
+    salt: str,
+    unknown: Collection[str] = (),
+) -> pl.DataFrame:
+    """Rank a pool in rounds.
+
+    Returns:
+        One row for each sample of the pool, best first: ``row``, ``question``, ``tokens``,
+        ``rank`` (Int64, from 1) and ``eligible`` (not ruled out by `one_per` or `per_question`).
+    """
+    keys = [key for key in options.order_by if key.removeprefix("-") not in unknown]
+    ordered = inside_questions(table, pool, keys, (options.seed, salt), trusting=False)
+    eligible = pl.lit(value=True)
+    if options.one_per and options.one_per not in unknown:
+        group = pl.col(options.one_per)
+        place = pl.int_range(pl.len()).over("question", group)
+        ordered = ordered.with_columns(nth=pl.when(group.is_null()).then(0).otherwise(place)).sort(
+            "question", "nth", maintain_order=True
+        )
+        eligible = pl.col("nth") == 0
+    ordered = ordered.with_columns(round=pl.int_range(pl.len()).over("question"))
+    if options.per_question:
+        eligible &= pl.col("round") < options.per_question
+    return (
+        ordered.with_columns(eligible=eligible)
+        .sort("eligible", "round", "question", descending=[True, False, False])
+        .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
+        .select("row", "question", "tokens", "rank", "eligible")
+    )
+
+
+def _sized_as(taken: pl.DataFrame, table: pl.DataFrame, arm: Arm, seed: int) -> pl.Series:
+    """Take as many samples of each question as `taken` holds, in the arm's own order."""
+    sizes = taken.group_by("question").agg(size=pl.len())
+    pool = table.join(sizes, on="question", how="inner")
+    ordered = inside_questions(pool, arm.pool, arm.order_by, (seed, arm.text), trusting=True)
+    if arm.kind == "random_correct":
+        return matching_tokens(ordered, int(taken["tokens"].sum()))
+    return ordered.filter(pl.int_range(pl.len()).over("question") < pl.col("size"))["row"]

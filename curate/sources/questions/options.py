@@ -1,0 +1,212 @@
+"""The recipe's `questions` block: which columns hold what, and how an answer is taken from one."""
+
+import re
+from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
+from typing import Annotated, NamedTuple, cast
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from curate.sources.tables import TableOptions
+from curate.sources.tables.cells import cell, joined, text
+from filters.answers import GoldType
+
+
+def _one_group(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+    if groups != 1:
+        raise ValueError(f"{pattern!r} has {groups} groups, wanted one, around what to take")
+    return pattern
+
+
+OneGroup = Annotated[str, AfterValidator(_one_group)]
+"""A regular expression with one group, which says what to take."""
+
+Columns = str | Annotated[tuple[str, ...], Field(min_length=1)]
+"""A column (or dotted path, see `curate.sources.tables.cells.cell`), or several."""
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Choices(NamedTuple):
+    """Options of a question, in order.
+
+    Attributes:
+        texts: the options.
+        labels: what the source calls them where it says so (``A`` or ``1``), else empty.
+    """
+
+    texts: Sequence[str]
+    labels: Sequence[str] = ()
+
+
+class Gold(NamedTuple):
+    """A known answer as it stands in the source.
+
+    Attributes:
+        text: the answer; the whole column where `extract` found nothing.
+        found: false where `extract` found nothing.
+    """
+
+    text: str
+    found: bool = True
+
+
+class ChoicesInText(_Options):
+    """Options that stand inside a text, such as ``Answer choices: (A) one, (B) two``.
+
+    Attributes:
+        column: holds the text.
+        after: look only behind the last place where this stands.
+        pattern: finds one option after another; its group is the option's text.
+    """
+
+    column: str
+    after: str = ""
+    pattern: OneGroup
+
+    def find(self, row: object) -> list[str]:
+        """Find the options in one row's text."""
+        whole = joined(row, self.column) or ""
+        tail = whole.rsplit(self.after, 1)[-1] if self.after else whole
+        return [option.strip() for option in re.findall(self.pattern, tail)]
+
+
+class QuestionColumns(_Options):
+    """Which column holds what.
+
+    Attributes:
+        question: the text; several columns are joined by a space. A nested column is written
+            ``a.b``.
+        gold: the known answer.
+        choices: a column holding a list of options, or an object with `text` and `label` lists, or
+            a list of such objects (the Hub's usual forms); or several columns, one an option; or
+            where in a text they stand: ``{column: ..., after: ..., pattern: ...}``, the last with
+            one group, around an option. Left out, options in the question itself are found for
+            golds of type choice (``(A) one, (B) two`` and ``A: one, B: two``).
+        group: questions of a group never straddle a split; by default each is its own.
+        domain: for quotas and reports.
+        rationale: the source's own worked solution, for a `gold` source.
+        licence: the row's terms.
+        id: the id the questions come with, for joins by id.
+    """
+
+    question: Columns = "question"
+    gold: str = "answer"
+    choices: Columns | ChoicesInText | None = None
+    group: str | None = None
+    domain: str | None = None
+    rationale: str | None = None
+    licence: str | None = None
+    id: str | None = None
+
+    def paths(self) -> list[str]:
+        """List all columns named."""
+        choices = self.choices.column if isinstance(self.choices, ChoicesInText) else self.choices
+        found: list[str] = []
+        for spec in (
+            self.question,
+            self.gold,
+            choices,
+            self.group,
+            self.domain,
+            self.rationale,
+            self.licence,
+            self.id,
+        ):
+            found += [spec] if isinstance(spec, str) else list(spec or ())
+        return list(dict.fromkeys(found))
+
+    def fact(self, row: object, column: str | None) -> str | None:
+        """Read an optional column as text."""
+        return None if column is None else text(cell(row, column), column)
+
+    def options(self, row: object) -> Choices | None:
+        """Read the options of one row; None where it has none."""
+        if self.choices is None:
+            return None
+        if isinstance(self.choices, ChoicesInText):
+            found = Choices(self.choices.find(row))
+        elif isinstance(self.choices, str):
+            found = _listed(cell(row, self.choices), self.choices)
+        else:
+            values = [text(cell(row, path), path) for path in self.choices]
+            found = Choices([value for value in values if value is not None])
+        return found if found.texts else None
+
+
+class GoldOptions(_Options):
+    r"""How the known answer is taken and compared.
+
+    Attributes:
+        type: how answers are compared.
+        extract: pattern with one group that finds the answer in its column, as
+            ``'####\s*(.+)'``; by default all of it is taken.
+        index_from: the column holds an option's place, counted from this number.
+        max_refused: largest share of rows whose gold may fail its own verifier.
+    """
+
+    type: GoldType
+    extract: OneGroup | None = None
+    index_from: int | None = None
+    max_refused: float = Field(default=0.5, ge=0, le=1)
+
+    def take(self, row: object, column: str, choices: Choices | None) -> "Gold | None":
+        """Take the answer's text from a row; None where there is none."""
+        whole = text(cell(row, column), column)
+        if whole is None or not whole.strip():
+            return None
+        raw = whole.strip()
+        if self.extract:
+            found = re.search(self.extract, whole)
+            if found is None:
+                return Gold(raw, found=False)
+            raw = found[1].strip()
+        if choices and self.index_from is not None and raw.isdecimal():
+            return Gold(_letter(int(raw) - self.index_from))
+        if choices and raw in choices.labels:
+            return Gold(_letter(choices.labels.index(raw)))
+        return Gold(raw)
+
+
+class QuestionsOptions(TableOptions):
+    """The recipe's `questions` block.
+
+    Attributes:
+        columns: which column holds what.
+        gold: how the known answers are read.
+        limit: use only the first so many usable questions; ``--limit`` says another number.
+    """
+
+    columns: QuestionColumns = QuestionColumns()
+    gold: GoldOptions
+    limit: int | None = Field(default=None, ge=1)
+
+
+def _letter(place: int) -> str:
+    """Name an option by its place, A first; a place without a letter is named by its number."""
+    return ascii_uppercase[place] if 0 <= place < len(ascii_uppercase) else str(place)
+
+
+def _listed(value: object, column: str) -> Choices:
+    """Read the forms in which data sets keep options."""
+    if isinstance(value, Mapping):
+        both = cast("Mapping[str, Sequence[object]]", value)
+        return Choices(_texts(both.get("text"), column), _texts(both.get("label"), column))
+    items = cast("Sequence[object]", value or ())
+    if items and isinstance(items[0], Mapping):
+        options = cast("Sequence[Mapping[str, object]]", items)
+        return Choices(
+            _texts([option.get("text") for option in options], column),
+            _texts([option.get("label") for option in options], column),
+        )
+    return Choices(_texts(items, column))
+
+
+def _texts(values: Sequence[object] | None, column: str) -> list[str]:
+    return [found for value in values or () if (found := text(value, column)) is not None]

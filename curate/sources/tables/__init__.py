@@ -1,0 +1,5 @@
+"""Reading rows out of files and data sets of any format, and values out of rows."""
+
+from curate.sources.tables.tables import FORMATS, Chunk, TableOptions, Unreadable, find, read
+
+__all__ = ["FORMATS", "Chunk", "TableOptions", "Unreadable", "find", "read"]

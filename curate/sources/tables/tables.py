@@ -1,0 +1,228 @@
+"""Reading tables of any format, in chunks whose size does not grow with the file.
+
+Every format becomes the same thing: rows as plain Python values, in file order. A row that cannot
+be read is not skipped and does not stop the run: it stands in its place as `Unreadable`, so that
+whoever reads can count it and say where it is. What is given up for one code path is the speed of
+a columnar reader; decoding a row costs a few microseconds, judging it costs more.
+"""
+
+import glob
+import gzip
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
+
+from curate.errors import InputError
+from curate.sources.tables.formats import BLOCK, READERS, Unreadable
+
+if TYPE_CHECKING:
+    import datasets
+
+__all__ = ["FORMATS", "Chunk", "TableOptions", "Unreadable", "find", "read"]
+
+CHUNK_ROWS: Final = 10_000
+HUB: Final = "hf://datasets/"
+FORMATS: Final = (".parquet", *READERS)
+"""Suffixes of files that can be read."""
+_COMPRESSED: Final = (".gz", ".zst")
+
+
+class TableOptions(BaseModel):
+    """Where rows come from.
+
+    Attributes:
+        path: a file, folder or glob, relative to the recipe's folder: parquet, jsonl, json (a list,
+            or one object a line), csv, tsv, all but parquet also as .gz or .zst; or
+            ``hf://datasets/org/name``. Of a folder, the data files directly in it are read, in
+            natural order of their names (2 before 10).
+        config: configuration of the dataset. With `config` or `split` a folder is opened by
+            ``datasets.load_dataset``, as a dataset of the Hub is.
+        split: split of the dataset; needed where it has several.
+        revision: commit, branch or tag on the Hub.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    config: str | None = None
+    split: str | None = None
+    revision: str | None = None
+
+
+class Chunk(NamedTuple):
+    """Consecutive rows of one file.
+
+    Attributes:
+        file: the file's path as it is shown to the user; relative where it lies below the recipe.
+        rows: at most `CHUNK_ROWS` values or `Unreadable`.
+    """
+
+    file: str
+    rows: list[object]
+
+
+def read(options: TableOptions, base: Path, columns: Iterable[str]) -> Iterator[Chunk]:
+    """Read rows file by file, in bounded memory.
+
+    Args:
+        options: what to read.
+        base: folder that relative paths start from.
+        columns: dotted paths that will be asked for; formats that can, read nothing else.
+
+    Yields:
+        Non-empty chunks in file order.
+
+    Raises:
+        InputError: nothing is there, or a file as a whole is not what its name says.
+    """
+    wanted = list(columns)
+    folder = base / Path(options.path).expanduser()
+    if options.path.startswith("hf://") or options.config or options.split:
+        yield from _chunks(options.path, _dataset_rows(options, folder, wanted))
+        return
+    for file in find(options.path, base):
+        shown = file.relative_to(base).as_posix() if file.is_relative_to(base) else str(file)
+        yield from _chunks(shown, _file_rows(file, shown, wanted))
+
+
+def find(path: str, base: Path) -> list[Path]:
+    """List the data files a path stands for, in natural order.
+
+    Raises:
+        InputError: there is none; the message names what is there instead.
+    """
+    place = base / Path(path).expanduser()
+    if place.is_file():
+        return [place]
+    if place.is_dir():
+        found = [file for file in place.iterdir() if file.is_file() and _format(file) in FORMATS]
+        nothing = f"{place} holds no data file ({', '.join(FORMATS)}); name a file or a glob"
+    elif any(sign in path for sign in "*?["):
+        matches = map(Path, glob.glob(str(place), recursive=True))  # noqa: PTH207 - `**` and absolute
+        found = [file for file in matches if file.is_file()]
+        nothing = f"no file matches {path!r} in {base}"
+    else:
+        found = []
+        siblings = [file.name for file in place.parent.iterdir()] if place.parent.is_dir() else []
+        near = get_close_matches(place.name, siblings, n=1)
+        nothing = f"no such file or folder: {place}"
+        nothing += f"; did you mean {near[0]!r}?" if near else ""
+    if not found:
+        raise InputError(nothing, "path")
+    return sorted(found, key=lambda file: _natural(str(file)))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sort key by which 2 comes before 10."""
+    return [(int(part or 0), rest) for part, rest in re.findall(r"(\d*)(\D*)", name)]
+
+
+def _format(file: Path) -> str:
+    """Give the suffix that says the format, without that of the compression."""
+    stem = Path(file.stem) if file.suffix.lower() in _COMPRESSED else file
+    return stem.suffix.lower()
+
+
+def _chunks(file: str, rows: Iterator[object]) -> Iterator[Chunk]:
+    while chunk := list(islice(rows, CHUNK_ROWS)):
+        yield Chunk(file, chunk)
+
+
+def _file_rows(file: Path, shown: str, columns: Sequence[str]) -> Iterator[object]:
+    kind = _format(file)
+    if kind == ".parquet":
+        yield from _parquet(file, shown, columns)
+        return
+    reader = READERS.get(kind)
+    if reader is None:
+        raise InputError(
+            f"{shown}: format {kind or 'without a suffix'!r} is not one of "
+            f"{', '.join(FORMATS)} (texts also as .gz or .zst)",
+            "path",
+        )
+    with _open(file) as stream:
+        try:
+            yield from reader(stream, shown)
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{shown} is not UTF-8 ({error.reason}: "
+                f"{error.object[error.start : error.start + 12]!r}); convert it, say with iconv",
+                "path",
+            ) from error
+
+
+def _open(file: Path) -> BinaryIO:
+    if file.suffix.lower() == ".gz":
+        return cast("BinaryIO", gzip.open(file, "rb"))
+    if file.suffix.lower() == ".zst":
+        stream = pa.input_stream(str(file), compression="zstd")
+        return io.BufferedReader(cast("io.RawIOBase", stream), BLOCK)
+    return file.open("rb", buffering=BLOCK)
+
+
+def _parquet(file: Path, shown: str, columns: Sequence[str]) -> Iterator[object]:
+
+    try:
+        table = pq.ParquetFile(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{shown} is not a parquet file: {error}", "path") from error
+    needed = _project(columns, table.schema_arrow.names)
+    for batch in table.iter_batches(batch_size=CHUNK_ROWS, columns=needed):
+        yield from cast("pl.DataFrame", pl.from_arrow(batch)).to_dicts()
+
+
+def _project(columns: Sequence[str], there: Sequence[str]) -> list[str] | None:
+    """Choose the columns to read; None, for all, where one is not there and must be named."""
+    roots = {path if path in there else path.split(".")[0] for path in columns}
+    return sorted(roots) if roots and roots <= set(there) else None
+
+
+def _dataset_rows(options: TableOptions, folder: Path, columns: Sequence[str]) -> Iterator[object]:
+    """Read through `datasets`, from the Hub or from a folder."""
+    table = _load_dataset(options, folder)
+    needed = _project(columns, table.column_names)
+    if needed is not None:
+        table = table.select_columns(needed)
+    for batch in cast("Iterable[object]", table.with_format("arrow").iter(CHUNK_ROWS)):
+        yield from cast("pl.DataFrame", pl.from_arrow(cast("pl.DataFrame", batch))).to_dicts()
+
+
+def _load_dataset(options: TableOptions, folder: Path) -> "datasets.Dataset":
+    import datasets
+    from datasets.exceptions import DatasetsError
+
+    name, files = str(folder), None
+    if options.path.startswith("hf://"):
+        if not options.path.startswith(HUB):
+            raise InputError(f"got {options.path!r}, wanted {HUB}org/name", "path")
+        parts = options.path.removeprefix(HUB).strip("/").split("/")
+        name, files = "/".join(parts[:2]), "/".join(parts[2:]) or None
+    try:
+        loaded = datasets.load_dataset(
+            name,
+            options.config,
+            data_files=files,
+            split=options.split,
+            revision=options.revision,
+        )
+    except (OSError, ValueError, DatasetsError) as error:
+        raise InputError(
+            f"{options.path!r} could not be opened as a dataset: {error}. Without a network, "
+            "download it first and give the folder or files",
+            "path",
+        ) from error
+    if isinstance(loaded, datasets.Dataset):
+        return loaded
+    splits = cast("dict[str, datasets.Dataset]", loaded)
+    if len(splits) > 1:
+        raise InputError(f"{options.path!r} has the splits {', '.join(splits)}; name one", "split")
+    return next(iter(splits.values()))

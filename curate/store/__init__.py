@@ -1,0 +1,4 @@
+"""What was paid for, kept row by row under keys of content (`record`), and what is derived from it.
+
+`keys` says what identity is: no key holds a shard, a place, a time, or anything of `runtime`.
+"""

@@ -1,0 +1,217 @@
+"""The store: one folder shared by all recipes, holding the record and what is derived from it.
+
+::
+
+    $CURATE_STORE/            default: the user's data folder
+    |-- record/<kind>/<key>/  books (see `curate.store.record`) of samples and measures
+    |-- derived/<step>/<key>  verdicts and parsed columns, thrown away at will
+    |-- models/               models assembled without the Hub
+    |-- locks/                who owns which engine
+    `-- work/                 scratch of running runs
+
+Derived artefacts are Parquet files with page checksums, written under a temporary name and renamed,
+so nothing half-written is ever read; a damaged one is made again.
+"""
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+import platformdirs
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curate.errors import RecordError
+from curate.store.record import Book, sealed_intact
+
+
+def default_root() -> Path:
+    """Give the store's folder: ``$CURATE_STORE``, else the user's data folder."""
+    given = os.environ.get("CURATE_STORE")
+    return Path(given).expanduser() if given else Path(platformdirs.user_data_dir("curate"))
+
+
+def write_parquet(frame: pl.DataFrame, path: Path) -> None:
+    """Write a checksummed Parquet file that appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    pq.write_table(frame.to_arrow(), scratch, compression="zstd", write_page_checksum=True)
+    scratch.rename(path)
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """Read columns of a file written by `write_parquet`, checking every page.
+
+    Raises:
+        OSError: a page does not match its checksum.
+    """
+    # not `read_table`: it goes through pyarrow.dataset, which imports pandas (a second)
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        table = file.read(columns, use_threads=False)
+    return cast("pl.DataFrame", pl.from_arrow(table))
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a part of the store takes up.
+
+    Attributes:
+        part: path below the store's root.
+        entries: recorded entries or derived files.
+        size: bytes on disk.
+    """
+
+    part: str
+    entries: int
+    size: int
+
+
+class Store:
+    """Open a store, making it where there is none.
+
+    Args:
+        root: the folder; by default `default_root`.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or default_root()
+
+    def book(self, kind: str, key: str, about: Mapping[str, Any] | None = None) -> Book:
+        """Open the book of one instrument.
+
+        Args:
+            kind: ``samples`` or a measure's name.
+            key: the instrument's key.
+            about: what the instrument is, written beside the book for people to read.
+        """
+        folder = self.root / "record" / kind / key
+        if about is not None and not (folder / "about.json").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            scratch = folder / f".about.{uuid.uuid4().hex}"
+            scratch.write_bytes(
+                orjson.dumps(about, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+            )
+            scratch.rename(folder / "about.json")
+        return Book(folder)
+
+    def derived_path(self, step: str, key: str) -> Path:
+        """Name the file that holds a derived artefact."""
+        return self.root / "derived" / step / key[:2] / f"{key}.parquet"
+
+    def derived(self, step: str, key: str) -> pl.DataFrame | None:
+        """Read a derived artefact; None where there is none or it is damaged."""
+        path = self.derived_path(step, key)
+        if not path.exists():
+            return None
+        try:
+            frame = read_parquet(path)
+        except (OSError, pa.ArrowInvalid):
+            path.unlink(missing_ok=True)
+            return None
+        os.utime(path)  # `gc` goes by last use
+        return frame
+
+    def put_derived(self, step: str, key: str, frame: pl.DataFrame) -> None:
+        """Keep a derived artefact."""
+        write_parquet(frame, self.derived_path(step, key))
+
+    @contextmanager
+    def workspace(self) -> Generator[Path]:
+        """Give a scratch folder that is gone afterwards."""
+        folder = self.root / "work" / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def books(self) -> Iterator[tuple[str, Book]]:
+        """Open every book in turn, with its path below the store's root."""
+        for folder in sorted((self.root / "record").glob("*/*")):
+            yield str(folder.relative_to(self.root)), Book(folder)
+
+    def usage(self) -> list[Usage]:
+        """Measure every book and the derived artefacts of every step."""
+        found: list[Usage] = []
+        for part, book in self.books():
+            found.append(Usage(part, len(book), _size(book.folder)))
+            book.close()
+        for folder in sorted((self.root / "derived").glob("*")):
+            files = sum(1 for _ in folder.rglob("*.parquet"))
+            found.append(Usage(str(folder.relative_to(self.root)), files, _size(folder)))
+        if (self.root / "models").is_dir():
+            models = self.root / "models"
+            found.append(Usage("models", sum(1 for _ in models.iterdir()), _size(models)))
+        return found
+
+    def verify(self) -> list[str]:
+        """Check every line and every sealed segment; give one sentence for each damage."""
+        problems: list[str] = []
+        for part, book in self.books():
+            problems += [
+                f"{part}/{damage.segment.name} line {damage.line}: does not match its checksum"
+                + (f" (key {damage.key})" if damage.key else "")
+                for damage in book.damaged
+            ]
+            problems += [
+                f"{part}/{path.name}: changed since it was sealed"
+                for path in sorted(book.folder.glob("*.log"))
+                if not path.name.startswith("open-") and not sealed_intact(path)
+            ]
+            book.close()
+        return problems
+
+    def gc(self, days: float) -> int:
+        """Remove derived artefacts and abandoned scratch not used for `days`; give the bytes freed.
+
+        The record is never touched: it holds what was paid for.
+        """
+        limit = time.time() - days * 86_400
+        freed = 0
+        # Everything below, since a killed run leaves scratch files and folders too; folders last.
+        below = [*(self.root / "derived").rglob("*"), *(self.root / "work").rglob("*")]
+        old = [path for path in sorted(below, reverse=True) if path.stat().st_mtime < limit]
+        for path in old:
+            if path.is_file():
+                freed += path.stat().st_size
+                path.unlink()
+            elif not any(path.iterdir()):
+                path.rmdir()
+        return freed
+
+    def import_from(self, other: Path) -> int:
+        """Copy sealed segments of another store that this one lacks; give how many.
+
+        Raises:
+            RecordError: a segment of the other store is damaged; nothing of it was copied.
+        """
+        copied = 0
+        for path in sorted((other / "record").glob("*/*/*.log")):
+            target = self.root / path.relative_to(other)
+            if path.name.startswith("open-") or target.exists():
+                continue
+            if not sealed_intact(path):
+                raise RecordError(
+                    f"{path} changed since it was sealed; run `curate store verify` on that store"
+                )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            scratch = target.with_suffix(f".{uuid.uuid4().hex}")
+            shutil.copyfile(path, scratch)
+            scratch.rename(target)
+            about = path.with_name("about.json")
+            if about.exists():
+                shutil.copyfile(about, target.with_name("about.json"))
+            copied += 1
+        return copied
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,45 @@
+"""The one vLLM engine of the suite; what it costs to start is paid once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from curate.models.references import resolve
+from curate.models.teachers.base import Request, Sampling
+from curate.models.teachers.options import Teacher, VllmOptions
+from curate.models.teachers.vllm_engine import EngineGenerator
+
+TEACHER = "Qwen/Qwen2.5-Coder-0.5B-Instruct"
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineGenerator]:
+    """A teacher under real vLLM, started by its first use."""
+    folder = tmp_path_factory.mktemp("engine")
+    teacher = Teacher(TEACHER, dtype="float32")
+    options = VllmOptions(max_num_seqs=4, max_model_len=256)
+    path = resolve(TEACHER).path
+    generator = EngineGenerator(teacher, Sampling(max_tokens=24), options, path=path, folder=folder)
+    yield generator
+    generator.close()
+
+
+@pytest.fixture(scope="session")
+def engine_folder(engine: EngineGenerator) -> Path:
+    """Where the engine keeps its lock and log."""
+    return engine._folder
+
+
+@pytest.fixture
+def asked() -> list[Request]:
+    """Three questions with two siblings each, seeded."""
+    turns = [
+        ({"role": "user", "content": f"What is {a} plus {a}? Answer with the number alone."},)
+        for a in (2, 3, 4)
+    ]
+    return [
+        Request(key=f"{n}-{i}", messages=turn, seed=10 * n + i)
+        for n, turn in enumerate(turns)
+        for i in range(2)
+    ]

@@ -1,0 +1,277 @@
+"""The openai backend against a real local server, faults included."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curate.errors import BackendError, InputError
+from curate.models.teachers.base import Completion, Request, Sampling
+from curate.models.teachers.openai_protocol import retry_after, server_message
+from curate.models.teachers.openai_server import ServerGenerator
+from curate.models.teachers.options import OpenAIOptions, Teacher
+from curate.models.teachers.stops import cut_at_stop
+from tests.servers.openai_server import Fault, read_book, serving
+
+TEACHER = Teacher("tiny-teacher")
+
+
+def chats(n: int) -> list[Request]:
+    turns = [({"role": "user", "content": f"What is {i} plus 5?"},) for i in range(n)]
+    return [Request(key=f"k{i}", messages=turn) for i, turn in enumerate(turns)]
+
+
+def draw(
+    url: str,
+    requests: Iterable[Request],
+    sampling: Sampling | None = None,
+    teacher: Teacher = TEACHER,
+    **options: Any,
+) -> dict[str, Completion]:
+    settings = OpenAIOptions(backend="openai", url=url, **options)
+    drawn: list[Completion] = []
+    ServerGenerator(teacher, sampling or Sampling(), settings).generate(requests, drawn.append)
+    assert len({completion.key for completion in drawn}) == len(drawn)
+    return {completion.key: completion for completion in drawn}
+
+
+def statuses(book: Path) -> list[int]:
+    return [entry["status"] for entry in read_book(book)]
+
+
+def test_every_request_is_drawn_once_and_as_the_server_said(tmp_path: Path):
+    book = tmp_path / "book"
+    with serving(book) as url:
+        drawn = draw(url, chats(40), in_flight=8)
+    assert {entry["text"] for entry in read_book(book)} == {c.text for c in drawn.values()}
+    assert len(read_book(book)) == len(drawn) == 40
+    assert "12" in drawn["k7"].text
+    assert {c.finish_reason for c in drawn.values()} == {"stop"}
+    assert all(c.completion_tokens for c in drawn.values())
+
+
+def test_only_what_is_set_is_sent(tmp_path: Path):
+    book = tmp_path / "book"
+    sampling = Sampling(temperature=0.3, top_k=5, stop=("END",), max_tokens=99)
+    teacher = Teacher("tiny-teacher", template_args={"enable_thinking": False})
+    request = Request(key="k", messages=chats(1)[0].messages, seed=7)
+    with serving(book) as url:
+        draw(url, [request], sampling, teacher)
+        draw(url, [Request(key="k", prompt="2 and 2:")], Sampling(), teacher)
+        draw(url, chats(1), limit_field="max_completion_tokens")
+    chat, plain, other = (entry["body"] for entry in read_book(book))
+    assert chat == {
+        "model": "tiny-teacher",
+        "messages": list(request.messages or ()),
+        "temperature": 0.3,
+        "top_k": 5,
+        "stop": ["END"],
+        "max_tokens": 99,
+        "seed": 7,
+        "chat_template_kwargs": {"enable_thinking": False},
+    }
+    assert set(plain) == {"model", "prompt", "temperature", "max_tokens"}
+    assert set(other) == {"model", "messages", "temperature", "max_completion_tokens"}
+
+
+def test_requests_are_read_only_as_slots_fall_free():
+    taken = itertools.count()
+    ahead: list[int] = []
+
+    def lazily() -> Iterator[Request]:
+        for request in chats(60):
+            next(taken)
+            yield request
+
+    drawn: list[Completion] = []
+
+    def sink(completion: Completion) -> None:
+        drawn.append(completion)
+        read = int(repr(taken)[6:-1])
+        ahead.append(read - len(drawn))
+
+    with serving(delay=0.01) as url:
+        options = OpenAIOptions(backend="openai", url=url, in_flight=4)
+        ServerGenerator(TEACHER, Sampling(), options).generate(lazily(), sink)
+    assert len(drawn) == 60
+    assert max(ahead) <= 4
+
+
+def test_busy_broken_and_lost_connections_are_tried_again(tmp_path: Path):
+    faults = [
+        Fault(429, at=[0], headers={"Retry-After": "0.2"}),
+        Fault(500, at=[1]),
+        Fault(503, at=[2], headers={"Retry-After": formatdate(usegmt=True)}),
+        Fault(0, at=[3, 5]),
+        Fault(502, at=[7], body={"error": {"message": "bad gateway"}}),
+    ]
+    with serving(tmp_path / "book", faults) as url:
+        drawn = draw(url, chats(12), in_flight=3)
+    assert len(drawn) == 12
+    assert {c.finish_reason for c in drawn.values()} == {"stop"}
+    assert sorted(statuses(tmp_path / "book")) == [0, 0, 200, *[200] * 11, 429, 500, 502, 503]
+
+
+def test_a_server_that_stays_broken_stops_the_run_and_keeps_what_came(tmp_path: Path):
+    drawn: list[Completion] = []
+    with serving(tmp_path / "book", [Fault(500, match="What is 3")]) as url:
+        options = OpenAIOptions(backend="openai", url=url, in_flight=1, patience=0.5)
+        with pytest.raises(BackendError, match=r"0\.5 s of trying.*HTTP 500") as caught:
+            ServerGenerator(TEACHER, Sampling(), options).generate(chats(9), drawn.append)
+    assert "recorded" in str(caught.value)
+    assert [c.key for c in drawn] == ["k0", "k1", "k2"]
+
+
+def test_a_server_that_is_not_there_is_named():
+    with pytest.raises(BackendError, match=r"127\.0\.0\.1:9/v1"):
+        draw("http://127.0.0.1:9/v1", chats(1), patience=0)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(401, "api_key_env"), (403, "may not use"), (404, "usually /v1")]
+)
+def test_what_will_not_get_better_stops_the_run_at_once(tmp_path: Path, status: int, said: str):
+    fault = Fault(status, body={"error": {"message": "no such thing"}})
+    with serving(tmp_path / "book", [fault]) as url:
+        with pytest.raises(BackendError, match=said) as caught:
+            draw(url, chats(500), in_flight=4)
+        assert url in str(caught.value)
+    assert "no such thing" in str(caught.value)
+    assert "tiny-teacher" in str(caught.value)
+    assert len(read_book(tmp_path / "book")) <= 4
+
+
+def test_an_account_without_money_is_not_a_busy_server(tmp_path: Path):
+    fault = Fault(429, body={"error": {"message": "pay first", "code": "insufficient_quota"}})
+    with (
+        serving(tmp_path / "book", [fault]) as url,
+        pytest.raises(BackendError, match="pay first"),
+    ):
+        draw(url, chats(3), in_flight=1)
+    assert statuses(tmp_path / "book") == [429]
+
+
+def test_one_refused_request_is_one_failed_sample():
+    fault = Fault(400, match="What is 0", body={"error": {"message": "too long"}})
+    with serving(faults=[fault]) as url:
+        drawn = draw(url, chats(6), in_flight=1)
+    assert drawn["k0"].finish_reason == "error"
+    assert drawn["k0"].error == "HTTP 400: too long"
+    assert {drawn[f"k{i}"].finish_reason for i in range(1, 6)} == {"stop"}
+
+
+def test_refused_requests_alone_are_failed_samples_if_a_plain_one_is_served(tmp_path: Path):
+    with serving(tmp_path / "book", [Fault(400, match="plus")]) as url:
+        drawn = draw(url, chats(3))
+    assert {c.finish_reason for c in drawn.values()} == {"error"}
+    assert statuses(tmp_path / "book") == [400, 400, 400, 200]
+
+
+@pytest.mark.parametrize("count", [2, 200])
+def test_a_server_that_refuses_everything_records_nothing(count: int, tmp_path: Path):
+    drawn: list[Completion] = []
+    fault = Fault(400, body={"error": {"message": "top_k is not permitted"}})
+    with serving(tmp_path / "book", [fault]) as url:
+        options = OpenAIOptions(backend="openai", url=url, in_flight=8)
+        with pytest.raises(BackendError, match=r"every request.*top_k is not permitted"):
+            ServerGenerator(TEACHER, Sampling(), options).generate(chats(count), drawn.append)
+    assert drawn == []
+    assert len(read_book(tmp_path / "book")) < 60
+
+
+def test_the_key_is_sent_but_shown_nowhere(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TEACHER_KEY", "s3cret-value")
+    with serving(faults=[Fault(401)]) as url, pytest.raises(BackendError) as caught:
+        draw(url, chats(1), api_key_env="TEACHER_KEY")
+    assert "s3cret-value" not in str(caught.value)
+    monkeypatch.delenv("TEACHER_KEY")
+    with pytest.raises(InputError, match="TEACHER_KEY"):
+        draw("http://127.0.0.1:9/v1", chats(1), api_key_env="TEACHER_KEY")
+
+
+CUT = Request(key="k", messages=chats(1)[0].messages, prefix="We add and", prefix_tokens=3)
+
+
+def test_a_cut_sample_is_continued_where_the_server_can(tmp_path: Path):
+    book = tmp_path / "book"
+    with serving(book) as url:
+        drawn = draw(url, [CUT], Sampling(max_tokens=50), continue_cut=True)
+    body = read_book(book)[0]["body"]
+    assert body["messages"][-1] == {"role": "assistant", "content": "We add and"}
+    assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+    assert body["max_tokens"] == 47
+    assert drawn["k"].text.startswith("We add and")
+    assert drawn["k"].text.endswith(read_book(book)[0]["text"])
+    assert drawn["k"].completion_tokens == 3 + 7
+
+
+def test_a_cut_sample_is_drawn_again_where_the_server_cannot(tmp_path: Path):
+    book = tmp_path / "book"
+    with serving(book) as url:
+        drawn = draw(url, [CUT], Sampling(max_tokens=50))
+    assert len(read_book(book)[0]["body"]["messages"]) == 1
+    assert read_book(book)[0]["body"]["max_tokens"] == 50
+    assert drawn["k"].text == read_book(book)[0]["text"]
+
+
+def test_a_cut_plain_prompt_is_always_continued(tmp_path: Path):
+    request = Request(key="k", prompt="1 and 2:", prefix=" three", prefix_tokens=1)
+    with serving(tmp_path / "book") as url:
+        drawn = draw(url, [request], Sampling(max_tokens=4))
+    assert read_book(tmp_path / "book")[0]["prompt"] == "1 and 2: three"
+    assert drawn["k"].finish_reason == "length"
+    assert drawn["k"].text.startswith(" three")
+
+
+def test_an_interrupted_sink_stops_everything():
+    def full(_: Completion) -> None:
+        raise OSError(28, "No space left on device")
+
+    with serving() as url:
+        teacher = ServerGenerator(TEACHER, Sampling(), OpenAIOptions(backend="openai", url=url))
+        with pytest.raises(OSError, match="No space left"):
+            teacher.generate(chats(200), full)
+
+
+def test_identity_holds_neither_address_nor_key():
+    options = OpenAIOptions(backend="openai", url="http://somewhere/v1")
+    here = ServerGenerator(TEACHER, Sampling(), options)
+    there = ServerGenerator(TEACHER, Sampling(), options.model_copy(update={"url": "http://x/v1"}))
+    assert here.identity() == there.identity()
+    assert "somewhere" not in str(here.identity())
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [(None, None), ("7", 7.0), ("0.25", 0.25), ("soon", None), (formatdate(0, usegmt=True), 0.0)],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(header: str | None, seconds: float | None):
+    assert retry_after(header) == seconds
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"error": {"message": "m", "code": "c"}}', "m / c"),
+        (b'{"error": "plain"}', "plain"),
+        (b'{"detail": "d"}', "d"),
+        (b'{"object": "error", "message": "old vllm"}', "old vllm"),
+        (b"<html>gateway</html>", "<html>gateway</html>"),
+        (b"[1]", "[1]"),
+    ],
+)
+def test_the_message_is_found_in_errors_of_any_form(body: bytes, said: str):
+    assert server_message(body) == said
+
+
+@given(st.text("ab", max_size=6), st.text("ab", max_size=6), st.text("ab", min_size=1, max_size=4))
+def test_a_stop_string_is_found_where_it_straddles_the_joint(old: str, new: str, stop: str):
+    cut = cut_at_stop(old + new, [stop], len(old))
+    starts = [i for i in range(len(old)) if (old + new).startswith(stop, i)]
+    straddling = [i for i in starts if i + len(stop) > len(old)]
+    assert cut == ((old + new)[: straddling[0]] if straddling else None)

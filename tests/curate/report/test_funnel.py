@@ -1,0 +1,270 @@
+"""The funnel counts everything once, and looks as it should."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console, RenderableType
+
+from curate.release.funnel import (
+    ConservationError,
+    Funnel,
+    GateCount,
+    PickCount,
+    QuestionCount,
+    SourceCount,
+    count,
+    count_picks,
+    lines,
+    markdown,
+    merge,
+    percent,
+    reasons,
+)
+from curate.report.funnel import render, why
+from filters.completeness import Completeness
+
+GOLDEN = Path(__file__).parent / "golden"
+
+CANNOT_FOLLOW = "the calibration says that the student cannot follow rationales"
+FUNNEL = Funnel(
+    questions=QuestionCount(
+        read=1319, merged=4, quarantined={"conflicting_gold": 8, "gold_unparseable": 4}, in_use=1303
+    ),
+    sources=(
+        SourceCount(name="qwen7b", rows=5212, errors=2),
+        SourceCount(name="gemini", rows=64, unmatched=3),
+    ),
+    samples=5276,
+    covered=1303,
+    gates=(
+        GateCount(
+            name="completeness", rows=5276, kept=5100, dropped={"empty": 120, "cut_off": 56},
+            abstained={}, skipped=0, live=5100, covered_before=1303, covered=1300, choice=4,
+        ),
+        GateCount(
+            name="correctness", rows=5276, kept=2003,
+            dropped={"wrong_answer": 3038, "no_answer": 47},
+            abstained={"gold_unparseable": 12}, skipped=176, live=2003, covered_before=1300,
+            covered=1001, choice=800,
+        ),
+        GateCount(
+            name="diversity", rows=5276, kept=1998, dropped={"near_duplicate": 5}, abstained={},
+            skipped=3273, live=1998, covered_before=1001, covered=1001, choice=5,
+        ),
+        GateCount(
+            name="rationale_difficulty", rows=5276, kept=0, dropped={},
+            abstained={"student_cannot_follow": 1998}, skipped=3278, live=1998,
+            covered_before=1001, covered=1001, choice=0,
+        ),
+    ),
+    picks=(
+        PickCount(name="selected", rows=1000, questions=1000, tokens=214031, choice=0.44),
+        PickCount(name="random", rows=1000, questions=1000, tokens=220112),
+        PickCount(name="all_correct", rows=2003, questions=1001, tokens=1420112),
+    ),
+    notes=(f"order_by rd_masked decided nothing: {CANNOT_FOLLOW}",),
+)  # fmt: skip
+
+
+def printed(what: RenderableType, width: int = 80) -> str:
+    console = Console(width=width, color_system=None, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(what)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+def test_the_funnel_at_80_columns() -> None:
+    assert printed(render(FUNNEL)) == (GOLDEN / "funnel-80.txt").read_text()
+
+
+@pytest.mark.parametrize("width", [60, 80, 133])
+def test_no_line_of_the_funnel_wraps_within_a_row(width: int) -> None:
+    long = FUNNEL.gates[0].model_copy(update={"name": "a_filter_with_quite_a_long_name_of_its_own"})
+    funnel = FUNNEL.model_copy(update={"gates": (long, *FUNNEL.gates[1:])})
+    said = printed(render(funnel), width).splitlines()
+    assert all(len(line) <= width for line in said)
+    ends = {len(line) for line in said if "█" in line and not line.endswith("100%")}
+    assert len(ends) <= 2  # the row of all samples has no choice
+
+
+def test_the_funnel_in_plain_lines_and_markdown() -> None:
+    text = "\n".join([*lines(FUNNEL), "", markdown(FUNNEL), ""])
+    assert text == (GOLDEN / "funnel.md").read_text()
+
+
+def test_a_count_survives_the_manifest() -> None:
+    FUNNEL.check()
+    assert Funnel.model_validate_json(FUNNEL.model_dump_json()) == FUNNEL
+
+
+VERDICT = pl.Struct({"keep": pl.Boolean(), "reason": pl.String(), "score": pl.Float64()})
+OUTCOMES = ("kept", "dropped", "abstained", "skipped")
+SHARDS = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(OUTCOMES)), max_size=6)
+
+
+def judged(rows: list[tuple[str, str]], on_abstain: str = "drop") -> pl.DataFrame:
+    """Rows of a shard: a question and what the filter ``f`` said of a sample."""
+    keep = {"kept": True, "dropped": False, "abstained": None}
+    live = {"kept"} if on_abstain == "drop" else {"kept", "abstained"}
+    return pl.DataFrame(
+        [
+            {
+                "question_id": question,
+                "verdict_f": None if outcome == "skipped"
+                else {"keep": keep[outcome], "reason": None if outcome == "kept" else outcome[:2]},
+                "live_before": outcome != "skipped",
+                "live_after": outcome in live,
+            }
+            for question, outcome in rows
+        ],
+        schema={
+            "question_id": pl.String, "verdict_f": VERDICT,
+            "live_before": pl.Boolean, "live_after": pl.Boolean,
+        },
+    )  # fmt: skip
+
+
+def test_a_gate_is_counted() -> None:
+    rows = [
+        ("a", "kept"), ("a", "dropped"), ("a", "skipped"),
+        ("b", "kept"), ("b", "abstained"), ("c", "dropped"), ("d", "skipped"),
+    ]  # fmt: skip
+    assert count(judged(rows), "f") == GateCount(
+        name="f", rows=7, kept=2, dropped={"dr": 2}, abstained={"ab": 1}, skipped=2, live=2,
+        covered_before=3, covered=2, choice=1,
+    )  # fmt: skip
+    assert count(judged(rows, on_abstain="keep"), "f").live == 3
+
+
+def test_verdicts_of_rows_no_longer_live_are_not_counted() -> None:
+    seen = judged([("a", "kept"), ("a", "dropped")]).with_columns(
+        live_before=pl.Series([True, False]), live_after=pl.Series([True, False])
+    )
+    assert (count(seen, "f").dropped, count(seen, "f").skipped) == ({}, 1)
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(OUTCOMES)), max_size=6),
+        max_size=4,
+    ),
+    st.integers(0, 4),
+)
+def test_shards_add_up_whatever_the_grouping(shards: list[list[tuple[str, str]]], cut: int) -> None:
+    owned = [[(f"{i}{q}", outcome) for q, outcome in rows] for i, rows in enumerate(shards)]
+
+    def funnel(rows: list[tuple[str, str]]) -> Funnel:
+        return Funnel(samples=len(rows), gates=(count(judged(rows), "f"),))
+
+    parts = [funnel(rows) for rows in owned]
+    whole = merge([funnel([row for rows in owned for row in rows]), Funnel()])
+    grouped = merge(parts[:cut]) + merge(parts[cut:])
+    assert grouped == merge(parts)
+    if parts:
+        assert grouped == whole
+
+
+def test_a_lost_row_is_an_error_with_the_numbers() -> None:
+    unsaid = judged([("a", "kept")]).with_columns(verdict_f=pl.lit(None, VERDICT))
+    with pytest.raises(ConservationError, match=r"0 kept \+ 0 dropped .* is not 1 rows"):
+        count(unsaid, "f")
+    without_reason = pl.DataFrame({"verdict_f": [{"keep": False, "reason": None, "score": None}]})
+    silent = judged([("a", "dropped")]).with_columns(without_reason.cast({"verdict_f": VERDICT}))
+    with pytest.raises(ConservationError, match="please report this"):
+        count(silent, "f")
+    revived = judged([("a", "dropped")]).with_columns(live_after=pl.lit(value=True))
+    with pytest.raises(ConservationError, match="1 rows are live, but 0 were kept"):
+        count(revived, "f")
+
+
+def test_rows_cannot_vanish_between_two_gates() -> None:
+    gates = FUNNEL.gates
+    with pytest.raises(ConservationError, match=r"'diversity' saw 2003 .* left 5100 of 5276"):
+        FUNNEL.model_copy(update={"gates": (gates[0], gates[2])}).check()
+    with pytest.raises(ConservationError, match="do not add up"):
+        _ = gates[0] + gates[1]
+
+
+def test_picks_are_counted_with_their_tokens() -> None:
+    table = pl.DataFrame({"sample_id": ["s0", "s1", "s2"], "tokens": [5, None, 7]})
+    chosen = table.select(
+        "sample_id",
+        question_id=pl.lit("q"),
+        selected=pl.Series([True, True, False]),
+        selection_rank=pl.Series([1, 2, None]),
+        arm_all=pl.lit(value=True),
+    )
+    assert count_picks(table, chosen, choice=0.5) == (
+        PickCount(name="selected", rows=2, questions=1, tokens=5, choice=0.5),
+        PickCount(name="all", rows=3, questions=1, tokens=12),
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "said"),
+    [
+        (0, 0, "0%"),
+        (0, 9, "0%"),
+        (1, 1000, "<1%"),
+        (1, 3, "33%"),
+        (999, 1000, ">99%"),
+        (5, 5, "100%"),
+    ],
+)
+def test_what_is_not_all_never_reads_as_all(part: int, whole: int, said: str) -> None:
+    assert percent(part, whole) == said
+
+
+def test_rare_reasons_are_added_up() -> None:
+    assert reasons({letter: 9 - i for i, letter in enumerate("abcdefg")}) == (
+        "a 9, b 8, c 7, d 6, e 5, 2 more reasons 7"
+    )
+
+
+def audit_row(**given: Any) -> dict[str, Any]:
+    return {
+        "sample_id": "3fa9c1d200b7e411", "question_id": "9b1c00aa11bb22cc", "source": "qwen7b",
+        "teacher": "Qwen/Qwen2.5-7B", "prompt_id": "cot",
+        "question": "How many [b]eggs[/b] are left?", "gold": "3", "answer": "4",
+        "rationale": "Seven eggs, and \x1b[31mthree\x1b[0m go.\n" + "Count again. " * 60,
+        "verdict_completeness": {
+            "keep": True, "reason": None, "score": 130.0,
+            "evidence": {"finish_reason": "stop", "error": None},
+        },
+        "verdict_polite": {
+            "keep": False, "reason": "refusal", "score": 0.123456,
+            "evidence": {"finish_reason": "stop", "error": None},
+        },
+        "verdict_last": None, "selected": False, "selection_rank": None, "arm_all": True,
+        "arm_random": False, **given,
+    }  # fmt: skip
+
+
+GATES = (Completeness(), Completeness(name="polite", min_words=4), Completeness(name="last"))
+
+
+def test_the_way_of_a_dropped_sample() -> None:
+    text = printed(why(audit_row(), GATES))
+    assert text == (GOLDEN / "why-80.txt").read_text()
+    assert "\x1b" not in text
+
+
+def test_the_end_of_the_way() -> None:
+    kept = audit_row()["verdict_completeness"]
+    live = audit_row(verdict_polite=kept, verdict_last=kept, selection_rank=1200, live=True)
+    said = printed(why(live, GATES, (), {"budget": {"rows": 1000}}))
+    assert "live and not selected, rank 1,200; in the arms all" in said
+    assert 'it stands beyond the budget {"rows": 1000}' in said
+    assert "selected, rank 1,200; in the arms all" in printed(why(live | {"selected": True}, GATES))
+    unsure = kept | {"keep": None, "reason": "empty"}
+    lenient = (Completeness(on_abstain="keep"),)
+    assert "not live: completeness stopped it" in printed(
+        why(audit_row(verdict_completeness=unsure), GATES[:1])
+    )
+    assert "live and not selected, not ranked" in printed(
+        why(audit_row(verdict_completeness=unsure), lenient)
+    )
