@@ -1,6 +1,6 @@
 """One file a filter; ``contract.py`` is the required reading.
 
-To add a filter: write its file, list its class in `FILTERS`, write its golden file, ``make docs``.
+To add a filter: write its file, list its class in `SHIPPED`, write its golden file, ``make docs``.
 The contract suite runs on it from then on.
 """
 
@@ -15,10 +15,11 @@ from filters.duplicates import Duplicates
 from filters.length import Length
 from filters.overrides import Overrides
 from filters.rationale_difficulty import RationaleDifficulty
+from filters.registry import Registry, field_default, subclass_of
 from filters.repetition import Repetition
 from filters.spread import Spread
 
-FILTERS: Final[tuple[type[Filter], ...]] = (
+SHIPPED: Final[tuple[type[Filter], ...]] = (
     Completeness,
     Length,
     Repetition,
@@ -30,6 +31,11 @@ FILTERS: Final[tuple[type[Filter], ...]] = (
     RationaleDifficulty,
     Overrides,
 )
-"""Every filter the recipe knows by its `use`, in the order of a typical chain."""
+"""Every filter of this project, in the order of a typical chain."""
 
-__all__ = ["FILTERS", "DatasetFilter", "Filter"]
+FILTERS: Final = Registry[type[Filter]](
+    "filter", "curate.filters", SHIPPED, field_default("use"), subclass_of(Filter)
+)
+"""Every filter that a recipe knows by its `use`: those shipped, plugged in, and registered."""
+
+__all__ = ["FILTERS", "SHIPPED", "DatasetFilter", "Filter"]

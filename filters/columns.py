@@ -1,96 +1,310 @@
-"""The declared type and meaning of every public column.
+"""The glossary: every column there is, its type, what it means, and what may be done with it.
 
 Schemas are declared, never inferred: a shard in which a column holds only nulls must still read as
-what it is. Filters name the columns they read from this glossary, the plan finds the measure that
-writes each, and the contract suite draws random tables from the types given here.
+what it is. Filters name the columns they read, the plan finds the measure that writes each, and
+whoever shows, compares or releases columns asks the glossary which: a column declared here, or by a
+measure of its own, is shown, diffed, explained in the card and can order a selection from that day.
 """
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self
 
 import polars as pl
 
-QUESTION_COLUMNS: Final[Mapping[str, pl.DataType]] = {
-    "question_id": pl.String(),  # hash of the question's text and choices
-    "question": pl.String(),
-    "gold": pl.String(),  # canonical form of the known answer
-    "gold_type": pl.String(),  # number | latex | choice | boolean | date | string
-    "choices": pl.List(pl.String()),  # texts of the options in order, null where there are none
-    "external_id": pl.String(),  # the id the questions came with, null where there was none
-    "group_id": pl.String(),  # questions of a group never straddle a split
-    "domain": pl.String(),
-    "licence": pl.String(),
-    "split": pl.String(),  # train | validation
-    "status": pl.String(),  # ok | quarantined
-    "reason": pl.String(),  # why quarantined
-    "times_seen": pl.Int32(),  # how many input rows held this question with this gold
-}
+Score = Literal["lower", "higher", "none"]
+Role = Literal["length", "category"]
+
+_TEXT: Final = pl.String()
+_FLAG: Final = pl.Boolean()
+_COUNT: Final = pl.Int32()
+_NATS: Final = pl.Float64()
+_EACH_TOKEN: Final = pl.List(pl.Float32())
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column, as far as anybody needs to know it.
+
+    Attributes:
+        name: in snake_case, unique among all columns of a run.
+        dtype: declared type; polars'.
+        meaning: a clause for the card, starting in lower case.
+        of: who writes it: ``question``, ``source``, ``select``, ``release``, or the measure or
+            filter by its name.
+        published: whether it is in every config of a release; else the audit alone has it.
+        kept: whether any file of a run has it.
+        score: set where the column is a score a selection may go by, with the side that is better,
+            or ``none`` where neither is.
+        role: ``length`` where it says how long a rationale is, ``category`` where rows are counted
+            by its values.
+        per_token: one entry a token, written on demand.
+        trusted: a score that counts only where the calibration found that the student follows
+            rationales, and whose siblings tie within ``rd_spread``.
+        after: the published column behind which it stands, where its own place is another.
+        hashed: whether it is part of a dataset_hash; what follows from ``sample_id`` need not be.
+    """
+
+    name: str
+    dtype: pl.DataType
+    meaning: str
+    of: str = ""
+    published: bool = False
+    kept: bool = True
+    score: Score | None = None
+    role: Role | None = None
+    per_token: bool = False
+    trusted: bool = False
+    after: str = ""
+    hashed: bool = True
+
+    @property
+    def shown(self) -> bool:
+        """Whether a list of rows has it: one value a row, of interest to a person."""
+        return self.kept and not isinstance(self.dtype, pl.List | pl.Struct)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give what is not as by default, JSON-able."""
+        told = {
+            "name": self.name, "type": str(self.dtype), "meaning": self.meaning, "of": self.of,
+        }  # fmt: skip
+        defaults = Column("", _TEXT, "")
+        return told | {
+            field: getattr(self, field)
+            for field in _TOLD
+            if getattr(self, field) != getattr(defaults, field)
+        }
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Self:
+        """Read what `as_json` gave, by this version or a later one."""
+        known = {field: told[field] for field in _TOLD if field in told}
+        return cls(told["name"], read_type(told["type"]), told["meaning"], told["of"], **known)
+
+
+_TOLD: Final = ("published", "kept", "score", "role", "per_token", "trusted", "after", "hashed")
+
+
+class Glossary(Mapping[str, Column]):
+    """Columns by name, in the order in which a reader meets them.
+
+    Args:
+        columns: no two of one name, unless they are equal.
+
+    Raises:
+        ValueError: two columns share a name.
+    """
+
+    def __init__(self, columns: Iterable[Column] = ()) -> None:
+        self._columns: dict[str, Column] = {}
+        for column in columns:
+            if self._columns.setdefault(column.name, column) != column:
+                raise ValueError(
+                    f"two columns are called {column.name!r}, of {column.of!r} and of "
+                    f"{self._columns[column.name].of!r}; give one another name"
+                )
+
+    def __getitem__(self, name: str) -> Column:
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._columns))
+
+    def plus(self, columns: Iterable[Column]) -> "Glossary":
+        """Add columns."""
+        return Glossary((*self.values(), *columns))
+
+    def where(self, holds: Callable[[Column], bool]) -> "Glossary":
+        """Keep the columns for which something holds."""
+        return Glossary(filter(holds, self.values()))
+
+    def of(self, *owners: str) -> "Glossary":
+        """Keep the columns that these write."""
+        return self.where(lambda column: column.of in owners)
+
+    def among(self, names: Iterable[str]) -> "Glossary":
+        """Keep the columns of these names."""
+        present = set(names)
+        return self.where(lambda column: column.name in present)
+
+    @property
+    def types(self) -> dict[str, pl.DataType]:
+        """The declared type of each."""
+        return {column.name: column.dtype for column in self.values()}
+
+    @property
+    def scores(self) -> "Glossary":
+        """Those that a selection may go by."""
+        return self.where(lambda column: column.score is not None)
+
+    @property
+    def lengths(self) -> "Glossary":
+        """Those that say how long a rationale is: the student's tokens, the teacher's, words."""
+        return self.where(lambda column: column.role == "length")
+
+    @property
+    def categories(self) -> "Glossary":
+        """Those by whose values rows are counted."""
+        return self.where(lambda column: column.role == "category")
+
+    @property
+    def published(self) -> "Glossary":
+        """Those of every config of a release, in its order."""
+        order: list[Column] = []
+        moved = [column for column in self.values() if column.published and column.after]
+        order = [column for column in self.values() if column.published and not column.after]
+        for column in moved:
+            names = [before.name for before in order]
+            place = names.index(column.after) + 1 if column.after in names else len(order)
+            order.insert(place, column)
+        return Glossary(order)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Give all of it, JSON-able, in order."""
+        return [column.as_json() for column in self.values()]
+
+    @classmethod
+    def from_json(cls, told: Sequence[Mapping[str, Any]]) -> Self:
+        """Read what `as_json` gave."""
+        return cls(map(Column.from_json, told))
+
+
+def read_type(text: str) -> pl.DataType:
+    """Read a type as polars writes it; of what is neither scalar nor list nothing is known."""
+    if text.startswith("List(") and text.endswith(")"):
+        return pl.List(read_type(text[5:-1]))
+    kind = getattr(pl, text, None)
+    return kind() if isinstance(kind, type) and issubclass(kind, pl.DataType) else pl.Unknown()
+
+
+GLOSSARY: Final = Glossary(
+    (
+        # One row a question, never removed.
+        Column("question_id", _TEXT, "hash of the question's text and choices", "question",
+               published=True),
+        Column("question", _TEXT, "the question as it was asked", "question", published=True),
+        Column("gold", _TEXT, "the known answer, in canonical form", "question", published=True),
+        Column("gold_type", _TEXT, "how answers are compared: number, latex, choice, boolean, date "
+               "or string", "question", published=True),
+        Column("choices", pl.List(_TEXT), "texts of the options in order, null where there are "
+               "none", "question", published=True, after="question"),
+        Column("external_id", _TEXT, "the id the question came with, null where there was none",
+               "question"),
+        Column("group_id", _TEXT, "questions of a group never straddle a split", "question"),
+        Column("domain", _TEXT, "where the question belongs, as its file says", "question",
+               published=True, role="category"),
+        Column("licence", _TEXT, "of the question, as its file says", "question", published=True),
+        Column("split", _TEXT, "train or validation, by hash of the group", "question",
+               role="category"),
+        Column("status", _TEXT, "ok or quarantined", "question"),
+        Column("reason", _TEXT, "why the question is quarantined", "question"),
+        Column("times_seen", _COUNT, "how many input rows held this question with this gold",
+               "question"),
+        # One row a draw; written by sources only.
+        Column("sample_id", _TEXT, "hash of what makes this sample the one it is", "source",
+               published=True),
+        Column("sample_index", _COUNT, "which draw of its question it is, from 0", "source"),
+        Column("source", _TEXT, "name of the recipe's source that made it", "source",
+               published=True, role="category"),
+        Column("teacher", _TEXT, "who wrote it", "source", published=True, role="category"),
+        Column("prompt_id", _TEXT, "the prompt it answers", "source", published=True,
+               role="category"),
+        Column("parent_id", _TEXT, "the sample it was made from, null where it was made from none",
+               "source", published=True, hashed=False),
+        Column("gold_shown", _FLAG, "whether the writer saw the known answer", "source",
+               published=True),
+        Column("raw_output", _TEXT, "all that was written", "source"),
+        Column("reasoning_field", _TEXT, "a server's separate reasoning text, null where there was "
+               "none", "source"),
+        Column("finish_reason", _TEXT, "stop, length or error; null where the source does not know",
+               "source", published=True, after="answer"),
+        Column("error", _TEXT, "what failed for good, null unless finish_reason is error",
+               "source"),
+        Column("completion_tokens", _COUNT, "the teacher's tokens, null where not known", "source",
+               published=True, role="length", after="finish_reason"),
+        Column("seed", pl.Int64(), "with which it was drawn, null where with none", "source"),
+        # Written by measures, null where the row was no longer live.
+        Column("reasoning", _TEXT, "text inside a think block, or of a server's reasoning field",
+               "parse", published=True),
+        Column("rationale", _TEXT, "the reasoning before the answer, its final clause cut",
+               "parse", published=True),
+        Column("answer", _TEXT, "as extracted, null where no known form was found", "parse",
+               published=True),
+        Column("answer_form", _TEXT, "which form found the answer: boxed, hashes, answer_is ...",
+               "parse"),
+        Column("rationale_words", _COUNT, "words of the rationale", "parse", role="length"),
+        Column("rationale_tokens", _COUNT, "the student's tokens of the rationale", "tokens",
+               published=True, role="length"),
+        Column("embedding", pl.List(pl.Float32()), "of the rationale, of unit length", "embed",
+               kept=False),
+        Column("verify_outcome", _TEXT, "what comparing two LaTeX texts gave", "verify"),
+        Column("override_keep", _FLAG, "a person's verdict, null where none was given",
+               "overrides"),
+        Column("override_reason", _TEXT, "what the person said of it", "overrides"),
+        # Every NLL is a mean in nats a token of the answer, over the templates.
+        Column("nll_with_rationale", _NATS, "mean nats a token of the gold answer, given the "
+               "rationale without its final clause", "score", published=True, score="lower"),
+        Column("nll_masked", _NATS, "the same with the rationale's own final value masked",
+               "score", published=True, score="lower"),
+        Column("nll_without_rationale", _NATS, "the same given the question alone", "score",
+               published=True, score="none"),
+        Column("nll_rationale", _NATS, "mean nats a token of the rationale, given the question",
+               "score", published=True, score="lower"),
+        Column("rd_paper", _NATS, "Rationale Difficulty as published: perplexity of the answer "
+               "with the rationale over that without", "score", published=True, score="lower",
+               trusted=True),
+        Column("rd_masked", _NATS, "Rationale Difficulty with the rationale's own final value "
+               "masked", "score", published=True, score="lower", trusted=True),
+        Column("rd_spread", _NATS, "half the range of log RD over the target lines", "score",
+               published=True, score="none"),
+        Column("states_gold", _FLAG, "whether the rationale still states the answer's value",
+               "score", published=True),
+        Column("score_truncated", _FLAG, "whether the context was too long and cut from the left",
+               "score"),
+        Column("student_follows", _FLAG, "calibration: right and wrong siblings separate once "
+               "their values are masked", "score"),
+        # One entry a token of the student's, in nats, under the first target line.
+        Column("rationale_token_ends", pl.List(_COUNT), "characters of the rationale up to each "
+               "token's end", "score", published=True, per_token=True),
+        Column("rationale_logprobs", _EACH_TOKEN, "log-probability of each token of the rationale, "
+               "given the question", "score", published=True, per_token=True),
+        Column("rationale_entropies", _EACH_TOKEN, "entropy of the distribution each of these was "
+               "drawn from", "score", published=True, per_token=True),
+        Column("answer_logprobs_with_rationale", _EACH_TOKEN, "log-probability of each token of "
+               "the answer, given the rationale", "score", published=True, per_token=True),
+        Column("answer_logprobs_without_rationale", _EACH_TOKEN, "the same without", "score",
+               published=True, per_token=True),
+        # Written by filters beside their verdicts.
+        Column("cluster", _COUNT, "which siblings are alike, from 0 within a question, the largest "
+               "first", "diversity", published=True),
+        # What became of a sample.
+        Column("live", _FLAG, "whether it passed every filter", "select"),
+        Column("selected", _FLAG, "whether it is in the selection", "select"),
+        Column("selection_rank", pl.Int64(), "its place in the ranking of all live samples, from 1",
+               "select", published=True),
+        Column("rejected_by", _TEXT, "the first filter that stopped it", "release"),
+        Column("rejected_reason", _TEXT, "why it did", "release"),
+        # What is known of a question once its samples are.
+        Column("pass_rate", _NATS, "share of its samples that were right", "question facts"),
+        Column("samples_asked", _COUNT, "samples that were wanted of it", "question facts"),
+        Column("samples_received", _COUNT, "samples that did not fail", "question facts"),
+    )
+)  # fmt: skip
+"""Every column that this project writes; measures of others bring their own."""
+
+QUESTION_COLUMNS: Final[Mapping[str, pl.DataType]] = GLOSSARY.of("question").types
 """One row a question, never removed."""
 
 SOURCE_COLUMNS: Final[Mapping[str, pl.DataType]] = {
-    "sample_id": pl.String(),
-    "question_id": pl.String(),
-    "sample_index": pl.Int32(),
-    "source": pl.String(),
-    "teacher": pl.String(),
-    "prompt_id": pl.String(),
-    "parent_id": pl.String(),
-    "gold_shown": pl.Boolean(),
-    "raw_output": pl.String(),
-    "reasoning_field": pl.String(),  # a server's separate reasoning text, null where there was none
-    "finish_reason": pl.String(),  # stop | length | error, null where the source does not know
-    "error": pl.String(),  # what failed for good, null unless finish_reason is error
-    "completion_tokens": pl.Int32(),  # the teacher's tokens, null where not known
-    "seed": pl.Int64(),
-}
+    "sample_id": _TEXT, "question_id": _TEXT, **GLOSSARY.of("source").types,
+}  # fmt: skip
 """One row a draw; written by sources only."""
 
-MEASURE_COLUMNS: Final[Mapping[str, pl.DataType]] = {
-    # parse
-    "reasoning": pl.String(),  # text inside <think> or a server's reasoning field
-    "rationale": pl.String(),  # the reasoning before the answer, final clause cut
-    "answer": pl.String(),  # as extracted, null where no known form was found
-    "answer_form": pl.String(),  # which form found it: boxed, hashes, answer_is, last_number ...
-    "rationale_words": pl.Int32(),
-    # tokens
-    "rationale_tokens": pl.Int32(),  # the student's
-    # embed
-    "embedding": pl.List(pl.Float32()),  # unit length
-    # verify
-    "verify_outcome": pl.String(),  # see curate/measures/verify.py
-    # overrides
-    "override_keep": pl.Boolean(),  # a person's verdict, null where none was given
-    "override_reason": pl.String(),
-    # score; every NLL is a mean in nats per answer token, over the templates
-    "nll_with_rationale": pl.Float64(),  # final clause stripped (the paper's form)
-    "nll_masked": pl.Float64(),  # the rationale's own final value masked everywhere
-    "nll_without_rationale": pl.Float64(),
-    "nll_rationale": pl.Float64(),  # of the rationale's tokens given the question
-    "rd_paper": pl.Float64(),
-    "rd_masked": pl.Float64(),
-    "rd_spread": pl.Float64(),  # half the range of log RD over the templates
-    "states_gold": pl.Boolean(),  # the stripped rationale still states the answer's value
-    "score_truncated": pl.Boolean(),  # the context was too long and was cut from the left
-    "student_follows": pl.Boolean(),  # calibration: right and wrong siblings separate when masked
-    # score, with `per_token`: one entry a token of the student's, in nats, under the first template
-    "rationale_token_ends": pl.List(pl.Int32()),  # characters of the rationale up to its end
-    "rationale_logprobs": pl.List(pl.Float32()),  # given the question
-    "rationale_entropies": pl.List(pl.Float32()),  # of the distributions they were drawn from
-    "answer_logprobs_with_rationale": pl.List(pl.Float32()),
-    "answer_logprobs_without_rationale": pl.List(pl.Float32()),
-}
-"""Written by measures, null where the row was no longer live."""
-
-FILTER_COLUMNS: Final[Mapping[str, pl.DataType]] = {
-    "cluster": pl.Int32(),  # 0-based within a question, largest cluster first
-}
-"""Written by filters beside their verdicts."""
-
-COLUMNS: Final[Mapping[str, pl.DataType]] = {
-    **QUESTION_COLUMNS,
-    **SOURCE_COLUMNS,
-    **MEASURE_COLUMNS,
-    **FILTER_COLUMNS,
-}
-
 VERDICT_PREFIX: Final = "verdict_"
+ARM_PREFIX: Final = "arm_"

@@ -1,6 +1,6 @@
 """Consistency: how often does the teacher get this question right?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import polars as pl
@@ -32,6 +32,7 @@ class Consistency(Filter):
         "too_easy": "a pass rate above `max`",
         "too_few_judged": "fewer than `fewest` samples were judged right or wrong",
     }
+    abstains: ClassVar[Collection[str]] = ("too_few_judged",)
     evidence: ClassVar[Mapping[str, pl.DataType]] = {
         "pass_rate": pl.Float64(),
         "counted": pl.Int32(),

@@ -19,13 +19,13 @@ same verdicts; row order does not matter; cutting the table (between questions, 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal, NamedTuple, Self, cast
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from filters.columns import COLUMNS, VERDICT_PREFIX
+from filters.columns import GLOSSARY, Glossary
 
 _VERDICT: Final = pl.Struct({"keep": pl.Boolean(), "reason": pl.String(), "score": pl.Float64()})
 """What a filter may know of an earlier one's verdict."""
@@ -79,10 +79,18 @@ class Filter(BaseModel, ABC):
     sees: ClassVar[Sees] = "live"
     reasons: ClassVar[Mapping[str, str]] = {}
     """Every reason this filter can give, with one sentence that explains it to a curator."""
+    abstains: ClassVar[Collection[str]] = ()
+    """Those of them with which it abstains."""
+    depends_on_run: ClassVar[Collection[str]] = ()
+    """Those that a run over more questions may not give, so that a probe can't foresee them."""
+    worse: ClassVar[Mapping[str, str]] = {}
+    """Those that make a row the worse side of a preference pair, with the kind of worse it is."""
+    tells_right: ClassVar[bool] = False
+    """Whether kept means a right answer and dropped a wrong one: pass rates are counted by it."""
     evidence: ClassVar[Mapping[str, pl.DataType]] = {}
     """Name and type of each evidence field, the facts the verdict rests on."""
-    writes: ClassVar[Mapping[str, pl.DataType]] = {}
-    """Public columns written beside the verdict."""
+    writes: ClassVar[Glossary] = Glossary()
+    """Columns written beside the verdict."""
     libraries: ClassVar[Sequence[str]] = ()
     """Distributions whose version can change a verdict (``scikit-learn``); part of the key."""
 
@@ -127,7 +135,9 @@ class Filter(BaseModel, ABC):
             {"use": cls.model_fields["use"].default, **cls.example.parameters}
         )
         kinds = {"sample_id": pl.String(), "question_id": pl.String()}
-        kinds |= {name: COLUMNS.get(name, _VERDICT) for name in gate.reads()}
+        kinds |= {
+            name: GLOSSARY[name].dtype if name in GLOSSARY else _VERDICT for name in gate.reads()
+        }
         ids = [chr(ord("a") + number) for number in range(len(cls.example.rows))]
         rows = [
             {"sample_id": letter, "question_id": "q", **row}
@@ -160,6 +170,33 @@ class Filter(BaseModel, ABC):
         of a threshold, and a row is kept where its numbers are within all of them. Where siblings
         or anything else than a number decides too, a parameter is none.
         """
+        return ()
+
+    def stops(self, verdict: pl.Expr) -> pl.Expr:
+        """Tell whether a verdict stops a row: a drop does, an abstention where `on_abstain` drops.
+
+        Args:
+            verdict: structs with ``keep``; null where the filter did not see the row.
+        """
+        keep = verdict.struct.field("keep")
+        return verdict.is_not_null() & ~keep.fill_null(self.on_abstain == "keep")
+
+    def stops_row(self, verdict: Mapping[str, Any] | None) -> bool:
+        """Tell the same of one row's verdict."""
+        if verdict is None:
+            return False
+        return verdict["keep"] is False or (verdict["keep"] is None and self.on_abstain == "drop")
+
+    def compares(self) -> str | None:
+        """Name the column whose value is the score of a verdict; None where it is none's."""
+        return None
+
+    def compared_scope(self) -> Scope:
+        """Tell what a verdict depends on under these parameters; never more than `scope` says."""
+        return self.scope
+
+    def files(self) -> Sequence[str]:
+        """Name the files beside the recipe that its verdicts rest on."""
         return ()
 
     def pool_columns(self) -> Sequence[str]:
@@ -219,7 +256,7 @@ class Filter(BaseModel, ABC):
         extra = writes or {}
         columns += [
             (extra[name] if name in extra else pl.Series([None] * height)).cast(dtype).alias(name)
-            for name, dtype in self.writes.items()
+            for name, dtype in self.writes.types.items()
         ]
         return pl.DataFrame(columns)
 
@@ -305,18 +342,8 @@ class Contract(BaseModel):
 
     @classmethod
     def of(cls, gate: Filter) -> Self:
-        """Describe one configured filter.
-
-        Raises:
-            ValueError: a column in `reads` is neither in the glossary nor a verdict.
-        """
+        """Describe one configured filter."""
         reads = tuple(dict.fromkeys(("sample_id", "question_id", *gate.reads())))
-        for column in reads:
-            if column not in COLUMNS and not column.startswith(VERDICT_PREFIX):
-                raise ValueError(
-                    f"filter {gate.name!r} reads column {column!r}, which is not in "
-                    "filters/columns.py; add it there with its type and meaning"
-                )
         return cls(
             name=gate.name,
             version=gate.version,

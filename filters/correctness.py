@@ -1,6 +1,6 @@
 """Correctness: does the answer equal the gold?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import ClassVar, Literal, NamedTuple, cast
 
@@ -54,6 +54,16 @@ class Correctness(Filter):
         "time_out": "verifying took too long",
         "not_verified": "LaTeX that was not verified",
     }
+    abstains: ClassVar[Collection[str]] = (
+        "gold_unparseable",
+        "not_comparable",
+        "answer_unparseable",
+        "answer_too_large",
+        "time_out",
+        "not_verified",
+    )
+    worse: ClassVar[Mapping[str, str]] = {"wrong_answer": "wrong"}
+    tells_right: ClassVar[bool] = True
     evidence: ClassVar[Mapping[str, pl.DataType]] = {
         "answer": pl.String(),
         "value": pl.String(),

@@ -1,12 +1,13 @@
 """Diversity: which siblings reason differently, and which only repeat each other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import Field, field_validator
 
 from filters.clusters import Linkage, choose_distance
+from filters.columns import GLOSSARY, Glossary
 from filters.contract import Example, Filter, Scope
 from filters.siblings import Cut, Level, Siblings, read_siblings
 
@@ -47,13 +48,14 @@ class Diversity(Filter):
         "not_medoid": "another sibling stands for its cluster; evidence names it",
         "not_measured": "neither a rationale nor an embedding to compare",
     }
+    abstains: ClassVar[Collection[str]] = ("not_measured",)
     evidence: ClassVar[Mapping[str, pl.DataType]] = {
         "path": pl.String(),  # canonical steps, null where nothing parses
         "decided_by": pl.String(),  # the last level that split the row from a sibling, or read it
         "nearest": pl.String(),  # sample_id of the sibling it repeats, its medoid, or most like it
         "similarity": pl.Float64(),  # word-trigram Jaccard with it
     }
-    writes: ClassVar[Mapping[str, pl.DataType]] = {"cluster": pl.Int32()}
+    writes: ClassVar[Glossary] = GLOSSARY.of("diversity")
     libraries: ClassVar[Sequence[str]] = ("scikit-learn",)
 
     example: ClassVar[Example] = Example(
@@ -124,7 +126,7 @@ class Diversity(Filter):
         judged = [
             row for question in read_siblings(ordered, self.by) for row in self._rows(question)
         ]
-        types = {"keep": pl.Boolean(), "reason": pl.String(), **self.evidence, **self.writes}
+        types = {"keep": pl.Boolean(), "reason": pl.String(), **self.evidence, **self.writes.types}
         result = pl.DataFrame(judged, schema=types, orient="row")
         result = result.with_columns(ordered["row"]).sort("row")
         return self.verdicts(

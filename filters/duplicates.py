@@ -1,6 +1,6 @@
 """Duplicates: the same rationale twice, or nearly, anywhere in the data set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import polars as pl
@@ -37,6 +37,7 @@ class Duplicates(DatasetFilter):
         "near_duplicate": "nearly the words of a sample of smaller id; evidence names it",
         "not_measured": "it has no rationale to compare",
     }
+    abstains: ClassVar[Collection[str]] = ("not_measured",)
     evidence: ClassVar[Mapping[str, pl.DataType]] = {
         "leader": pl.String(),  # the sample it repeats, the one it shares most bands with
     }

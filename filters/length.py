@@ -1,6 +1,6 @@
 """Length: a band the rationale must fall into."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import polars as pl
@@ -25,6 +25,7 @@ class Length(Filter):
         "too_long": "longer than `max`; the score is its length",
         "not_measured": "its length is not known",
     }
+    abstains: ClassVar[Collection[str]] = ("not_measured",)
 
     example: ClassVar[Example] = Example(
         ({"rationale_tokens": 80}, {"rationale_tokens": 900}), {"max": 512}
@@ -56,6 +57,10 @@ class Length(Filter):
         """Both bounds, where they are set."""
         bounds = (Threshold("min", "min", "too_short"), Threshold("max", "max", "too_long"))
         return [bound for bound in bounds if getattr(self, bound.parameter) is not None]
+
+    def compares(self) -> str:
+        """The length it goes by."""
+        return self.column
 
     def would_pass(
         self, reason: str, score: float | None, evidence: Mapping[str, Any]

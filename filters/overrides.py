@@ -37,6 +37,10 @@ class Overrides(Filter):
     use: Literal["overrides"] = "overrides"
     file: str = Field(min_length=1, exclude=True)
 
+    def files(self) -> Sequence[str]:
+        """The file of the verdicts."""
+        return (self.file,)
+
     def reads(self) -> Sequence[str]:
         """Name the columns needed."""
         return ("override_keep", "override_reason")

@@ -1,6 +1,6 @@
 """Rationale Difficulty: is this rationale of use to *this* student?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self, cast
 
 import polars as pl
@@ -38,13 +38,16 @@ class RationaleDifficulty(Filter):
         "too_easy": "Rationale Difficulty below `min`",
         "among_most_difficult": "above `max_quantile` of the question's rationales",
         "among_easiest": "below `min_quantile` of the question's rationales",
-        "student_cannot_follow": "abstained: right and wrong siblings score alike once their "
+        "student_cannot_follow": "right and wrong siblings score alike once their "
         "values are masked, so this student's scores say nothing about reasoning",
-        "uncalibrated": "abstained: too few questions have right and wrong siblings to tell "
+        "uncalibrated": "too few questions have right and wrong siblings to tell "
         "whether the student follows rationales",
-        "not_scored": "abstained: no Rationale Difficulty, because there is no rationale or the "
+        "not_scored": "no Rationale Difficulty, because there is no rationale or the "
         "question exceeds the student's context",
     }
+    abstains: ClassVar[Collection[str]] = ("student_cannot_follow", "uncalibrated", "not_scored")
+    depends_on_run: ClassVar[Collection[str]] = ("student_cannot_follow", "uncalibrated")
+    worse: ClassVar[Mapping[str, str]] = {"too_difficult": "hard"}
     evidence: ClassVar[Mapping[str, pl.DataType]] = {
         "rd": pl.Float64(),
         "nll": pl.Float64(),
@@ -102,6 +105,14 @@ class RationaleDifficulty(Filter):
         limits = (Threshold("min", "min", "too_easy"), Threshold("max", "max", "too_difficult"))
         return [limit for limit in limits if getattr(self, limit.parameter) is not None]
 
+    def compares(self) -> str:
+        """Rationale Difficulty, in the variant it goes by."""
+        return self._columns()[0]
+
+    def compared_scope(self) -> Scope:
+        """Its own row, unless a quantile compares siblings."""
+        return "sample" if self.thresholds() else self.scope
+
     def would_pass(
         self, reason: str, score: float | None, evidence: Mapping[str, Any]
     ) -> Mapping[str, Any] | None:
@@ -152,7 +163,7 @@ class RationaleDifficulty(Filter):
             spread="rd_spread",
             truncated="score_truncated",
         )
-        unknown = judged["reason"].is_in(["not_scored", "uncalibrated", "student_cannot_follow"])
+        unknown = judged["reason"].is_in(self.abstains)
         keep = judged.select(
             pl.when(~unknown.fill_null(value=False)).then(pl.col("reason").is_null())
         ).to_series()

@@ -1,7 +1,7 @@
 """Repetition: a teacher that fell into a loop."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -35,6 +35,7 @@ class Repetition(Filter):
         "looping_ngrams": "too many of its words stand in n-grams said before",
         "not_measured": "it has no rationale to look at",
     }
+    abstains: ClassVar[Collection[str]] = ("not_measured",)
     evidence: ClassVar[Mapping[str, pl.DataType]] = {
         "line_share": pl.Float64(),
         "ngram_share": pl.Float64(),

@@ -1,6 +1,6 @@
 """Spread: keep only siblings that stand apart in embedding space."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar, Literal
 
 import polars as pl
@@ -27,6 +27,7 @@ class Spread(Filter):
         "too_close": "nearer than `min_distance` to a kept sibling; evidence names it",
         "not_measured": "it has no embedding",
     }
+    abstains: ClassVar[Collection[str]] = ("not_measured",)
     evidence: ClassVar[Mapping[str, pl.DataType]] = {
         "nearest": pl.String(),  # sample_id of the nearest sibling kept before, null for the first
     }

@@ -12,15 +12,16 @@ from typing import Any, Self
 import orjson
 import polars as pl
 
-from curate.engine.chain import Ran
-from curate.engine.instruments import Instruments
-from curate.engine.sampling import Drawn
+from curate.engine.chain import ChainResult
+from curate.engine.sampling import SourceResult
+from curate.engine.setups import MeasureSetups
 from curate.engine.table import Table
+from curate.measures.score import Score
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock, lock_text
 from curate.recipe.plan import Plan
 from curate.release.card import CardFacts, ModelFacts
-from curate.release.formats import wording_of
+from curate.release.formats.wording import wording_of
 from curate.release.funnel import Funnel, QuestionCount, SourceCount, count_picks
 from curate.release.partition import ReleaseSpec
 from curate.select.select import SelectOptions, choice_share, idle_keys
@@ -56,7 +57,7 @@ class Tally:
     peak_memory: float
 
     @classmethod
-    def of(cls, drawn: Sequence[Drawn], runs: Sequence[Ran], started: float) -> Self:
+    def of(cls, drawn: Sequence[SourceResult], runs: Sequence[ChainResult], started: float) -> Self:
         """Add up what sources and chains did."""
         measured = [m for ran in runs for m in ran.measured]
         peak = max(
@@ -76,9 +77,9 @@ class Tally:
 
 def funnel_of(
     questions: QuestionsTable,
-    drawn: Sequence[Drawn],
+    drawn: Sequence[SourceResult],
     table: Table,
-    ran: Ran,
+    ran: ChainResult,
     ranked: pl.DataFrame,
     chosen: pl.DataFrame,
     options: SelectOptions,
@@ -109,7 +110,7 @@ def funnel_of(
             SourceCount(
                 name=source.name,
                 rows=source.rows,
-                unmatched=sum(source.tally.unmatched.values()) if source.tally else 0,
+                unmatched=source.tally.unmatched.total(),
                 errors=source.errors,
                 excluded=source.excluded,
             )
@@ -138,7 +139,7 @@ class Account:
         limit: of questions, where one was given.
         lock: what was pinned.
         plan: the steps.
-        instruments: the models that measured.
+        setups: the models that measured.
         drawn: what each source gave.
         ran: what the steps did.
         prompts: text of the prompts beside the recipe, by file.
@@ -148,9 +149,9 @@ class Account:
     limit: int | None
     lock: Lock
     plan: Plan
-    instruments: Instruments
-    drawn: Sequence[Drawn]
-    ran: Ran
+    setups: MeasureSetups
+    drawn: Sequence[SourceResult]
+    ran: ChainResult
     prompts: Mapping[str, str]
 
     def identity(self) -> dict[str, Any]:
@@ -160,19 +161,19 @@ class Account:
         }
         return {
             **self.file.made_by(self.limit),
-            "models": self.instruments.models(),
+            "models": self.setups.models(),
             "teachers": {source.name: source.teacher for source in self.drawn if source.teacher},
             "terms": {source.name: source.terms for source in self.file.recipe.used_sources},
             "measures": measures,
             "select": self.file.recipe.select.model_dump(mode="json"),
             "filters": [
                 {
-                    "name": gate.name,
-                    "on_abstain": gate.on_abstain,
-                    "version": gate.version,
-                    "parameters": Contract.of(gate).parameters,
+                    "name": each.name,
+                    "on_abstain": each.on_abstain,
+                    "version": each.version,
+                    "parameters": Contract.of(each).parameters,
                 }
-                for gate in self.ran.gates
+                for each in self.ran.filters
             ],
             "lock": self.lock.used.model_dump(mode="json"),
             "files": sorted({*self.prompts, *filter(None, [self.file.recipe.verdicts_file])}),
@@ -192,11 +193,12 @@ class Account:
                 language=recipe.language,
                 models=tuple(self._models()),
                 select=recipe.select.model_dump(mode="json"),
-                calibration=next((m.facts for m in self.ran.measured if m.name == "score"), None),
+                calibration=self._calibration(),
                 reproducible=REPRODUCIBLE,
                 formats=recipe.publish.formats,
             ),
-            gates=tuple(self.ran.gates),
+            glossary=self.plan.glossary,
+            gates=tuple(self.ran.filters),
             arms=tuple(arm.name for arm in self.plan.arms),
             publish=recipe.publish,
             wording=wording_of(identity["measures"], recipe.publish.think),
@@ -208,6 +210,9 @@ class Account:
             identity=identity,
         )
 
+    def _calibration(self) -> Mapping[str, Any] | None:
+        return next((m.facts for m in self.ran.measured if m.name == Score.name), None)
+
     def _models(self) -> Iterator[ModelFacts]:
         drawn = {source.name: source.teacher for source in self.drawn}
         for source in self.file.recipe.used_sources:
@@ -216,7 +221,7 @@ class Account:
             yield ModelFacts(
                 "teacher", str(name), str(revision) if revision else None, terms=source.terms
             )
-        for part, model in self.instruments.models().items():
+        for part, model in self.setups.models().items():
             yield ModelFacts(part, model["name"], model["revision"])
 
     def write_run_file(self, folder: Path, tally: Tally) -> None:

@@ -15,7 +15,7 @@ import polars as pl
 from curate.engine.executors.base import Executor
 from curate.engine.filtering import judge, versions
 from curate.engine.limits import Meter
-from curate.engine.measuring import Measured, derive, memoise
+from curate.engine.measuring import MeasureResult, derive, memoise
 from curate.engine.progress.progress import Progress
 from curate.engine.table import Part, Shard, Table, write_part
 from curate.measures.base import DerivedMeasure, Measure, MemoMeasure
@@ -29,22 +29,22 @@ OpenMeasure = Callable[[MeasureStep], Measure]
 
 
 @dataclass(slots=True)
-class Ran:
+class ChainResult:
     """What the steps did.
 
     Attributes:
         measured: one entry a measure, in order.
         counts: one funnel line a filter, in order.
-        gates: the filters as they judged, settled.
+        filters: the filters as they judged, settled.
         judged: rows judged anew, by filter.
         started: liveness of every shard before the first step.
         live_after: liveness of every shard after each filter, by the filter's name.
         forks: the steps after a filter and the table as it was before it, by the filter's name.
     """
 
-    measured: list[Measured] = field(default_factory=list[Measured])
+    measured: list[MeasureResult] = field(default_factory=list[MeasureResult])
     counts: list[GateCount] = field(default_factory=list[GateCount])
-    gates: list[Filter] = field(default_factory=list[Filter])
+    filters: list[Filter] = field(default_factory=list[Filter])
     judged: dict[str, int] = field(default_factory=dict[str, int])
     started: list[pl.Series] = field(default_factory=list[pl.Series])
     live_after: dict[str, list[pl.Series]] = field(default_factory=dict[str, list[pl.Series]])
@@ -77,27 +77,31 @@ class Chain:
     meter: Meter = field(default_factory=Meter)
     again: bool = False
 
-    def run(self, steps: Sequence[Step], table: Table, fork_before: Collection[str] = ()) -> Ran:
+    def run(
+        self, steps: Sequence[Step], table: Table, fork_before: Collection[str] = ()
+    ) -> ChainResult:
         """Take the table through the steps; shards are changed in place.
 
         Args:
             steps: measures and filters, in order.
             table: the table.
-            fork_before: filters before which the state is copied into `Ran.forks`.
+            fork_before: filters before which the state is copied into `ChainResult.forks`.
         """
-        ran = Ran(started=[shard.live for shard in table.shards])
+        ran = ChainResult(started=[shard.live for shard in table.shards])
         for index, step in enumerate(steps):
             match step:
                 case MeasureStep():
                     ran.measured.append(self._measure(step, table))
-                case FilterStep(gate):
-                    if gate.name in fork_before:
+                case FilterStep(filter_):
+                    if filter_.name in fork_before:
                         forked = Table(table.questions, [shard.fork() for shard in table.shards])
-                        ran.forks[gate.name] = (tuple(steps[index + 1 :]), forked)
-                    self._judge(gate, table, ran)
+                        ran.forks[filter_.name] = (tuple(steps[index + 1 :]), forked)
+                    self._judge(filter_, table, ran)
         return ran
 
-    def without(self, name: str, ran: Ran, table: Table) -> tuple[list[pl.Series], Ran]:
+    def without(
+        self, name: str, ran: ChainResult, table: Table
+    ) -> tuple[list[pl.Series], ChainResult]:
         """Judge the chain again without one filter.
 
         Rows that live only there are measured too; what is measured is added to `table`, so that
@@ -115,27 +119,27 @@ class Chain:
         work = self.work / f"without-{name}"
         work.mkdir()
         again = replace(self, work=work, again=True).run(steps, forked)
-        columns = [c for s in steps if isinstance(s, MeasureStep) for c in s.writes]
+        columns = [name for s in steps if isinstance(s, MeasureStep) for name in s.writes]
         for shard, other in zip(table.shards, forked.shards, strict=True) if columns else ():
             shard.add(_filled(shard, other, columns, work))
         return [shard.live for shard in forked.shards], again
 
-    def _measure(self, step: MeasureStep, table: Table) -> Measured:
-        gauge = self.open_measure(step)
-        if isinstance(gauge, DerivedMeasure):
-            return derive(gauge, table, self.store, self.executor, self.progress)
-        assert isinstance(gauge, MemoMeasure)
+    def _measure(self, step: MeasureStep, table: Table) -> MeasureResult:
+        measure = self.open_measure(step)
+        if isinstance(measure, DerivedMeasure):
+            return derive(measure, table, self.store, self.executor, self.progress)
+        assert isinstance(measure, MemoMeasure)
         return memoise(
-            gauge, table, self.store, self.work, self.progress, replay=self.replay,
+            measure, table, self.store, self.work, self.progress, replay=self.replay,
             meter=self.meter,
         )  # fmt: skip
 
-    def _judge(self, gate: Filter, table: Table, ran: Ran) -> None:
-        settled = _settle(gate, table.shards, self.store)
+    def _judge(self, filter_: Filter, table: Table, ran: ChainResult) -> None:
+        settled = _settle(filter_, table.shards, self.store)
         judged = judge(settled, table.shards, self.store, self.work, self.executor, self.progress)
-        ran.gates.append(settled)
-        ran.judged[gate.name] = sum(result.fresh for result in judged)
-        ran.live_after[gate.name] = [shard.live for shard in table.shards]
+        ran.filters.append(settled)
+        ran.judged[filter_.name] = sum(result.fresh for result in judged)
+        ran.live_after[filter_.name] = [shard.live for shard in table.shards]
         if judged:
             ran.counts.append(reduce(add, (result.count for result in judged)))
             if not self.again:
@@ -149,16 +153,16 @@ def _filled(shard: Shard, other: Shard, columns: Sequence[str], work: Path) -> P
     return write_part(work / f"filled-{shard.number:05d}.parquet", mine["sample_id"], filled)
 
 
-def _settle(gate: Filter, shards: Sequence[Shard], store: Store) -> Filter:
+def _settle(filter_: Filter, shards: Sequence[Shard], store: Store) -> Filter:
     """Let a filter turn what depends on the pool into a number, once for the same pool."""
-    columns = gate.pool_columns()
+    columns = filter_.pool_columns()
     if not columns or not shards:
-        return gate
+        return filter_
     pool = pl.concat([shard.read(columns, shard.live) for shard in shards])
-    address = key("settle", Contract.of(gate).parameters, versions(gate), digest(pool))
+    address = key("settle", Contract.of(filter_).parameters, versions(filter_), digest(pool))
     known = store.derived("settle", address)
     if known is None:
-        settled = gate.settle(pool).model_dump(exclude={"name", "on_abstain"})
+        settled = filter_.settle(pool).model_dump(exclude={"name", "on_abstain"})
         known = pl.DataFrame({"settled": [json.dumps(settled)]})
         store.put_derived("settle", address, known)
-    return type(gate).model_validate({**gate.model_dump(), **json.loads(known["settled"][0])})
+    return type(filter_).model_validate({**filter_.model_dump(), **json.loads(known["settled"][0])})

@@ -25,7 +25,7 @@ GROUPS = {"part": pl.UInt8(), "sample_id": pl.String(), "leader": pl.String()}
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ShardVerdicts:
     """What judging one shard gave; small, so that it travels between processes.
 
     Attributes:
@@ -41,17 +41,17 @@ class Judged:
 
 
 def judge(
-    gate: Filter,
+    filter_: Filter,
     shards: Sequence[Shard],
     store: Store,
     work: Path,
     executor: Executor,
     progress: Progress,
-) -> list[Judged]:
+) -> list[ShardVerdicts]:
     """Judge every shard, add the verdicts to it and update its liveness in place.
 
     Args:
-        gate: the configured filter, settled where it looks at the pool.
+        filter_: the configured filter, settled where it looks at the pool.
         shards: the table's shards, or a fork of them.
         store: where verdicts are kept.
         work: scratch of this run, for sketches.
@@ -61,11 +61,11 @@ def judge(
     Returns:
         What each shard gave, in order.
     """
-    tasks = [_Task(gate, shard, store.root) for shard in shards]
-    judged: list[Judged] = []
-    with progress.stage(f"filter {gate.name}", len(tasks), "shards", brief=True) as stage:
-        if isinstance(gate, DatasetFilter):
-            tasks = _look_across(gate, tasks, work, executor)
+    tasks = [_Task(filter_, shard, store.root) for shard in shards]
+    judged: list[ShardVerdicts] = []
+    with progress.stage(f"filter {filter_.name}", len(tasks), "shards", brief=True) as stage:
+        if isinstance(filter_, DatasetFilter):
+            tasks = _look_across(filter_, tasks, work, executor)
         for result in executor.map(_judge_shard, tasks):
             judged.append(result)
             stage.advance()
@@ -79,94 +79,100 @@ def judge(
 class _Task:
     """One shard to judge; picklable."""
 
-    gate: Filter
+    filter: Filter
     shard: Shard
     root: Path
     groups: tuple[Path, ...] = ()
     across: str = ""
 
     def seen(self) -> pl.Series | None:
-        return None if self.gate.sees == "all" else self.shard.live
+        return None if self.filter.sees == "all" else self.shard.live
 
     def frame(self) -> pl.DataFrame:
-        return self.shard.read(Contract.of(self.gate).reads, self.seen())
+        return self.shard.read(Contract.of(self.filter).reads, self.seen())
 
     def key(self, frame: pl.DataFrame) -> str:
-        parameters = Contract.of(self.gate).parameters
-        return key("filter", parameters, versions(self.gate), self.across, digest(frame))
+        parameters = Contract.of(self.filter).parameters
+        return key("filter", parameters, versions(self.filter), self.across, digest(frame))
 
 
-def versions(gate: Filter) -> dict[str, int | str]:
+def versions(filter_: Filter) -> dict[str, int | str]:
     """Give the versions that can change a filter's verdicts: its own, and its libraries'."""
-    return {"": gate.version, **{name: library_version(name) for name in gate.libraries}}
+    return {"": filter_.version, **{name: library_version(name) for name in filter_.libraries}}
 
 
-def _judge_shard(task: _Task) -> Judged:
-    gate, store = task.gate, Store(task.root)
-    step = f"filter-{gate.model_dump()['use']}"
-    verdict = f"{VERDICT_PREFIX}{gate.name}"
+def _judge_shard(task: _Task) -> ShardVerdicts:
+    filter_, store = task.filter, Store(task.root)
+    step = f"filter-{filter_.model_dump()['use']}"
+    verdict = f"{VERDICT_PREFIX}{filter_.name}"
     frame = task.frame()
     address = task.key(frame)
     found = store.derived(step, address)
     fresh = 0 if found is not None else frame.height
     if found is None:
         verdicts = _verdicts(task, frame)
-        fields = [field.name for field in gate.verdict_type().fields]
-        found = verdicts.select(pl.struct(fields).alias(VERDICT_PREFIX), *gate.writes)
+        fields = [field.name for field in filter_.verdict_type().fields]
+        found = verdicts.select(pl.struct(fields).alias(VERDICT_PREFIX), *filter_.writes)
         found = found.with_columns(frame["sample_id"])
         store.put_derived(step, address, found)
     # the artefact does not hold the filter's name: renaming a filter judges nothing again
     part = Part(
         store.derived_path(step, address),
-        (verdict, *gate.writes),
+        (verdict, *filter_.writes),
         renamed=((VERDICT_PREFIX, verdict),),
     )
-    live = task.shard.live & _passes(gate, found, task)
-    return Judged(part, live, _count(gate, task.shard, part, live), fresh)
+    live = task.shard.live & _passes(filter_, found, task)
+    return ShardVerdicts(part, live, _count(filter_, task.shard, part, live), fresh)
 
 
-def _count(gate: Filter, shard: Shard, part: Part, live: pl.Series) -> GateCount:
+def _count(filter_: Filter, shard: Shard, part: Part, live: pl.Series) -> GateCount:
     judged = shard.fork()
     judged.add(part)
-    frame = judged.read([f"{VERDICT_PREFIX}{gate.name}"])
+    frame = judged.read([f"{VERDICT_PREFIX}{filter_.name}"])
     frame = frame.with_columns(live_before=shard.live, live_after=live)
-    return count(frame, gate.name)
+    return count(frame, filter_.name)
 
 
 def _verdicts(task: _Task, frame: pl.DataFrame) -> pl.DataFrame:
-    gate = task.gate
-    if not isinstance(gate, DatasetFilter):
-        verdicts = gate.judge(frame)
+    filter_ = task.filter
+    if not isinstance(filter_, DatasetFilter):
+        verdicts = filter_.judge(frame)
     else:
         found = [
             read_parquet(path).join(frame.select("sample_id"), on="sample_id", how="semi")
             for path in task.groups
         ]
-        verdicts = gate.assess(frame, pl.concat([pl.DataFrame(schema=GROUPS), *found]))
-    _check_conservation(gate, frame, verdicts)
+        verdicts = filter_.assess(frame, pl.concat([pl.DataFrame(schema=GROUPS), *found]))
+    _check_conservation(filter_, frame, verdicts)
     return verdicts
 
 
-def _check_conservation(gate: Filter, frame: pl.DataFrame, verdicts: pl.DataFrame) -> None:
+def _check_conservation(filter_: Filter, frame: pl.DataFrame, verdicts: pl.DataFrame) -> None:
     """Hold kept + dropped + abstained = rows seen, and a declared reason for all but kept."""
     if verdicts.height != frame.height:
         raise AssertionError(
-            f"filter {gate.name!r} gave {verdicts.height} verdicts for {frame.height} rows"
+            f"filter {filter_.name!r} gave {verdicts.height} verdicts for {frame.height} rows"
         )
     unkept = verdicts.filter(pl.col("keep").is_null() | ~pl.col("keep"))
     given = set(unkept["reason"].unique().to_list())
-    if not given <= gate.reasons.keys():
-        unknown = sorted(map(str, given - gate.reasons.keys()))
-        raise AssertionError(f"filter {gate.name!r} gave undeclared reasons {unknown}")
+    if not given <= filter_.reasons.keys():
+        unknown = sorted(map(str, given - filter_.reasons.keys()))
+        raise AssertionError(f"filter {filter_.name!r} gave undeclared reasons {unknown}")
+    wrong = unkept.filter(pl.col("keep").is_null() != pl.col("reason").is_in(filter_.abstains))
+    if wrong.height:
+        raise AssertionError(
+            f"filter {filter_.name!r} gave keep {wrong['keep'][0]} for {wrong['reason'][0]!r}; "
+            f"it declares that it abstains with {', '.join(filter_.abstains) or 'none'}"
+        )
 
 
-def _passes(gate: Filter, found: pl.DataFrame, task: _Task) -> pl.Series:
-    keep = found[VERDICT_PREFIX].struct.field("keep").fill_null(gate.on_abstain == "keep")
+def _passes(filter_: Filter, found: pl.DataFrame, task: _Task) -> pl.Series:
+    passing = found.select(~filter_.stops(pl.col(VERDICT_PREFIX))).to_series()
     seen = task.seen()
     if seen is None:
-        return keep
+        return passing
     passes = np.zeros(task.shard.height, dtype=np.bool_)
-    passes[seen.to_numpy()] = keep.to_numpy()
+    passes[seen.to_numpy()] = passing.to_numpy()
     return pl.Series(passes)
 
 
@@ -183,17 +189,17 @@ class _SketchTask:
 
 
 def _look_across(
-    gate: DatasetFilter, tasks: list[_Task], work: Path, executor: Executor
+    filter_: DatasetFilter, tasks: list[_Task], work: Path, executor: Executor
 ) -> list[_Task]:
     """Sketch every shard, resolve part by part, and give each task the groups."""
-    folder = work / f"across-{gate.name}"
+    folder = work / f"across-{filter_.name}"
     folder.mkdir()
     sketched = list(executor.map(_sketch_shard, [_SketchTask(task, folder) for task in tasks]))
     across = key([sketch.digest for sketch in sketched])
     groups: list[Path] = []
     for part in sorted({part for sketch in sketched for part in sketch.files}):
         files = [sketch.files[part] for sketch in sketched if part in sketch.files]
-        resolved = gate.resolve(pl.concat([read_parquet(file) for file in files]))
+        resolved = filter_.resolve(pl.concat([read_parquet(file) for file in files]))
         path = folder / f"groups-{part:03d}.parquet"
         labelled = resolved.with_columns(pl.lit(part, pl.UInt8).alias("part"))
         write_parquet(labelled.select(list(GROUPS)), path)
@@ -203,10 +209,10 @@ def _look_across(
 
 def _sketch_shard(task: _SketchTask) -> _Sketched:
     frame = task.task.frame()
-    gate = task.task.gate
-    assert isinstance(gate, DatasetFilter)
+    filter_ = task.task.filter
+    assert isinstance(filter_, DatasetFilter)
     files: dict[int, Path] = {}
-    parts = gate.sketch(frame).partition_by("part", as_dict=True)
+    parts = filter_.sketch(frame).partition_by("part", as_dict=True)
     for (part,), rows in parts.items():
         files[int(part)] = task.folder / f"{task.task.shard.number:05d}-{int(part):03d}.parquet"
         write_parquet(rows, files[int(part)])

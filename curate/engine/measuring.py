@@ -20,7 +20,7 @@ from curate.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasureResult:
     """What a measure did in a run.
 
     Attributes:
@@ -41,27 +41,27 @@ class Measured:
 
 
 def derive(
-    gauge: DerivedMeasure, table: Table, store: Store, executor: Executor, progress: Progress
-) -> Measured:
+    measure: DerivedMeasure, table: Table, store: Store, executor: Executor, progress: Progress
+) -> MeasureResult:
     """Write a pure measure's columns for every live row, adding a part to each shard.
 
     Args:
-        gauge: the configured measure, picklable.
+        measure: the configured measure, picklable.
         table: shards are changed in place.
         store: where derived columns are kept.
         executor: where shards are worked on.
         progress: told of every shard.
     """
-    tasks = [_Task(gauge, shard, store.root) for shard in table.shards]
-    with progress.stage(f"measure {gauge.name}", len(tasks), "shards", brief=True) as stage:
+    tasks = [_Task(measure, shard, store.root) for shard in table.shards]
+    with progress.stage(f"measure {measure.name}", len(tasks), "shards", brief=True) as stage:
         for shard, part in zip(table.shards, executor.map(_derive, tasks), strict=True):
             shard.add(part)
             stage.advance()
-    return Measured(gauge.name, gauge.instrument(), {}, 0, 0)
+    return MeasureResult(measure.name, measure.instrument(), {}, 0, 0)
 
 
 def memoise(
-    gauge: MemoMeasure,
+    measure: MemoMeasure,
     table: Table,
     store: Store,
     work: Path,
@@ -69,11 +69,11 @@ def memoise(
     *,
     replay: bool,
     meter: Meter,
-) -> Measured:
+) -> MeasureResult:
     """Write a remembered measure's columns for every live row, adding a part to each shard.
 
     Args:
-        gauge: the configured measure; closed afterwards.
+        measure: the configured measure; closed afterwards.
         table: shards are changed in place.
         store: where the record lies.
         work: scratch of this run; assembled columns live there.
@@ -87,71 +87,73 @@ def memoise(
     """
     try:
         with store.book(
-            gauge.name, key(gauge.name, gauge.version, gauge.instrument()), about=gauge.instrument()
+            measure.name,
+            key(measure.name, measure.version, measure.instrument()),
+            about=measure.instrument(),
         ) as book:
             return _memoise(
-                gauge, table, work, _Ledger(gauge, book, progress, meter, replay=replay)
+                measure, table, work, _Ledger(measure, book, progress, meter, replay=replay)
             )
     finally:
-        gauge.close()
+        measure.close()
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    gauge: DerivedMeasure
+    measure: DerivedMeasure
     shard: Shard
     root: Path
 
 
 def _derive(task: _Task) -> Part:
     """Find or make a pure measure's columns for one shard."""
-    gauge, shard, store = task.gauge, task.shard, Store(task.root)
-    frame = shard.read(gauge.reads, shard.live)
-    step = f"measure-{gauge.name}"
-    address = key(gauge.name, gauge.version, gauge.instrument(), digest(frame))
+    measure, shard, store = task.measure, task.shard, Store(task.root)
+    frame = shard.read(measure.reads, shard.live)
+    step = f"measure-{measure.name}"
+    address = key(measure.name, measure.version, measure.instrument(), digest(frame))
     if store.derived(step, address) is None:
-        made = _typed(gauge, gauge.derive(frame))
+        made = _typed(measure, measure.derive(frame))
         store.put_derived(step, address, made.with_columns(frame["sample_id"]))
-    return Part(store.derived_path(step, address), tuple(gauge.writes))
+    return Part(store.derived_path(step, address), tuple(measure.writes))
 
 
-def _memoise(gauge: MemoMeasure, table: Table, work: Path, ledger: "_Ledger") -> Measured:
-    request = gauge.pool()
+def _memoise(measure: MemoMeasure, table: Table, work: Path, ledger: "_Ledger") -> MeasureResult:
+    request = measure.pool()
     pool = gather_pool(table, request) if request is not None else None
-    probes: Sequence[Item] = () if pool is None else gauge.pool_items(pool)
-    live = (item for shard in table.shards for item in gauge.items(_live(gauge, shard)))
+    probes: Sequence[Item] = () if pool is None else measure.pool_items(pool)
+    live = (item for shard in table.shards for item in measure.items(_live(measure, shard)))
     # At once, so that a measure may compute together what they share.
     ledger.settle(chain(probes, live))
     facts: Mapping[str, Any] = {}
     if pool is not None:
-        facts = gauge.conclude(pool, ledger.values(probes))
+        facts = measure.conclude(pool, ledger.values(probes))
     for shard in table.shards:
-        frame = _live(gauge, shard)
-        values = ledger.values(gauge.items(frame))
-        columns = _typed(gauge, gauge.assemble(frame, values, facts))
-        path = work / f"measure-{gauge.name}-{shard.number:05d}.parquet"
+        frame = _live(measure, shard)
+        values = ledger.values(measure.items(frame))
+        columns = _typed(measure, measure.assemble(frame, values, facts))
+        path = work / f"measure-{measure.name}-{shard.number:05d}.parquet"
         shard.add(write_part(path, frame["sample_id"], columns))
-    return Measured(
-        gauge.name, gauge.instrument(), facts, ledger.fresh, ledger.reused, ledger.damaged
+    return MeasureResult(
+        measure.name, measure.instrument(), facts, ledger.fresh, ledger.reused, ledger.damaged
     )
 
 
-def _typed(gauge: Measure, columns: pl.DataFrame) -> pl.DataFrame:
+def _typed(measure: Measure, columns: pl.DataFrame) -> pl.DataFrame:
     """Hold a measure to the columns and types it declared."""
-    return columns.select(pl.col(name).cast(dtype) for name, dtype in gauge.writes.items())
+    return columns.select(pl.col(name).cast(dtype) for name, dtype in measure.writes.types.items())
 
 
-def _live(gauge: Measure, shard: Shard) -> pl.DataFrame:
-    return shard.read(gauge.reads, shard.live)
+def _live(measure: Measure, shard: Shard) -> pl.DataFrame:
+    return shard.read(measure.reads, shard.live)
 
 
 class _Ledger:
     """Counts items, each once, and has the missing ones measured."""
 
     def __init__(
-        self, gauge: MemoMeasure, book: Book, progress: Progress, meter: Meter, *, replay: bool
+        self, measure: MemoMeasure, book: Book, progress: Progress, meter: Meter, *, replay: bool
     ) -> None:
-        self._gauge = gauge
+        self._measure = measure
         self._book = book
         self._progress = progress
         self._meter = meter
@@ -174,14 +176,14 @@ class _Ledger:
         if not missing:
             return
         if self._replay:
-            lacking = f", or without {self._gauge.detail}" if self._gauge.detail else ""
+            lacking = f", or without {self._measure.detail}" if self._measure.detail else ""
             raise RecordError(
-                f"--replay: {len(missing)} items of measure {self._gauge.name!r} are not in the "
+                f"--replay: {len(missing)} items of measure {self._measure.name!r} are not in the "
                 f"record{lacking}; run without --replay to have them measured"
             )
         done = 0
-        with self._progress.stage(f"measure {self._gauge.name}", len(missing), "items") as stage:
-            for address, value in self._gauge.compute(missing.values()):
+        with self._progress.stage(f"measure {self._measure.name}", len(missing), "items") as stage:
+            for address, value in self._measure.compute(missing.values()):
                 # What a run was built on stays as it was; only what it lacked is added.
                 self._book.append(address, {**value, **(self._book.get(address) or {})})
                 self.fresh += 1
@@ -200,7 +202,7 @@ class _Ledger:
 
     def _has(self, address: str) -> bool:
         """Tell whether the record holds an item, with all that is asked of it."""
-        detail = self._gauge.detail
+        detail = self._measure.detail
         if detail is None or address not in self._book:
             return address in self._book
         return detail in (self._book.get(address) or {})

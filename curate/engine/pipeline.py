@@ -11,16 +11,15 @@ from pathlib import Path
 
 import polars as pl
 
-from curate.engine.chain import Chain, Ran
+from curate.engine.chain import Chain, ChainResult
 from curate.engine.executors import open_executor
-from curate.engine.instruments import Instruments
 from curate.engine.limits import Meter
 from curate.engine.progress.progress import Progress
-from curate.engine.sampling import Drawing, Drawn
+from curate.engine.sampling import Sampler, SourceResult
+from curate.engine.setups import MeasureSetups
 from curate.engine.table import IDS, Table, build_table
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock
-from curate.recipe.model import Import
 from curate.recipe.plan import Plan, make_plan
 from curate.select.select import needed_columns
 from curate.sources.questions import QuestionsTable, assign_splits, load_questions
@@ -33,7 +32,7 @@ Choose = Callable[[pl.DataFrame], pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Passed:
+class PipelineResult:
     """What is known after the last filter.
 
     Attributes:
@@ -41,8 +40,8 @@ class Passed:
         lock: what was pinned.
         limit: of questions, where one was given.
         questions: as loaded.
-        instruments: the models that measured.
-        drawing: the sources.
+        setups: the models that measured.
+        sampler: the sources.
         table: the samples, in shards that live as long as the pipeline is open.
         chain: what judges.
         ran: what the steps did.
@@ -52,21 +51,21 @@ class Passed:
     lock: Lock
     limit: int | None
     questions: QuestionsTable
-    instruments: Instruments
-    drawing: Drawing
+    setups: MeasureSetups
+    sampler: Sampler
     table: Table
     chain: Chain
-    ran: Ran
+    ran: ChainResult
 
-    def ranked(self) -> tuple[pl.DataFrame, list[Ran]]:
+    def ranked(self) -> tuple[pl.DataFrame, list[ChainResult]]:
         """Gather the narrow table `select` works on; ``without:`` arms have the chain run again."""
         plan, table, ran = self.plan, self.table, self.ran
         pools = {"live": [shard.live for shard in table.shards]}
         correct = plan.recipe.judge_of_answers
         pools["live_correct"] = ran.live_after[correct] if correct else ran.started
-        again: list[Ran] = []
+        again: list[ChainResult] = []
         for arm in plan.arms:
-            if arm.kind == "without":
+            if arm.kind.judged_again:
                 pools[arm.pool], more = self.chain.without(arm.operand, ran, table)
                 again.append(more)
         available = {
@@ -102,7 +101,7 @@ def passed(
     replay: bool = False,
     locked: bool = False,
     choose: Choose | None = None,
-) -> Generator[Passed]:
+) -> Generator[PipelineResult]:
     """Load, sample, measure and judge; what is made lies in scratch until this closes.
 
     Args:
@@ -132,24 +131,24 @@ def passed(
         beyond = pl.concat([others.select(questions.beyond.columns), questions.beyond])
         questions = replace(questions, frame=chosen, beyond=beyond)
     lock_data(file, lock)
-    instruments = Instruments(file, lock, plan)
-    drawing = Drawing(file, lock, store, progress, replay=replay, meter=meter)
+    setups = MeasureSetups(file, lock, plan)
+    sampler = Sampler(file, lock, store, progress, replay=replay, meter=meter)
     _tell_questions(questions, progress)
     executor = open_executor(file.recipe.runtime.executor, file.recipe.runtime.workers)
     lock.libraries(deciding_libraries(plan))
     lock.save()
     try:
         with store.workspace() as work:
-            batches = drawing.batches(questions)
+            batches = sampler.batches(questions)
             shards = file.recipe.runtime.questions_per_shard
             table = build_table(questions.frame, batches, work / "table", shards)
-            _tell_sources(drawing.drawn, progress)
-            chain = Chain(store, work, executor, progress, instruments.open, replay, meter)
-            without = [arm.operand for arm in plan.arms if arm.kind == "without"]
+            _tell_sources(sampler.results, progress)
+            chain = Chain(store, work, executor, progress, setups.open, replay, meter)
+            without = [arm.operand for arm in plan.arms if arm.kind.judged_again]
             ran = chain.run(plan.steps, table, fork_before=without)
-            yield Passed(
-                plan=plan, lock=lock, limit=limit, questions=questions, instruments=instruments,
-                drawing=drawing, table=table, chain=chain, ran=ran,
+            yield PipelineResult(
+                plan=plan, lock=lock, limit=limit, questions=questions, setups=setups,
+                sampler=sampler, table=table, chain=chain, ran=ran,
             )  # fmt: skip
     finally:
         executor.close()
@@ -157,13 +156,14 @@ def passed(
 
 def deciding_libraries(plan: Plan) -> list[str]:
     """Name the libraries whose version can change a verdict."""
-    return sorted({name for gate in plan.gates for name in gate.libraries})
+    return sorted({name for each in plan.filters for name in each.libraries})
 
 
 def lock_data(file: RecipeFile, lock: Lock) -> None:
     """Note the digests of the local files the recipe reads."""
     recipe = file.recipe
-    paths = [recipe.questions.path, *(s.path for s in recipe.used_sources if isinstance(s, Import))]
+    read = (path for source in recipe.used_sources for path in source.inputs())
+    paths = [recipe.questions.path, *read]
     for path in dict.fromkeys(paths):
         if "://" not in path:
             lock.data(path, key([_file_digest(found) for found in find(path, file.folder)]))
@@ -193,12 +193,12 @@ def _tell_questions(questions: QuestionsTable, progress: Progress) -> None:
             progress.say(line)
 
 
-def _tell_sources(drawn: Sequence[Drawn], progress: Progress) -> None:
+def _tell_sources(drawn: Sequence[SourceResult], progress: Progress) -> None:
     for source in drawn:
         if source.damaged:
             progress.say(
                 f"{source.name}: {source.damaged} damaged record lines are treated as never made; "
                 "`curate store verify` names them"
             )
-        for line in (*source.tally.quoted, *source.tally.notes) if source.tally else ():
+        for line in (*source.tally.quoted, *source.tally.notes):
             progress.say(f"{source.name}: {line}")

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from curate.engine.account import Account, Tally, funnel_of
-from curate.engine.instruments import Instruments
 from curate.engine.pipeline import deciding_libraries, lock_data, passed
 from curate.engine.progress.pace import duration
 from curate.engine.progress.progress import Progress
-from curate.engine.sampling import Drawing
+from curate.engine.sampling import Sampler
+from curate.engine.setups import MeasureSetups
 from curate.engine.table import Table
 from curate.errors import InputError
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock
 from curate.recipe.plan import Plan, make_plan
 from curate.release.funnel import Funnel
-from curate.release.partition import NEVER_RELEASED
 from curate.release.repositories import push
 from curate.release.runs import mark_latest, next_folder
 from curate.release.write import ReleaseSummary, write_release
@@ -127,10 +126,10 @@ def _run(file: RecipeFile, options: RunOptions, progress: Progress) -> RunResult
     with passed(
         file, progress, limit=options.limit, replay=options.replay, locked=options.locked
     ) as there:
-        plan, table, ran, drawn = there.plan, there.table, there.ran, there.drawing.drawn
+        plan, table, ran, drawn = there.plan, there.table, there.ran, there.sampler.results
         with progress.stage("select", brief=True):
             ranked, again = there.ranked()
-            written = {gate.name: tuple(gate.writes) for gate in ran.gates}
+            written = {each.name: tuple(each.writes) for each in ran.filters}
             chosen = select(ranked, file.recipe.select, plan.arms, written)
         funnel = funnel_of(there.questions, drawn, table, ran, ranked, chosen, file.recipe.select)
         account = Account(
@@ -138,10 +137,10 @@ def _run(file: RecipeFile, options: RunOptions, progress: Progress) -> RunResult
             there.limit,
             there.lock,
             plan,
-            there.instruments,
+            there.setups,
             drawn,
             ran,
-            there.drawing.prompts(),
+            there.sampler.prompts(),
         )
         identity = account.identity()
         tally = Tally.of(drawn, [ran, *again], started)
@@ -177,8 +176,8 @@ def pin(file: RecipeFile) -> Path:
     """Renew the lock file of a recipe from what is there now; give its path."""
     lock = Lock(file.lock, renew=True, written=file.written)
     plan = make_plan(file.recipe)
-    Instruments(file, lock, plan)
-    Drawing(file, lock, Store(), Progress(quiet=True), replay=True)
+    MeasureSetups(file, lock, plan)
+    Sampler(file, lock, Store(), Progress(quiet=True), replay=True)
     lock_data(file, lock)
     lock.libraries(deciding_libraries(plan))
     lock.save()
@@ -200,7 +199,8 @@ def _release_shards(
 ) -> Iterator[pl.DataFrame]:
     """Join everything known about the samples, shard by shard."""
     written = {name for shard in table.shards for part in shard.parts for name in part.columns}
-    columns = [*QUESTION_COLUMNS, *SOURCE_COLUMNS, *sorted(written - set(NEVER_RELEASED))]
+    scratch = plan.glossary.where(lambda column: not column.kept)
+    columns = [*QUESTION_COLUMNS, *SOURCE_COLUMNS, *sorted(written - scratch.keys())]
     marks = [*(arm.column for arm in plan.arms), "selected", "selection_rank"]
     begin = 0
     with progress.stage("write the release", len(table.shards), "shards", brief=True) as stage:

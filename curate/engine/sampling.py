@@ -12,15 +12,15 @@ from curate.engine.progress.progress import Progress
 from curate.errors import InputError, RecordError, did_you_mean
 from curate.models.references import ResolvedModel
 from curate.models.teachers.base import Completion
-from curate.models.teachers.open import open_generator
-from curate.models.teachers.options import OpenAIOptions, Teacher, default_dtype
+from curate.models.teachers.open import Access, open_generator
+from curate.models.teachers.options import Teacher, default_dtype
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock, LockedModel
-from curate.recipe.model import Generate, Gold, Import
-from curate.sources.generate import Draw, missing, record_value, rows, wanted
-from curate.sources.import_ import Tally
+from curate.recipe.model import is_beside
+from curate.sources import SOURCES, ReadSource, SampledSource, Source, Tally
 from curate.sources.questions import QuestionsTable
-from curate.sources.templates import PromptTemplate, load_template
+from curate.sources.sampled import Draw, missing, record_value
+from curate.sources.templates import PromptTemplate
 from curate.store.keys import key
 from curate.store.record import Book
 from curate.store.store import Store
@@ -29,20 +29,20 @@ QUESTIONS_A_BATCH = 4096
 
 
 @dataclass(slots=True)
-class Drawn:
+class SourceResult:
     """What one source gave.
 
     Attributes:
         name: of the source.
-        use: ``generate``, ``import`` or ``gold``.
+        use: the word by which the recipe chooses it.
         rows: samples.
-        fresh: samples drawn from a model in this run.
+        fresh: samples result from a model in this run.
         reused: samples found in the record.
         errors: draws that failed for good.
         excluded: rows of teachers that the recipe excludes.
         damaged: record lines that failed their checksum.
         teacher: identity of the model sampled, for the manifest.
-        tally: what became of an import's rows.
+        tally: what became of the rows that it read.
     """
 
     name: str
@@ -54,27 +54,27 @@ class Drawn:
     excluded: int = 0
     damaged: int = 0
     teacher: dict[str, object] = field(default_factory=dict[str, object])
-    tally: Tally | None = None
+    tally: Tally = field(default_factory=Tally)
 
 
 @dataclass(frozen=True, slots=True)
-class Teaching:
+class TeacherSetup:
     """A generating source made ready: its teacher pinned, its template read.
 
     Attributes:
         source: as in the recipe, its model named as it is wherever it lies.
         teacher: the model at a revision.
         template: of its prompt.
-        path: folder of the weights; None where a server has them or nothing will be drawn.
+        path: folder of the weights; None where a server has them or nothing will be result.
     """
 
-    source: Generate
+    source: SampledSource
     teacher: Teacher
     template: PromptTemplate
     path: Path | None
 
 
-class Drawing:
+class Sampler:
     """Draws all sources of a recipe.
 
     Args:
@@ -101,26 +101,26 @@ class Drawing:
         self._progress = progress
         self._replay = replay
         self._meter = meter or Meter()
-        self.drawn: list[Drawn] = []
-        self._teachings = {
+        self.results: list[SourceResult] = []
+        self._setups = {
             source.name: self._prepare(source, lock)
             for source in file.recipe.used_sources
-            if isinstance(source, Generate)
+            if isinstance(source, SampledSource)
         }
 
-    def _prepare(self, source: Generate, lock: Lock) -> Teaching:
-        template = load_template(source.prompt, self._file.folder)
+    def _prepare(self, source: SampledSource, lock: Lock) -> TeacherSetup:
+        template = source.template(self._file.folder)
         lock.template(template.name, template.digest)
-        if isinstance(self._file.recipe.backend(source.name), OpenAIOptions):
-            return Teaching(source, source.teacher(), template, None)
+        if self._file.recipe.backend(source.name).remote:
+            return TeacherSetup(source, source.teacher(), template, None)
         model = self._pinned(source, lock) or lock.model(source.model, source.revision)
         dtype = source.dtype or lock.dtype(source.name, default_dtype)
         teacher = replace(source.teacher(), model=model.name, revision=model.revision, dtype=dtype)
         named = source.model_copy(update={"model": model.name})
         path = model.path if isinstance(model, ResolvedModel) else None
-        return Teaching(named, teacher, template, path)
+        return TeacherSetup(named, teacher, template, path)
 
-    def _pinned(self, source: Generate, lock: Lock) -> LockedModel | None:
+    def _pinned(self, source: SampledSource, lock: Lock) -> LockedModel | None:
         """Give what the lock file says of a teacher where that is enough: a replay loads nothing.
 
         So a run can be replayed where the teacher's weights never were.
@@ -130,19 +130,23 @@ class Drawing:
 
     def prompts(self) -> dict[str, str]:
         """Give the prompts that lie beside the recipe, as they were read: their text by file."""
-        files = self._file.recipe.prompt_files
-        return {file: self._teachings[name].template.text for name, file in files.items()}
+        return {
+            file: setup.template.text
+            for setup in self._setups.values()
+            for file in setup.source.texts()
+            if is_beside(file)
+        }
 
     def recorded(self, questions: QuestionsTable) -> dict[str, tuple[int, int]]:
         """Count, for each generating source, the samples wanted and those the record has."""
         usable = questions.frame.filter(pl.col("status") == "ok")
         found: dict[str, tuple[int, int]] = {}
-        for name, teaching in self._teachings.items():
-            draws, book = self._draws(teaching, usable)
-            limit = teaching.source.sampling.max_tokens
+        for name, setup in self._setups.items():
+            draws, book = self._draws(setup, usable)
+            limit = setup.source.sampling.max_tokens
             with book:
                 lacking = sum(1 for _ in missing(draws, book.get, limit))
-            total = usable.height * teaching.source.samples
+            total = setup.source.wanted(usable.height)
             found[name] = total, total - lacking
         return found
 
@@ -154,8 +158,8 @@ class Drawing:
         """
         usable = questions.frame.filter(pl.col("status") == "ok")
         found: dict[str, list[float] | None] = {}
-        for name, teaching in self._teachings.items():
-            draws, book = self._draws(teaching, usable)
+        for name, setup in self._setups.items():
+            draws, book = self._draws(setup, usable)
             sums = dict.fromkeys(usable["question_id"], 0.0)
             with book:
                 for draw in draws:
@@ -167,15 +171,15 @@ class Drawing:
             found[name] = None if any(math.isnan(value) for value in told) else told
         return found
 
-    def _draws(self, teaching: Teaching, usable: pl.DataFrame) -> tuple[Iterator[Draw], Book]:
+    def _draws(self, setup: TeacherSetup, usable: pl.DataFrame) -> tuple[Iterator[Draw], Book]:
         """List what a source wants, and open the record of it."""
-        source, template = teaching.source, teaching.template
-        identity = teaching.teacher.identity(self._file.recipe.backend(source.name).backend)
+        source, template = setup.source, setup.template
+        identity = setup.teacher.identity(self._file.recipe.backend(source.name))
         about = {**identity, "sampling": source.sampling_for(template).identity()}
-        return wanted(usable, source, template, identity), self._store.book("samples", key(about))
+        return source.draws(usable, template, identity), self._store.book("samples", key(about))
 
     def batches(self, questions: QuestionsTable) -> Iterator[pl.DataFrame]:
-        """Yield the rows of every source in turn; `drawn` is complete after the last.
+        """Yield the rows of every source in turn; `results` is complete after the last.
 
         Raises:
             InputError: a teacher that the recipe excludes is none of those met.
@@ -183,18 +187,18 @@ class Drawing:
         recipe = self._file.recipe
         met = set(recipe.writers)
         for source in recipe.used_sources:
-            drawn = Drawn(source.name, source.use)
-            self.drawn.append(drawn)
+            result = SourceResult(source.name, SOURCES.name_of(type(source)))
+            self.results.append(result)
             with self._progress.stage(f"read {source.name}", unit="samples", brief=True) as stage:
-                for batch in self._rows(source, questions, drawn):
+                for batch in self._rows(source, questions, result):
                     if recipe.exclude_teachers:
                         met |= set(batch["teacher"].drop_nulls().unique())
                     used = batch.filter(
                         ~pl.col("teacher").fill_null("").is_in(recipe.exclude_teachers)
                     )
-                    drawn.excluded += batch.height - used.height
-                    drawn.rows += used.height
-                    drawn.errors += used.filter(pl.col("finish_reason") == "error").height
+                    result.excluded += batch.height - used.height
+                    result.rows += used.height
+                    result.errors += used.filter(pl.col("finish_reason") == "error").height
                     stage.advance(batch.height)
                     yield used
         # A teacher may have written for the questions that are left out alone.
@@ -206,45 +210,43 @@ class Drawing:
             )
 
     def _rows(
-        self, source: Generate | Import | Gold, questions: QuestionsTable, drawn: Drawn
+        self, source: Source, questions: QuestionsTable, result: SourceResult
     ) -> Iterator[pl.DataFrame]:
-        match source:
-            case Import():
-                drawn.tally = Tally()
-                return source.rows(questions, self._file.folder, drawn.tally)
-            case Gold():
-                return source.rows(questions)
-            case Generate():
-                return self._generated(self._teachings[source.name], questions, drawn)
+        if isinstance(source, SampledSource):
+            return self._sampled(self._setups[source.name], questions, result)
+        assert isinstance(source, ReadSource)
+        return source.rows(questions, self._file.folder, result.tally)
 
-    def _generated(
-        self, teaching: Teaching, questions: QuestionsTable, drawn: Drawn
+    def _sampled(
+        self, setup: TeacherSetup, questions: QuestionsTable, result: SourceResult
     ) -> Iterator[pl.DataFrame]:
-        source, template = teaching.source, teaching.template
+        source, template = setup.source, setup.template
         options = self._file.recipe.backend(source.name)
-        identity = teaching.teacher.identity(options.backend)
+        identity = setup.teacher.identity(options)
         sampling = source.sampling_for(template)
         usable = questions.frame.filter(pl.col("status") == "ok")
-        drawn.teacher = {**identity, "sampling": sampling.identity()}
-        with self._store.book("samples", key(drawn.teacher), about=drawn.teacher) as book:
-            self._ask(teaching, usable, book, drawn)
-            drawn.damaged = len(book.damaged)
+        result.teacher = {**identity, "sampling": sampling.identity()}
+        with self._store.book("samples", key(result.teacher), about=result.teacher) as book:
+            self._ask(setup, usable, book, result)
+            result.damaged = len(book.damaged)
             for batch in usable.iter_slices(QUESTIONS_A_BATCH):
-                yield rows(batch, source, template, identity, book.get)
+                yield source.rows(batch, template, identity, book.get)
 
-    def _ask(self, teaching: Teaching, usable: pl.DataFrame, book: Book, drawn: Drawn) -> None:
+    def _ask(
+        self, setup: TeacherSetup, usable: pl.DataFrame, book: Book, result: SourceResult
+    ) -> None:
         """Have the teacher sampled for whatever the record lacks."""
-        source, template = teaching.source, teaching.template
+        source, template = setup.source, setup.template
         options = self._file.recipe.backend(source.name)
-        identity = teaching.teacher.identity(options.backend)
+        identity = setup.teacher.identity(options)
         limit = source.sampling.max_tokens
 
         def draws() -> Iterator[Draw]:
-            return wanted(usable, source, template, identity)
+            return source.draws(usable, template, identity)
 
         lacking = sum(1 for _ in missing(draws(), book.get, limit))
-        drawn.reused = usable.height * source.samples - lacking
-        drawn.fresh = lacking
+        result.reused = source.wanted(usable.height) - lacking
+        result.fresh = lacking
         if not lacking:
             return
         if self._replay:
@@ -252,15 +254,11 @@ class Drawing:
                 f"--replay: {lacking} samples of source {source.name!r} are not in the record; "
                 "run without --replay to draw them"
             )
-        generator = open_generator(
-            teaching.teacher,
-            source.sampling_for(template),
-            options,
-            path=teaching.path,
-            folder=self._store.root / "locks",
-        )
+        folder = self._store.root / "locks"
+        access = Access(setup.teacher, source.sampling_for(template), setup.path, folder)
+        generator = open_generator(access, options)
         title = f"sample {source.name}"
-        price = options.price if isinstance(options, OpenAIOptions) else None
+        price = options.tariff()
         try:
             generator.preflight(missing(draws(), book.get, limit))
             with self._progress.stage(title, lacking, "samples") as stage:

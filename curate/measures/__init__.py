@@ -1,1 +1,36 @@
-"""Columns about rows: what a sample says, how long it is, what it does to the student."""
+"""Columns about rows: what a sample says, how long it is, what it does to the student.
+
+To add a measure: write its file, list its class in `SHIPPED`, write its test. The contract suite
+runs on it from then on, the plan inserts it where its columns are read, and whoever shows columns
+shows its.
+"""
+
+from typing import Final
+
+from curate.measures.base import DerivedMeasure, Measure, MemoMeasure, Setup
+from curate.measures.embed import Embed
+from curate.measures.overrides import Overrides
+from curate.measures.parse import Parse
+from curate.measures.score import Score
+from curate.measures.tokens import Tokens
+from curate.measures.verify import Verify
+from filters.columns import GLOSSARY, Glossary
+from filters.registry import Registry, subclass_of
+
+SHIPPED: Final[tuple[type[Measure], ...]] = (Parse, Tokens, Verify, Embed, Overrides, Score)
+"""Every measure of this project."""
+
+MEASURES: Final = Registry[type[Measure]](
+    "measure", "curate.measures", SHIPPED, lambda kind: kind.name, subclass_of(Measure)
+)
+"""Every measure that can write a column: those shipped, plugged in, and registered."""
+
+
+def known_columns() -> Glossary:
+    """Give the glossary with the columns of all measures there are."""
+    return GLOSSARY.plus(column for kind in MEASURES for column in kind.writes.values())
+
+
+__all__ = [
+    "MEASURES", "SHIPPED", "DerivedMeasure", "Measure", "MemoMeasure", "Setup", "known_columns",
+]  # fmt: skip

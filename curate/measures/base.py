@@ -4,16 +4,31 @@ A measure that costs money or cannot be repeated bit by bit is *memoised*: it na
 needs (one a row, one a question, whatever it likes), the engine looks each up in the record and
 asks `compute` only for those never measured, and `assemble` turns recorded values into columns.
 A measure that is cheap and pure (`parse`) overrides `derive` alone.
+
+A measure says of itself all that others ask: which columns it reads and writes, which section of
+the recipe has its options, which models it needs, what a recorded item weighs, and how a run opens
+it. So a new one is a file here and a line in ``__init__``.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import polars as pl
+from pydantic import BaseModel
 
+from curate.models.references import ResolvedModel
+from curate.models.rendering import Rendered
+from curate.models.servers.servers import StudentServer
 from curate.store.keys import key
+from filters.answers.reading import TextOptions
+from filters.columns import Glossary
+from filters.contract import Filter
+
+Need = Literal["student", "encoder"]
+"""A model that a recipe names for its measures: under ``score`` or ``embed``."""
 
 
 class Item(NamedTuple):
@@ -43,20 +58,85 @@ class PoolRequest:
     seed: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a run has for a measure that it opens.
+
+    Attributes:
+        options: the recipe's section of the measure's name, or its defaults; None where the measure
+            takes none.
+        models: the models it needs, found on this machine.
+        folder: what relative paths are relative to.
+        texts: how the text of each source is read, by its name.
+        filter: the filter that it serves; None where several do, or an order.
+        server: where the student is served; None where it is loaded.
+    """
+
+    options: BaseModel | None = None
+    models: Mapping[Need, ResolvedModel] = field(default_factory=dict[Need, ResolvedModel])
+    folder: Path = Path()
+    texts: Mapping[str, TextOptions] = field(default_factory=dict[str, TextOptions])
+    filter: Filter | None = None
+    server: StudentServer | None = None
+
+
 class Measure(ABC):
     """Writes columns about rows.
 
     Attributes:
-        name: what the recipe's `measures` section calls it.
+        name: what the recipe's `measures` section calls it, and the owner of its columns.
         version: raised when values change for the same input; part of every key.
         reads: columns needed, of the sample or its question.
-        writes: columns made, with their types.
+        writes: columns made; a column that names no owner gets this one.
+        section: model of its options in the recipe, None where it takes none.
+        needs: models it asks for.
+        item_bytes: of one recorded item, for a forecast of the disk.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reads: tuple[str, ...]
-    writes: Mapping[str, pl.DataType]
+    writes: Glossary
+    section: ClassVar[type[BaseModel] | None] = None
+    needs: ClassVar[Collection[Need]] = ()
+    item_bytes: ClassVar[int] = 0
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        """Make the class the owner of its columns."""
+        super().__init_subclass__(**given)
+        declared: Glossary | None = cls.__dict__.get("writes")
+        if declared is not None and isinstance(cls.__dict__.get("name"), str):
+            cls.writes = Glossary(
+                column if column.of else replace(column, of=cls.name)
+                for column in declared.values()
+            )
+
+    @classmethod
+    def columns(cls, options: BaseModel | None) -> Glossary:
+        """Give the columns that it writes under these options; all but those made on demand."""
+        del options
+        return cls.writes
+
+    @classmethod
+    def on_demand(cls, column: str) -> str:
+        """Say how a recipe asks for a column that `columns` leaves out."""
+        return f"ask for {column!r} under measures.{cls.name}"
+
+    @classmethod
+    def open(cls, setup: Setup) -> Self:
+        """Make the measure of a run; loads nothing.
+
+        Raises:
+            InputError: the options, or a file they name, are wrong.
+            ModelError: a model is not one that this measure can use.
+        """
+        del setup
+        return cls()
+
+    def shown(self, frame: pl.DataFrame) -> Rendered | None:
+        """Render the first row that can be measured as the model reads it; None where none is."""
+        del frame
+        return None
 
     @abstractmethod
     def instrument(self) -> Mapping[str, Any]:

@@ -1,16 +1,16 @@
 """Embed: where a rationale stands in a sentence encoder's space."""
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, cast
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from curate.measures.base import Item, MemoMeasure
+from curate.measures.base import Item, MemoMeasure, Need, Setup
 from curate.models.references import ResolvedModel
-from filters.columns import MEASURE_COLUMNS
+from filters.columns import GLOSSARY, Glossary
 
 _BATCH = 256
 
@@ -43,12 +43,21 @@ class Embed(MemoMeasure):
 
     name: ClassVar[str] = "embed"
     reads = ("rationale",)
-    writes: Mapping[str, pl.DataType] = {"embedding": MEASURE_COLUMNS["embedding"]}
+    writes: Glossary = GLOSSARY.of("embed")
+    section: ClassVar[type[BaseModel] | None] = EmbedOptions
+    needs: ClassVar[Collection[Need]] = ("encoder",)
+    item_bytes: ClassVar[int] = 2_200
 
     def __init__(self, options: EmbedOptions, encoder: ResolvedModel) -> None:
         self.options = options
         self._model = encoder
         self._encoder: Any = None
+
+    @classmethod
+    def open(cls, setup: Setup) -> Self:
+        """Embed with the recipe's encoder."""
+        assert isinstance(setup.options, EmbedOptions)
+        return cls(setup.options, setup.models["encoder"])
 
     def instrument(self) -> Mapping[str, Any]:
         """Identify the encoder and how long texts are treated."""
@@ -90,7 +99,7 @@ class Embed(MemoMeasure):
             else None
             for text in cast("list[str | None]", frame["rationale"].to_list())
         ]
-        return pl.DataFrame({"embedding": pl.Series(vectors, dtype=self.writes["embedding"])})
+        return pl.DataFrame({"embedding": pl.Series(vectors, dtype=self.writes["embedding"].dtype)})
 
     def close(self) -> None:
         """Free the encoder."""

@@ -5,13 +5,14 @@ import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 import polars as pl
 
 from curate.errors import InputError
-from curate.measures.base import DerivedMeasure
-from filters.columns import MEASURE_COLUMNS
+from curate.measures.base import DerivedMeasure, Setup
+from filters.columns import GLOSSARY, Glossary
+from filters.overrides import Overrides as OverridesFilter
 
 _KEEP: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("true", "yes", "keep", "1"), True),
@@ -36,9 +37,7 @@ class Overrides(DerivedMeasure):
     name: ClassVar[str] = "overrides"
     version: ClassVar[int] = 1
     reads = ("sample_id",)
-    writes: Mapping[str, pl.DataType] = {
-        name: MEASURE_COLUMNS[name] for name in ("override_keep", "override_reason")
-    }
+    writes: Glossary = GLOSSARY.of("overrides")
 
     def __init__(self, path: Path) -> None:
         try:
@@ -53,6 +52,12 @@ class Overrides(DerivedMeasure):
         self._digest = hashlib.blake2b(content, digest_size=16).hexdigest()
         self._verdicts = _read(text, str(path))
 
+    @classmethod
+    def open(cls, setup: Setup) -> Self:
+        """Read the file that the filter names."""
+        assert isinstance(setup.filter, OverridesFilter)
+        return cls(setup.folder / setup.filter.file)
+
     def instrument(self) -> Mapping[str, Any]:
         """Identify the person's verdicts by content."""
         return {"file": self._digest}
@@ -62,7 +67,7 @@ class Overrides(DerivedMeasure):
         found = [self._verdicts.get(key, (None, None)) for key in frame["sample_id"]]
         return pl.DataFrame(
             found,
-            schema=dict(self.writes),
+            schema=self.writes.types,
             orient="row",
         )
 

@@ -1,45 +1,17 @@
 """Parse: cut a completion into reasoning, rationale and answer."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
 
-from curate.measures.base import DerivedMeasure
+from curate.measures.base import DerivedMeasure, Setup
 from filters.answers import GoldType, extract_answer, options_of
-from filters.columns import MEASURE_COLUMNS
+from filters.answers.reading import TextOptions
+from filters.columns import GLOSSARY, Glossary
 
 _OPENING, _CLOSING = "<think>", "</think>"
 _DANGLING = " \t\r\n,;:*_#>(<[\"'"
-_WRITES = ("reasoning", "rationale", "answer", "answer_form", "rationale_words")
-
-
-class AnswerOptions(BaseModel):
-    r"""How to find the answer in a source's text.
-
-    Attributes:
-        after: strings after which the answer stands ("The answer is", "\nA:"); the last one in
-            the text counts and no other form is tried. Empty: all known forms.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    after: tuple[str, ...] = ()
-
-
-class ParseOptions(BaseModel):
-    """How a source's text is read.
-
-    Attributes:
-        answer: how to find the answer.
-        stop: strings at which run-on text is cut before anything else, at the first of them.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    answer: AnswerOptions = Field(default_factory=AnswerOptions)
-    stop: tuple[str, ...] = ()
 
 
 class Parsed(NamedTuple):
@@ -76,10 +48,15 @@ class Parse(DerivedMeasure):
         "choices",
         "question",
     )
-    writes: Mapping[str, pl.DataType] = {name: MEASURE_COLUMNS[name] for name in _WRITES}
+    writes: Glossary = GLOSSARY.of("parse")
 
-    def __init__(self, options: Mapping[str, ParseOptions] | None = None) -> None:
+    def __init__(self, options: Mapping[str, TextOptions] | None = None) -> None:
         self._options = dict(options or {})
+
+    @classmethod
+    def open(cls, setup: Setup) -> Self:
+        """Read every source as it says."""
+        return cls(setup.texts)
 
     def instrument(self) -> Mapping[str, Any]:
         """Identify the options of every source."""
@@ -89,7 +66,7 @@ class Parse(DerivedMeasure):
 
     def derive(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Parse every row; failed and empty rows give nulls."""
-        plain = ParseOptions()
+        plain = TextOptions()
         parsed = [
             Parsed()
             if finish == "error"
@@ -104,11 +81,11 @@ class Parse(DerivedMeasure):
                 *(frame[name].to_list() for name in self.reads), strict=True
             )
         ]
-        columns = zip(*parsed, strict=True) if parsed else ((),) * len(_WRITES)
+        columns = zip(*parsed, strict=True) if parsed else ((),) * len(self.writes)
         return pl.DataFrame(
             [
                 pl.Series(name, values, dtype=dtype)
-                for (name, dtype), values in zip(self.writes.items(), columns, strict=True)
+                for (name, dtype), values in zip(self.writes.types.items(), columns, strict=True)
             ]
         )
 
@@ -118,7 +95,7 @@ def parse(
     reasoning_field: str | None,
     gold_type: GoldType,
     choices: Sequence[str],
-    options: ParseOptions,
+    options: TextOptions,
 ) -> Parsed:
     """Parse one completion.
 

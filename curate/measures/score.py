@@ -11,24 +11,25 @@ log RD is averaged over several and half its range is kept as `rd_spread`.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import polars as pl
+from pydantic import BaseModel
 
 from curate.errors import ModelError
-from curate.measures.base import Item, MemoMeasure, PoolRequest
+from curate.measures.base import Item, MemoMeasure, Need, PoolRequest, Setup
 from curate.measures.calibration import Scored, conclude
 from curate.measures.masking import states_value
 from curate.measures.probes import choose_probes
 from curate.measures.rows import READS, Row, rows_of
-from curate.measures.score_options import COLUMNS, ScoreOptions, choose_dtype, choose_layout
+from curate.measures.score_options import ScoreOptions, choose_dtype, choose_layout
 from curate.models.references import ResolvedModel
 from curate.models.rendering import Layout, Rendered, render
 from curate.models.servers.servers import StudentServer
 from curate.models.students.pairs import Pair, PairReader, SpanScorer
-from filters.columns import MEASURE_COLUMNS
+from filters.columns import GLOSSARY, Glossary
 
 
 class Score(MemoMeasure):
@@ -46,15 +47,18 @@ class Score(MemoMeasure):
     name: ClassVar[str] = "score"
     version: ClassVar[int] = 1
     reads = READS
-    writes: Mapping[str, pl.DataType] = {name: MEASURE_COLUMNS[name] for name in COLUMNS}
+    writes: Glossary = GLOSSARY.of("score")
+    section: ClassVar[type[BaseModel] | None] = ScoreOptions
+    needs: ClassVar[Collection[Need]] = ("student",)
+    item_bytes: ClassVar[int] = 350
 
     def __init__(
         self, options: ScoreOptions, student: ResolvedModel, server: StudentServer | None = None
     ) -> None:
         self.options = options
+        self.writes = self.columns(options)
         if options.per_token:
             self.detail = "per_token"
-            self.writes = {name: MEASURE_COLUMNS[name] for name in options.columns}
         self._student = student
         self._server = server
         self._layout: Layout = choose_layout(options, student.path)
@@ -65,6 +69,24 @@ class Score(MemoMeasure):
             )
         self._dtype = choose_dtype(options.dtype)
         self._reader: PairReader | None = None
+
+    @classmethod
+    def columns(cls, options: BaseModel | None) -> Glossary:
+        """Leave the columns of single tokens out, unless they are asked for."""
+        lists = isinstance(options, ScoreOptions) and options.per_token
+        return cls.writes if lists else cls.writes.where(lambda column: not column.per_token)
+
+    @classmethod
+    def on_demand(cls, column: str) -> str:
+        """Name the option that brings the columns of single tokens."""
+        del column
+        return "add `per_token: true` under measures.score"
+
+    @classmethod
+    def open(cls, setup: Setup) -> Self:
+        """Score for the recipe's student."""
+        assert isinstance(setup.options, ScoreOptions)
+        return cls(setup.options, setup.models["student"], setup.server)
 
     def instrument(self) -> Mapping[str, Any]:
         """Identify the student and the way it is asked."""
@@ -157,7 +179,7 @@ class Score(MemoMeasure):
         return pl.DataFrame(
             [
                 pl.Series(name, [row.get(name) for row in made], dtype=dtype)
-                for name, dtype in self.writes.items()
+                for name, dtype in self.writes.types.items()
             ]
         )
 

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -11,29 +11,6 @@ from curate.models.rendering import Layout
 from curate.models.students.tokenizing import has_chat_template, is_encoder_decoder
 
 DType = Literal["auto", "float32", "bfloat16", "float16", "served"]
-
-COLUMNS: Final = (
-    "nll_with_rationale",
-    "nll_masked",
-    "nll_without_rationale",
-    "nll_rationale",
-    "rd_paper",
-    "rd_masked",
-    "rd_spread",
-    "states_gold",
-    "score_truncated",
-    "student_follows",
-)
-"""What `score` writes always."""
-
-PER_TOKEN: Final = (
-    "rationale_token_ends",
-    "rationale_logprobs",
-    "rationale_entropies",
-    "answer_logprobs_with_rationale",
-    "answer_logprobs_without_rationale",
-)
-"""What it writes besides, with `per_token`."""
 
 
 class ScoreOptions(BaseModel):
@@ -69,11 +46,6 @@ class ScoreOptions(BaseModel):
     mask: str = Field(default="___", min_length=1)
     dtype: DType = "auto"
     per_token: bool = False
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that are written."""
-        return (*COLUMNS, *(PER_TOKEN if self.per_token else ()))
 
     @field_validator("templates")
     @classmethod

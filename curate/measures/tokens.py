@@ -1,13 +1,13 @@
 """Tokens: how long a rationale is to the student."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, cast
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self, cast
 
 import polars as pl
 
-from curate.measures.base import Item, MemoMeasure
+from curate.measures.base import Item, MemoMeasure, Need, Setup
 from curate.models.references import ResolvedModel
-from filters.columns import MEASURE_COLUMNS
+from filters.columns import GLOSSARY, Glossary
 
 _BATCH = 1000
 
@@ -23,11 +23,18 @@ class Tokens(MemoMeasure):
 
     name: ClassVar[str] = "tokens"
     reads = ("rationale",)
-    writes: Mapping[str, pl.DataType] = {"rationale_tokens": MEASURE_COLUMNS["rationale_tokens"]}
+    writes: Glossary = GLOSSARY.of("tokens")
+    needs: ClassVar[Collection[Need]] = ("student",)
+    item_bytes: ClassVar[int] = 120
 
     def __init__(self, student: ResolvedModel) -> None:
         self._student = student
         self._tokenizer: Any = None
+
+    @classmethod
+    def open(cls, setup: Setup) -> Self:
+        """Count with the student's tokenizer."""
+        return cls(setup.models["student"])
 
     def instrument(self) -> Mapping[str, Any]:
         """Identify the tokenizer by its model."""
@@ -61,9 +68,7 @@ class Tokens(MemoMeasure):
             None if text is None else values[self.memo_key(text)]["tokens"]
             for text in cast("list[str | None]", frame["rationale"].to_list())
         ]
-        return pl.DataFrame(
-            {"rationale_tokens": pl.Series(counts, dtype=self.writes["rationale_tokens"])}
-        )
+        return pl.DataFrame({"rationale_tokens": pl.Series(counts, dtype=pl.Int32)})
 
     def close(self) -> None:
         """Free the tokenizer."""

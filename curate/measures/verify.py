@@ -27,7 +27,7 @@ import polars as pl
 from curate.errors import BackendError
 from curate.measures.base import Item, MemoMeasure
 from filters.answers import equal
-from filters.columns import MEASURE_COLUMNS
+from filters.columns import GLOSSARY, Glossary
 
 Outcome = Literal["equal", "different", "unparseable", "gold_unparseable", "too_large", "time_out"]
 
@@ -53,7 +53,7 @@ class Verify(MemoMeasure):
     name: ClassVar[str] = "verify"
     version: ClassVar[int] = 1
     reads = ("answer", "gold", "gold_type")
-    writes: Mapping[str, pl.DataType] = {"verify_outcome": MEASURE_COLUMNS["verify_outcome"]}
+    writes: Glossary = GLOSSARY.of("verify")
 
     def __init__(self, workers: int = 2, seconds: float = 10.0) -> None:
         self._count = workers
@@ -113,9 +113,7 @@ class Verify(MemoMeasure):
             else values[self.memo_key(gold, answer)]["outcome"]
             for gold, answer in self._pairs(frame)
         ]
-        return pl.DataFrame(
-            {"verify_outcome": pl.Series(outcomes, dtype=self.writes["verify_outcome"])}
-        )
+        return pl.DataFrame({"verify_outcome": pl.Series(outcomes, dtype=pl.String)})
 
     def close(self) -> None:
         """End the workers."""

@@ -5,31 +5,36 @@ and is part of none, but for the kind of a source's backend (see `curate.models.
 """
 
 import json
-from functools import cache
-from importlib.metadata import entry_points
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Final, Literal, Self, Union, cast
+from typing import Annotated, Any, Final, Literal, Self, TypeVar, Union, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
 
 from curate.errors import InputError, did_you_mean
+from curate.measures import MEASURES
 from curate.measures.embed import EmbedOptions
-from curate.measures.parse import ParseOptions
 from curate.measures.score_options import ScoreOptions
 from curate.models.servers.servers import StudentServer
-from curate.models.teachers.options import BackendOptions, OpenAIOptions, VllmOptions
+from curate.models.teachers.open import TEACHERS
+from curate.models.teachers.options import Backend, VllmOptions
+from curate.release.formats import FORMATS, format_of
 from curate.release.options import PublishOptions
-from curate.select.select import Arm, SelectOptions
-from curate.sources.generate import GenerateSource
-from curate.sources.gold import GoldSource
-from curate.sources.import_ import ImportSource
+from curate.select.arms import Arm
+from curate.select.select import SelectOptions
+from curate.sources import SOURCES, SampledSource, Source
 from curate.sources.questions import QuestionsOptions
-from curate.sources.templates import TemplateFile
 from filters import FILTERS
 from filters.contract import Filter
-from filters.correctness import Correctness
-from filters.overrides import Overrides
 
+Options = TypeVar("Options", bound=BaseModel)
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 
 
@@ -42,41 +47,26 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class _Text(ParseOptions):
-    """What every source says about its text.
+class Measures(_Section):
+    """Options of what the filters need; nothing runs unless a filter or an order reads it.
 
-    Attributes:
-        terms: the licence or terms under which the teacher's text may be used, as the card states
-            them; never guessed. ``curate push`` refuses rows without.
+    There is a section for every measure that takes options, under the measure's name.
     """
 
-    terms: str | None = None
+    def of(self, section: type[Options]) -> Options | None:
+        """Give the section of a model; None where the recipe has none."""
+        sections = (getattr(self, name) for name in type(self).model_fields)
+        return next((found for found in sections if isinstance(found, section)), None)
 
-    def reading(self) -> ParseOptions:
-        """Give the part that says how this text is read."""
-        return ParseOptions.model_validate(self.model_dump(include=set(ParseOptions.model_fields)))
+    @model_serializer(mode="wrap")
+    def _without_what_nobody_wrote(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave sections out that the recipe does not have.
 
-
-class Generate(GenerateSource, _Text):
-    """Rows sampled from a teacher."""
-
-
-class Import(ImportSource, _Text):
-    """Rows other teachers wrote."""
-
-
-class Gold(GoldSource, _Text):
-    """The rationales the questions came with."""
-
-
-Source = Annotated[Generate | Import | Gold, Field(discriminator="use")]
-
-
-class Measures(_Section):
-    """Options of what the filters need; nothing runs unless a filter or an order reads it."""
-
-    embed: EmbedOptions | None = None
-    score: ScoreOptions | None = None
+        But for the two that were always there: digests of recipes made before count them.
+        """
+        written: dict[str, Any] = write(self)
+        always = {"embed", "score"}
+        return {k: v for k, v in written.items() if k in always or v is not None}
 
 
 class Splits(_Section):
@@ -112,23 +102,11 @@ class Runtime(_Section):
     executor: Where = "local"
     workers: int | None = Field(default=None, ge=1)
     questions_per_shard: int = Field(default=QUESTIONS_PER_SHARD, ge=1)
-    sources: dict[str, BackendOptions] = Field(default_factory=dict)
+    sources: dict[str, Backend] = Field(default_factory=dict)
     student: StudentServer | None = None
     max_tokens_total: int | None = Field(default=None, ge=1)
     max_cost: float | None = Field(default=None, gt=0)
     max_hours: float | None = Field(default=None, gt=0)
-
-
-@cache
-def known_filters() -> tuple[type[Filter], ...]:
-    """List the shipped filters and those of installed plug-ins (entry point ``curate.filters``)."""
-    plugged = [point.load() for point in entry_points(group="curate.filters")]
-    return (*FILTERS, *plugged)
-
-
-def _any_filter() -> Any:
-    union: Any = Union
-    return Annotated[union[known_filters()], Field(discriminator="use")]
 
 
 class Recipe(_Section):
@@ -160,8 +138,8 @@ class Recipe(_Section):
     description: str = ""
     questions: QuestionsOptions
     sources: tuple[Source, ...] = Field(min_length=1)
-    measures: Measures = Measures()
-    filters: tuple[_any_filter(), ...] = ()  # pyright: ignore[reportInvalidTypeForm]
+    measures: Measures = Field(default_factory=Measures)
+    filters: tuple[Filter, ...] = ()
     select: SelectOptions = SelectOptions()
     arms: tuple[str, ...] = ()
     exclude_teachers: tuple[str, ...] = ()
@@ -171,11 +149,19 @@ class Recipe(_Section):
     language: str | None = None
     runtime: Runtime = Runtime()
 
+    def __init__(self, **data: Any) -> None:
+        """Make a recipe; the class of a filter or source handed over is registered by that."""
+        for item in (*data.get("filters", ()), *data.get("sources", ())):
+            for base, registry in ((Filter, FILTERS), (Source, SOURCES)):
+                if isinstance(item, base):
+                    registry.register(type(item))  # pyright: ignore[reportArgumentType]
+        super().__init__(**data)
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         for key, names in (
             ("sources", [source.name for source in self.sources]),
-            ("filters", [gate.name for gate in self.gates]),
+            ("filters", [each.name for each in self.filters]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
@@ -191,15 +177,17 @@ class Recipe(_Section):
         self._student_is_where_it_is_said()
         self._spending_can_be_told()
         self._excluded_are_known()
-        if "rl" in self.publish.formats and self.judge_of_answers is None:
+        rated = [name for name in self.publish.formats if format_of(name).of_questions]
+        if rated and self.judge_of_answers is None:
             raise InputError(
-                "rl has the pass rate of every question; add `- use: correctness` to filters",
+                f"{rated[0]} has the pass rate of every question; add `- use: correctness` to "
+                "filters",
                 "publish.formats",
             )
         for text in self.arms:
             arm = Arm.parse(text)
-            names = [gate.name for gate in self.gates]
-            if arm.kind == "without" and arm.operand not in names:
+            names = [each.name for each in self.filters]
+            if arm.kind.operand == "FILTER" and arm.operand not in names:
                 raise InputError(
                     f"arm {text!r}: no filter is called {arm.operand!r}; "
                     f"{did_you_mean(arm.operand, names)}",
@@ -211,9 +199,13 @@ class Recipe(_Section):
         """Refuse a limit on money that nothing would ever count against."""
         if self.runtime.max_cost is None:
             return
-        servers = [self.backend(source.name) for source in self.sources if source.use == "generate"]
-        asked = [server for server in servers if isinstance(server, OpenAIOptions)]
-        if not all(server.price for server in asked):
+        reached = [
+            self.backend(source.name)
+            for source in self.sources
+            if isinstance(source, SampledSource)
+        ]
+        asked = [backend for backend in reached if backend.remote]
+        if not all(backend.tariff() for backend in asked):
             raise InputError(
                 "a server has no price; give it one, as in sources: {NAME: {backend: openai, ..., "
                 "price: {prompt: 0.15, completion: 0.6}}}, for a million tokens",
@@ -227,7 +219,7 @@ class Recipe(_Section):
             )
 
     def _student_is_where_it_is_said(self) -> None:
-        score, server = self.measures.score, self.runtime.student
+        score, server = self.score, self.runtime.student
         served = score if score and score.dtype == "served" else None
         if server and not served:
             raise InputError(
@@ -250,8 +242,7 @@ class Recipe(_Section):
     def _excluded_are_known(self) -> None:
         """Refuse to exclude who is not there, as far as that can be known before files are read."""
         known = self.writers
-        imports = [source.teacher for source in self.sources if isinstance(source, Import)]
-        in_files = any(not isinstance(teacher, str | None) for teacher in imports)
+        in_files = any(source.names_writers for source in self.sources)
         for name in self.exclude_teachers if not in_files else ():
             if name not in known:
                 raise InputError(
@@ -264,50 +255,40 @@ class Recipe(_Section):
     @property
     def writers(self) -> set[str]:
         """The sources, and those of whom the recipe says that they wrote all of one."""
-        return {name for source in self.sources for name in (source.name, _writer(source))}
+        return {name for source in self.sources for name in (source.name, source.writer)}
 
     @property
     def used_sources(self) -> tuple[Source, ...]:
         """The sources that are not excluded as a whole."""
         excluded = set(self.exclude_teachers)
         return tuple(
-            source for source in self.sources if not excluded & {source.name, _writer(source)}
+            source for source in self.sources if not excluded & {source.name, source.writer}
         )
 
     @property
-    def gates(self) -> tuple[Filter, ...]:
-        """The filters, typed."""
-        return cast("tuple[Filter, ...]", self.filters)
+    def score(self) -> ScoreOptions | None:
+        """The student and how it is asked; None where the recipe names none."""
+        return self.measures.of(ScoreOptions)
 
     @property
-    def prompt_files(self) -> dict[str, str]:
-        """Name the file of each generating source's prompt that lies beside the recipe."""
-        asked = {s.name: s.prompt for s in self.used_sources if isinstance(s, Generate)}
-        files = {name: p.file for name, p in asked.items() if isinstance(p, TemplateFile)}
-        return {name: file for name, file in files.items() if is_beside(file)}
+    def encoder(self) -> EmbedOptions:
+        """The sentence encoder: the recipe's, or the default one."""
+        return self.measures.of(EmbedOptions) or EmbedOptions()
 
     @property
     def verdicts_file(self) -> str | None:
         """Name the file beside the recipe that has a person's verdicts."""
-        named = (gate.file for gate in self.gates if isinstance(gate, Overrides))
+        named = (file for each in self.filters for file in each.files())
         return next((name for name in named if is_beside(name)), None)
 
     @property
     def judge_of_answers(self) -> str | None:
         """Name the filter that tells right from wrong; None where there is none."""
-        return next((g.name for g in self.gates if isinstance(g, Correctness)), None)
+        return next((each.name for each in self.filters if each.tells_right), None)
 
-    def backend(self, source: str) -> BackendOptions:
-        """Tell how a generating source is reached."""
+    def backend(self, source: str) -> Backend:
+        """Tell how the teacher of a source is reached."""
         return self.runtime.sources.get(source) or VllmOptions()
-
-
-def _writer(source: "Source") -> str:
-    """Name who wrote all of a source's text, where the recipe says so."""
-    if isinstance(source, Generate):
-        return source.model
-    teacher = source.teacher if isinstance(source, Import) else None
-    return teacher if isinstance(teacher, str) else source.name
 
 
 _OWN: Final = ("data", "README.md", "manifest.json", "recipe.yaml", "recipe.lock.json")
@@ -319,6 +300,34 @@ def is_beside(name: str) -> bool:
     path = PurePosixPath(name)
     first = path.parts[0] if path.parts else ""
     return not (path.is_absolute() or ".." in path.parts or first in _OWN or first[:1] == "~")
+
+
+def _connect() -> None:
+    """Let sections hold what the registries know: pydantic is told anew of every choice."""
+    union: Any = Union
+    kinds = [kind.options for kind in TEACHERS]
+    choices = {
+        (Runtime, "sources"): dict[str, _one_of(union[tuple(kinds)], "backend")],
+        (Recipe, "sources"): tuple[_one_of(union[tuple(SOURCES)], "use"), ...],
+        (Recipe, "filters"): tuple[_one_of(union[tuple(FILTERS)], "use"), ...],
+    }
+    for (section, name), annotation in choices.items():
+        section.model_fields[name].annotation = annotation
+    for kind in MEASURES:
+        if kind.section is not None and kind.name not in Measures.model_fields:
+            field = FieldInfo(annotation=cast("Any", kind.section | None), default=None)
+            Measures.model_fields[kind.name] = field
+    for section in (Measures, Runtime, Recipe):
+        section.model_rebuild(force=True)
+
+
+def _one_of(union: Any, field: str) -> Any:
+    return Annotated[union, Field(discriminator=field)]
+
+
+for _registry in (TEACHERS, SOURCES, FILTERS, MEASURES, FORMATS):
+    _registry.watch(_connect)
+_connect()
 
 
 def recipe_schema() -> str:

@@ -4,35 +4,20 @@ A filter names the columns it reads; the plan inserts the measure that writes th
 first filter that needs them, so that dear measures see only rows still live.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel
 
 from curate.errors import InputError, did_you_mean
-from curate.measures import score_options
-from curate.measures.embed import EmbedOptions
+from curate.measures import MEASURES, Measure, known_columns
 from curate.recipe.model import Recipe
-from curate.select.select import Arm, needed_columns
-from filters.columns import (
-    COLUMNS,
-    FILTER_COLUMNS,
-    QUESTION_COLUMNS,
-    SOURCE_COLUMNS,
-    VERDICT_PREFIX,
-)
+from curate.select.arms import Arm
+from curate.select.select import needed_columns
+from curate.sources import SOURCES
+from filters import FILTERS
+from filters.columns import GLOSSARY, QUESTION_COLUMNS, SOURCE_COLUMNS, VERDICT_PREFIX, Glossary
 from filters.contract import Contract, Filter
-
-WRITTEN_BY: Final[Mapping[str, tuple[str, ...]]] = {
-    "parse": ("reasoning", "rationale", "answer", "answer_form", "rationale_words"),
-    "tokens": ("rationale_tokens",),
-    "verify": ("verify_outcome",),
-    "embed": ("embedding",),
-    "overrides": ("override_keep", "override_reason"),
-    "score": score_options.COLUMNS,
-}
-"""Which measure writes which columns."""
-
-DEFAULT_ENCODER: Final = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +25,33 @@ class MeasureStep:
     """Write columns about live rows.
 
     Attributes:
-        measure: key of `WRITTEN_BY`.
+        kind: the measure.
+        options: its section of the recipe, or the defaults; None where it takes none.
         needed_by: what reads its columns first: ``filter diversity``, ``select`` or ``arms``.
-        writes: the columns.
-        gate: the filter it serves, for a measure that takes the filter's own parameters.
+        filter: the filter it serves, for a measure that takes the filter's own parameters.
     """
 
-    measure: str
+    kind: type[Measure]
+    options: BaseModel | None
     needed_by: str
-    writes: tuple[str, ...]
-    gate: Filter | None = None
+    filter: Filter | None = None
+
+    @property
+    def measure(self) -> str:
+        """The measure's name."""
+        return self.kind.name
+
+    @property
+    def writes(self) -> Glossary:
+        """The columns."""
+        return self.kind.columns(self.options)
 
 
 @dataclass(frozen=True, slots=True)
 class FilterStep:
     """Judge live rows."""
 
-    gate: Filter
+    filter: Filter
 
 
 Step = MeasureStep | FilterStep
@@ -69,24 +64,38 @@ class Plan:
     recipe: Recipe
     steps: tuple[Step, ...]
     arms: tuple[Arm, ...] = ()
-    columns: tuple[str, ...] = field(default=())
 
     @property
-    def gates(self) -> list[Filter]:
+    def filters(self) -> list[Filter]:
         """The filters, in order."""
-        return [step.gate for step in self.steps if isinstance(step, FilterStep)]
+        return [step.filter for step in self.steps if isinstance(step, FilterStep)]
+
+    @property
+    def measures(self) -> list[MeasureStep]:
+        """The measures, in order."""
+        return [step for step in self.steps if isinstance(step, MeasureStep)]
+
+    @property
+    def glossary(self) -> Glossary:
+        """Every column that its tables have, but for verdicts and arms."""
+        steps = [*(step.writes for step in self.measures), *(each.writes for each in self.filters)]
+        written = GLOSSARY.of("question", "source", "select", "release")
+        for more in steps:
+            written = written.plus(more.values())
+        # in the order of the glossary, whichever step comes first
+        return Glossary([*GLOSSARY.among(written).values(), *written.values()])
 
     def describe(self) -> Iterator[str]:
         """Say each step in one line."""
         recipe = self.recipe
         yield f"load questions from {recipe.questions.path}"
         for source in recipe.sources:
-            yield f"{source.use} samples: {source.name}"
+            yield f"{SOURCES.name_of(type(source))} samples: {source.name}"
         for step in self.steps:
             if isinstance(step, MeasureStep):
                 yield f"measure {step.measure} (for {step.needed_by})"
             else:
-                yield f"filter {step.gate.name}"
+                yield f"filter {step.filter.name}"
         yield f"select by {', '.join(recipe.select.order_by) or 'seeded hash'}"
         for arm in self.arms:
             yield f"arm {arm.text}: {arm.adds}"
@@ -99,65 +108,84 @@ class _Steps:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.steps: list[Step] = []
-        self.columns: dict[str, str] = dict.fromkeys((*QUESTION_COLUMNS, *SOURCE_COLUMNS), "source")
+        self.columns = set[str]((*QUESTION_COLUMNS, *SOURCE_COLUMNS))
         self.add_measure("parse", "every filter", None)
 
-    def need(self, names: Iterable[str], reader: str, where: str, gate: Filter | None) -> None:
+    def need(self, names: Iterable[str], reader: str, where: str, served: Filter | None) -> None:
         """Make sure that somebody writes each column."""
         for name in names:
             if name in self.columns:
                 continue
-            measure = next((m for m in WRITTEN_BY if name in self._written(m)), None)
-            if measure is None:
+            kind = next((kind for kind in MEASURES if name in kind.writes), None)
+            if kind is None:
                 raise InputError(self._nobody_writes(name, reader), where)
-            self._check_options(measure, name, reader, where)
-            self.add_measure(measure, reader, gate)
+            self._check_options(kind, name, reader, where)
+            self.add_measure(kind.name, reader, served)
 
-    def add_measure(self, measure: str, reader: str, gate: Filter | None) -> None:
-        """Append a measure and note its columns."""
-        writes = self._written(measure)
-        self.steps.append(MeasureStep(measure, reader, writes, gate))
-        self.columns.update(dict.fromkeys(writes, measure))
+    def add_measure(self, name: str, reader: str, served: Filter | None) -> None:
+        """Append a measure, after what it reads itself, and note its columns."""
+        kind = MEASURES.get(name)
+        assert kind is not None
+        reads = [column for column in kind.reads if not column.startswith(VERDICT_PREFIX)]
+        self.need(reads, f"measure {name!r}", "measures", None)
+        step = MeasureStep(kind, options_of(self.recipe, kind), reader, served)
+        self.steps.append(step)
+        self.columns |= step.writes.keys()
 
-    def _written(self, measure: str) -> tuple[str, ...]:
-        """List the columns that a measure writes under this recipe."""
-        score = self.recipe.measures.score
-        return score.columns if score and measure == "score" else WRITTEN_BY[measure]
-
-    def add_filter(self, gate: Filter) -> None:
+    def add_filter(self, added: Filter) -> None:
         """Append a filter and note its columns."""
-        self.steps.append(FilterStep(gate))
-        self.columns[f"{VERDICT_PREFIX}{gate.name}"] = gate.name
-        self.columns.update(dict.fromkeys(gate.writes, gate.name))
+        self.steps.append(FilterStep(added))
+        self.columns |= {f"{VERDICT_PREFIX}{added.name}", *added.writes}
 
-    def _check_options(self, measure: str, name: str, reader: str, where: str) -> None:
-        if measure in {"score", "tokens"} and self.recipe.measures.score is None:
+    def _check_options(self, kind: type[Measure], name: str, reader: str, where: str) -> None:
+        """Hold that the recipe names what a measure needs, and asks for the column."""
+        if "student" in kind.needs and self.recipe.score is None:
             raise InputError(
-                f"{reader} reads {name!r}, which measure {measure!r} writes with the student's "
+                f"{reader} reads {name!r}, which measure {kind.name!r} writes with the student's "
                 "model; name one under measures: {score: {student: ...}}",
+                where,
+            )
+        options = options_of(self.recipe, kind)
+        if options is None and kind.section is not None:
+            required = [key for key, f in kind.section.model_fields.items() if f.is_required()]
+            raise InputError(
+                f"{reader} reads {name!r}, which measure {kind.name!r} writes, and that must be "
+                f"told {', '.join(required)}; add measures: {{{kind.name}: {{{required[0]}: "
+                "...}}",
+                where,
+            )
+        if name not in kind.columns(options):
+            raise InputError(
+                f"{reader} reads column {name!r}, which is written on demand only; "
+                f"{kind.on_demand(name)}",
                 where,
             )
 
     def _nobody_writes(self, name: str, reader: str) -> str:
         if name.startswith(VERDICT_PREFIX):
             earlier = [known for known in self.columns if known.startswith(VERDICT_PREFIX)]
-            gate = name.removeprefix(VERDICT_PREFIX)
+            other = name.removeprefix(VERDICT_PREFIX)
             return (
-                f"{reader} reads the verdicts of a filter {gate!r} that does not stand before it; "
+                f"{reader} reads the verdicts of a filter {other!r} that does not stand before it; "
                 f"put one there ({did_you_mean(name, earlier) if earlier else 'there is none yet'})"
             )
-        if name in FILTER_COLUMNS:
+        writer = next((kind for kind in FILTERS if name in kind.writes), None)
+        if writer is not None:
             return (
                 f"{reader} reads column {name!r}, which no filter of this recipe writes; "
-                "add `- use: diversity` to filters"
+                f"add `- use: {FILTERS.name_of(writer)}` to filters"
             )
-        if name in score_options.PER_TOKEN:
-            return (
-                f"{reader} reads column {name!r}, which is written on demand only; add "
-                "`per_token: true` under measures.score"
-            )
-        hint = did_you_mean(name, list(COLUMNS))
+        hint = did_you_mean(name, list(known_columns()))
         return f"{reader} reads column {name!r}, which nobody writes; {hint}"
+
+
+def options_of(recipe: Recipe, kind: type[Measure]) -> BaseModel | None:
+    """Give a measure's options: the recipe's section, or the defaults where there are any."""
+    if kind.section is None:
+        return None
+    given = recipe.measures.of(kind.section)
+    required = any(field.is_required() for field in kind.section.model_fields.values())
+    return given if given is not None or required else kind.section()
 
 
 def make_plan(recipe: Recipe) -> Plan:
@@ -167,15 +195,15 @@ def make_plan(recipe: Recipe) -> Plan:
         InputError: a filter, `select` or an arm reads a column that nobody writes.
     """
     steps = _Steps(recipe)
-    for index, gate in enumerate(recipe.gates):
-        reads = Contract.of(gate).reads
-        steps.need(reads, f"filter {gate.name!r}", f"filters[{index}]", gate)
-        steps.add_filter(gate)
+    for index, added in enumerate(recipe.filters):
+        reads = Contract.of(added).reads
+        steps.need(reads, f"filter {added.name!r}", f"filters[{index}]", added)
+        steps.add_filter(added)
     arms = tuple(Arm.parse(text) for text in recipe.arms)
     steps.need(_ranked(recipe, ()), "select", "select", None)
     for arm in arms:
         steps.need(_ranked(recipe, [arm]), f"arm {arm.text!r}", "arms", None)
-    return Plan(recipe, tuple(steps.steps), arms, tuple(steps.columns))
+    return Plan(recipe, tuple(steps.steps), arms)
 
 
 def _ranked(recipe: Recipe, arms: Sequence[Arm]) -> list[str]:
@@ -188,8 +216,3 @@ def _ranked(recipe: Recipe, arms: Sequence[Arm]) -> list[str]:
         and not name.startswith("live_without_")
         and name not in {"rd_spread", "student_follows"}
     ]
-
-
-def encoder(recipe: Recipe) -> EmbedOptions:
-    """Give the encoder's options: the recipe's, or the default model."""
-    return recipe.measures.embed or EmbedOptions(model=DEFAULT_ENCODER)

@@ -15,12 +15,15 @@ from typing import Any, Final, Literal, cast
 from curate.errors import InputError
 from curate.errors.strict import mapping, override, target
 from curate.recipe.files import RecipeFile, excluding, interpolated, path_holders, read_recipe
-from curate.recipe.model import Import, is_beside
+from curate.recipe.model import is_beside
+from curate.release.formats import FORMATS
 from curate.release.read import Release
 from curate.release.repositories.hub import HubRepository
 from curate.release.runs import is_run
+from curate.sources import SOURCES
 from curate.sources.tables.tables import find
 from filters import FILTERS
+from filters.registry import Registry
 
 Allowed = Literal["environment", "files", "runtime", "plug-ins", "push"]
 ALLOWED: Final[tuple[Allowed, ...]] = ("environment", "files", "runtime", "plug-ins", "push")
@@ -155,9 +158,11 @@ def _hold_that_inputs_are_there(file: RecipeFile) -> None:
         InputError: something is not.
     """
     recipe = file.recipe
-    imports = [source for source in recipe.used_sources if isinstance(source, Import)]
-    read = {f"sources.{source.name}.path": source.path for source in imports}
-    for where, path in {"questions.path": recipe.questions.path, **read}.items():
+    read = [("questions.path", recipe.questions.path)]
+    read += [
+        (f"sources.{each.name}.path", path) for each in recipe.sources for path in each.inputs()
+    ]
+    for where, path in read:
         try:
             if "://" not in path:
                 find(path, file.folder)
@@ -211,7 +216,6 @@ def _refuse(data: dict[str, Any], before: Mapping[str, Any], allow: Collection[s
     Raises:
         InputError: it does something else.
     """
-    shipped = {kind.model_fields["use"].default for kind in FILTERS}
     places = {where for where, _, _ in path_holders(data)}
     for where, value in _leaves(data):
         if not isinstance(value, str) or before.get(where) != value:
@@ -231,17 +235,26 @@ def _refuse(data: dict[str, Any], before: Mapping[str, Any], allow: Collection[s
                 "--allow files",
                 where,
             )
-        if (
-            "plug-ins" not in allow
-            and where.startswith("filters[")
-            and last == "use"
-            and value not in shipped
-        ):
+        if "plug-ins" not in allow and (kind := _plugged(where, value)):
             raise InputError(
-                f"{value!r} is no filter of curate itself; where you trust the plug-in that brings "
+                f"{value!r} is no {kind} of curate itself; where you trust the plug-in that brings "
                 "it, add --allow plug-ins",
                 where,
             )
+
+
+def _plugged(where: str, value: str) -> str | None:
+    """Say what a value is that this project does not bring: a filter, source or format."""
+    chosen: dict[str, Registry[Any]] = {
+        r"filters\[\d+\]\.use": FILTERS,
+        r"sources\[\d+\]\.use": SOURCES,
+        r"publish\.formats\[\d+\]": FORMATS,
+    }
+    for place, registry in chosen.items():
+        if re.fullmatch(place, where):
+            own = registry.shipped_names
+            return None if value in own else registry.kind
+    return None
 
 
 def _is_file(where: str) -> bool:

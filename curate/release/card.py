@@ -14,6 +14,7 @@ import yaml
 from curate.release.excerpt import Excerpt
 from curate.release.funnel import Funnel, markdown, preamble
 from curate.release.templates import environment
+from filters.columns import Glossary
 from filters.contract import Filter
 
 SIZES: Final = (
@@ -115,6 +116,7 @@ def dataset_card(
     configs: Sequence[ConfigFacts],
     gates: Sequence[Filter],
     excerpt: Excerpt,
+    columns: Sequence[tuple[str, Glossary]] = (),
 ) -> str:
     """Write the card of ``dataset/``.
 
@@ -123,6 +125,7 @@ def dataset_card(
         configs: of the dataset, ``default`` first; those without rows are named, not listed.
         gates: the filters in order.
         excerpt: what is shown of the rows.
+        columns: of the dataset, by the configs that have them.
     """
     front = {
         "pretty_name": f"{facts.name} {facts.release}",
@@ -153,6 +156,7 @@ def dataset_card(
         stopped=excerpt.stopped if any(c.name == "rejected" for c in configs) else [],
         histograms=excerpt.histograms(),
         shown=SHOWN,
+        columns=[(group, list(glossary.values())) for group, glossary in columns],
     )  # fmt: skip
 
 

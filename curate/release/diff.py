@@ -5,7 +5,7 @@ selection, among the rejected with the filter that stopped it, or in neither, wh
 was never drawn or live beyond the budget.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -14,14 +14,8 @@ from pydantic import BaseModel, ConfigDict
 
 from curate.release.read import Release
 from curate.release.templates import environment
+from filters.columns import GLOSSARY
 
-NUMBERS: Final = (
-    "rationale_tokens", "completion_tokens", "rd_masked", "rd_paper", "rd_spread",
-    "nll_with_rationale", "nll_without_rationale", "nll_rationale",
-)  # fmt: skip
-"""Columns whose distribution is compared."""
-SHARES: Final = ("source", "teacher", "prompt_id", "domain", "split")
-"""Columns whose values' shares are compared."""
 SELECTED: Final = "selected"
 ABSENT: Final = "not released"
 _NOT_DATA: Final = ("runtime", "publish", "release")
@@ -137,6 +131,9 @@ def diff(before: Path, after: Path) -> Diff:
     """
     a, b = Release.open(before), Release.open(after)
     rows_a, rows_b = _selected(a), _selected(b)
+    known = b.glossary
+    for more in (a.glossary, GLOSSARY):
+        known = known.plus(column for column in more.values() if column.name not in known)
     both = rows_a.join(rows_b, on="sample_id", suffix="_after")
     stopped = [release.rejected() for release in (a, b)]
     if not all(release.knows_rejected for release in (a, b)):
@@ -150,8 +147,8 @@ def diff(before: Path, after: Path) -> Diff:
         altered=dict(_altered(both)),
         moves=tuple(_moves(_places(rows_a, stopped[0]), _places(rows_b, stopped[1]))),
         parameters=tuple(_parameters(a, b)),
-        shifts=tuple(_shifts(rows_a, rows_b)),
-        shares=tuple(_shares(rows_a, rows_b)),
+        shifts=tuple(_shifts(rows_a, rows_b, [*known.scores, *known.lengths])),
+        shares=tuple(_shares(rows_a, rows_b, known.categories)),
     )
 
 
@@ -247,8 +244,8 @@ def flat(value: object, path: str) -> Iterator[tuple[str, str]]:
         yield path, str(value)
 
 
-def _shifts(before: pl.DataFrame, after: pl.DataFrame) -> Iterator[Shift]:
-    for column in NUMBERS:
+def _shifts(before: pl.DataFrame, after: pl.DataFrame, columns: Iterable[str]) -> Iterator[Shift]:
+    for column in columns:
         if column in before.columns and column in after.columns:
             a, b = _quartiles(before[column]), _quartiles(after[column])
             if a and b and a != b:
@@ -260,8 +257,8 @@ def _quartiles(values: pl.Series) -> tuple[float, float, float] | None:
     return None if None in found else cast("tuple[float, float, float]", tuple(found))
 
 
-def _shares(before: pl.DataFrame, after: pl.DataFrame) -> Iterator[Share]:
-    for column in SHARES:
+def _shares(before: pl.DataFrame, after: pl.DataFrame, columns: Iterable[str]) -> Iterator[Share]:
+    for column in columns:
         if column not in before.columns or column not in after.columns:
             continue
         a, b = (

@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from filters.columns import Glossary
+
 Floats = NDArray[np.float64]
 
 SHOWN: Final = 3
 """Rows shown of each kind."""
-NUMBERS: Final = ("rd_masked", "rd_paper", "rationale_tokens", "rationale_words")
-"""Columns whose distribution is shown, where the run wrote them."""
 _COLUMNS: Final = ("sample_id", "question", "rationale", "answer", "gold", "teacher")
 _WHY: Final = ("rejected_by", "rejected_reason")
 _BINS: Final = 8
@@ -40,9 +40,16 @@ class Bin(NamedTuple):
 
 
 class Excerpt:
-    """Remembers what the card shows."""
+    """Remembers what the card shows.
 
-    def __init__(self) -> None:
+    Args:
+        glossary: of the run; the distribution of every length, and of every score of which one side
+            is better, is shown.
+    """
+
+    def __init__(self, glossary: Glossary) -> None:
+        scores = glossary.where(lambda column: column.score not in {None, "none"})
+        self._numbers = [*scores, *glossary.lengths]
         self._kept: list[dict[str, Any]] = []
         self._stopped: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
         self._values: dict[str, list[pl.Series]] = {}
@@ -59,7 +66,7 @@ class Excerpt:
         best = kept.sort("selection_rank").head(SHOWN).select("selection_rank", *columns)
         ranked = [*self._kept, *best.iter_rows(named=True)]
         self._kept = sorted(ranked, key=lambda row: row["selection_rank"])[:SHOWN]
-        for name in NUMBERS:
+        for name in self._numbers:
             if name in kept.columns:
                 self._values.setdefault(name, []).append(kept[name].drop_nulls())
         stopped = rows.filter(pl.col("rejected_reason").is_not_null())

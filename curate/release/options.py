@@ -1,13 +1,13 @@
 """The recipe's ``publish`` section: what of a run leaves it, and where to."""
 
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from curate.release.formats.rows import Think
+from curate.release.formats import FORMATS, format_of
+from curate.release.formats.wording import Think
 
 Part = Literal["arms", "rejected", "audit"]
-Format = Literal["messages", "prompt-completion", "alpaca", "text", "tasks", "dpo", "rl"]
 
 AUDIT: Final = "audit"
 
@@ -36,14 +36,27 @@ class PublishOptions(BaseModel):
     repo: str | None = Field(default=None, min_length=1)
     private: bool = True
     include: tuple[Part, ...] = ("arms", "rejected")
-    formats: tuple[Format, ...] = ()
+    formats: tuple[str, ...] = ()
     think: Think = "none"
 
     @model_validator(mode="after")
     def _strings_have_no_field(self) -> Self:
-        if self.think == "field" and "alpaca" in self.formats:
+        worded = [each for each in map(format_of, self.formats) if each.worded and each.strings]
+        if self.think == "field" and worded:
+            name = worded[0].name
             raise ValueError(
-                "alpaca records are strings, which have no reasoning field; use `think: inline` or "
-                "`none`, or leave alpaca out"
+                f"{name} records are strings, which have no reasoning field; use `think: inline` "
+                f"or `none`, or leave {name} out"
             )
         return self
+
+
+def _connect() -> None:
+    """Let a release hold any format that the registry knows."""
+    names = cast("Any", Literal)[tuple(FORMATS.names)]
+    PublishOptions.model_fields["formats"].annotation = tuple[names, ...]
+    PublishOptions.model_rebuild(force=True)
+
+
+FORMATS.watch(_connect)
+_connect()

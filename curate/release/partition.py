@@ -7,7 +7,7 @@ alone.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -16,17 +16,19 @@ import polars as pl
 
 from curate.release.card import CardFacts, ConfigFacts
 from curate.release.excerpt import Excerpt
-from curate.release.formats import columns as columns_of
-from curate.release.formats import graded, view, wording_of
-from curate.release.formats.rows import Record, Wording
+from curate.release.formats import Pool, format_of
+from curate.release.formats.wording import Record, Wording, wording_of
 from curate.release.options import AUDIT, PublishOptions
 from curate.release.parquet import Fingerprint, PartWriter
+from curate.release.runs import rejections
 from filters.columns import (
-    FILTER_COLUMNS,
-    MEASURE_COLUMNS,
+    ARM_PREFIX,
+    GLOSSARY,
     QUESTION_COLUMNS,
     SOURCE_COLUMNS,
     VERDICT_PREFIX,
+    Column,
+    Glossary,
 )
 from filters.contract import Filter
 
@@ -35,27 +37,8 @@ REJECTED: Final = "rejected"
 DATA: Final = "dataset/data"
 UNPUBLISHED: Final = "unpublished"
 
-PUBLISHED: Final = (
-    "question_id", "question", "choices", "gold", "gold_type", "domain", "licence",
-    "sample_id", "source", "teacher", "prompt_id", "gold_shown",
-    "reasoning", "rationale", "answer", "finish_reason", "completion_tokens", "rationale_tokens",
-    "nll_with_rationale", "nll_masked", "nll_without_rationale", "nll_rationale",
-    "rd_paper", "rd_masked", "rd_spread", "states_gold",
-    "rationale_token_ends", "rationale_logprobs", "rationale_entropies",
-    "answer_logprobs_with_rationale", "answer_logprobs_without_rationale",
-    "cluster", "selection_rank",
-)  # fmt: skip
-"""Columns of every published config, in order, where the run wrote them."""
-REJECTION: Final[Mapping[str, pl.DataType]] = {
-    "rejected_by": pl.String(),  # the first filter that stopped the sample
-    "rejected_reason": pl.String(),
-}
-CHOICE_COLUMNS: Final[Mapping[str, pl.DataType]] = {
-    "live": pl.Boolean(),
-    "selected": pl.Boolean(),
-    "selection_rank": pl.Int64(),
-}
-NEVER_RELEASED: Final = ("embedding",)
+REJECTION: Final = GLOSSARY.of("release").types
+CHOICE_COLUMNS: Final = GLOSSARY.of("select").types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +58,7 @@ class ReleaseSpec:
         lock: the lock file's text.
         identity: JSON-able identity for the manifest: recipe digest, lock, models at revisions,
             parameters, keys, what reproduces. No time, host or path.
-        extra_columns: types of columns that plug-in measures wrote.
+        glossary: every column of the run, but for verdicts and arms.
     """
 
     card: CardFacts
@@ -89,19 +72,15 @@ class ReleaseSpec:
     verdicts: str | None = None
     lock: str = ""
     identity: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    extra_columns: Mapping[str, pl.DataType] = field(default_factory=dict[str, pl.DataType])
+    glossary: Glossary = GLOSSARY
 
     def schema(self) -> dict[str, pl.DataType]:
         """Declare the type of every column a shard may bring."""
-        declared = {
-            **QUESTION_COLUMNS, **SOURCE_COLUMNS, **MEASURE_COLUMNS, **FILTER_COLUMNS,
-            **self.extra_columns,
-        }  # fmt: skip
-        for gate in self.gates:
-            declared |= gate.writes
+        apart = {"question", "source", "select", "release", "question facts"}
+        written = self.glossary.where(lambda column: column.kept and column.of not in apart)
+        declared = {**QUESTION_COLUMNS, **SOURCE_COLUMNS, **written.types}
         declared |= {f"{VERDICT_PREFIX}{gate.name}": gate.verdict_type() for gate in self.gates}
-        declared |= CHOICE_COLUMNS | {f"arm_{arm}": pl.Boolean() for arm in self.arms}
-        return {name: kind for name, kind in declared.items() if name not in NEVER_RELEASED}
+        return declared | CHOICE_COLUMNS | {f"{ARM_PREFIX}{arm}": pl.Boolean() for arm in self.arms}
 
 
 class _Config:
@@ -117,17 +96,18 @@ class _Config:
     def __init__(self, name: str, run: Path, where: pl.Expr, *, published: bool = True) -> None:
         self.name = name
         self._where = where
-        self._published = published
+        self.published = published
         self._folder = run / (DATA if published else UNPUBLISHED) / name
         self._columns: Mapping[str, pl.DataType] = {}
         self._splits: dict[str, PartWriter] = {}
         self._fingerprint = Fingerprint({})
         self._sources: Counter[str] = Counter()
 
-    def declare(self, columns: Mapping[str, pl.DataType]) -> None:
+    def declare(self, columns: Mapping[str, pl.DataType], unhashed: Collection[str] = ()) -> None:
         self._columns = columns
         by = next(iter(columns)) if "sample_id" not in columns else "sample_id"
-        self._fingerprint = Fingerprint({**columns, "split": pl.String()}, by)
+        hashed = {name: kind for name, kind in columns.items() if name not in unhashed}
+        self._fingerprint = Fingerprint({**hashed, "split": pl.String()}, by)
 
     def add(self, rows: pl.DataFrame) -> None:
         mine = rows.filter(self._where)
@@ -141,7 +121,7 @@ class _Config:
         splits = {name: self._splits[name].rows for name in sorted(self._splits)}
         sources = {name: self._sources[name] for name in sorted(self._sources)}
         return ConfigFacts(
-            self.name, splits, self._fingerprint.hexdigest(), self._published, sources
+            self.name, splits, self._fingerprint.hexdigest(), self.published, sources
         )
 
     def _write(self, rows: pl.DataFrame) -> None:
@@ -159,10 +139,11 @@ class _Config:
 class _View(_Config):
     """The selection in a trainer's format."""
 
-    def __init__(self, form: str, run: Path, spec: ReleaseSpec) -> None:
-        super().__init__(form, run, pl.col("selected"))
+    def __init__(self, name: str, run: Path, spec: ReleaseSpec) -> None:
+        super().__init__(name, run, pl.col("selected"))
         self._spec = spec
-        self.declare(columns_of(form, spec.wording))
+        self.format = format_of(name)
+        self.declare(self.format.columns(spec.wording).types)
 
     def add(self, rows: pl.DataFrame) -> None:
         for (split,), part in rows.partition_by("split", as_dict=True).items():
@@ -179,15 +160,17 @@ class _View(_Config):
 
     def _records(self, rows: pl.DataFrame) -> Iterator[Record]:
         """Make the records of whole questions."""
-        wording, judge = self._spec.wording, self._spec.judge
-        if self.name == "rl":
-            assert judge is not None
-            usable = rows.filter(pl.col("status") == "ok")
-            questions = usable.unique("question_id", maintain_order=True).select(
+        usable = rows.filter(pl.col("status") == "ok")
+        pool = Pool(
+            chosen=rows.filter(self._where),
+            rejected=rows.filter(~pl.col("live")),
+            questions=usable.unique("question_id", maintain_order=True).select(
                 name for name in QUESTION_COLUMNS if name in rows.columns
-            )
-            return graded(questions, usable, judge, wording)
-        return view(rows.filter(self._where), rows.filter(~pl.col("live")), self.name, wording)
+            ),
+            samples=usable,
+            judge=self._spec.judge or "",
+        )
+        return self.format.records(pool, self._spec.wording)
 
 
 class Partition:
@@ -203,9 +186,10 @@ class Partition:
         self._audit: PartWriter | None = None
         self._folder = folder
         self._columns: dict[str, pl.DataType] = {}
+        self._published = Glossary()
         self.published: dict[str, pl.DataType] = {}
         included = spec.publish.include
-        self.excerpt = Excerpt()
+        self.excerpt = Excerpt(spec.glossary)
         self._verdicts: list[pl.DataFrame] = []
         arms = [
             _Config(arm, folder, pl.col(f"arm_{arm}"), published="arms" in included)
@@ -226,7 +210,8 @@ class Partition:
         Raises:
             ValueError: it lacks a column, or brings one without a declared type.
         """
-        shard = shard.drop(NEVER_RELEASED, strict=False)
+        scratch = self._spec.glossary.where(lambda column: not column.kept)
+        shard = shard.drop(list(scratch), strict=False)
         if self._audit is None:
             self._declare(shard.columns)
         if set(shard.columns) != set(self._columns):
@@ -254,38 +239,43 @@ class Partition:
             self._audit.close()
         return tuple(config.close() for config in (*self._configs, *self._views))
 
+    def explained(self) -> list[tuple[str, Glossary]]:
+        """Give the columns of the dataset with what they mean, group by group."""
+        groups = [("every config of samples", self._published)]
+        for config in self._configs:
+            if config.name == REJECTED and config.published:
+                groups.append((REJECTED, GLOSSARY.of("release")))
+            elif config.name == AUDIT:
+                own = self._spec.glossary.among(self._columns.keys() - self._published.keys())
+                groups.append((AUDIT, own.plus(self._judged())))
+        return [*groups, *((v.name, v.format.columns(self._spec.wording)) for v in self._views)]
+
+    def _judged(self) -> Iterator[Column]:
+        """Describe the columns that belong to single filters and arms."""
+        for each in self._spec.gates:
+            meaning = f"verdict of filter {each.name}: keep, reason, score, evidence"
+            yield Column(f"{VERDICT_PREFIX}{each.name}", each.verdict_type(), meaning)
+        for arm in self._spec.arms:
+            yield Column(f"{ARM_PREFIX}{arm}", pl.Boolean(), f"whether arm {arm} has it")
+
     def _declare(self, present: Iterable[str]) -> None:
         schema, names = self._spec.schema(), set(present)
         if unknown := sorted(names - schema.keys()):
-            raise ValueError(f"columns {unknown} have no declared type; name it in extra_columns")
+            raise ValueError(f"columns {unknown} have no declared type; name them in the glossary")
         required = {"sample_id", "question_id", "split", *CHOICE_COLUMNS}
         required |= {n for n in schema if n.startswith((VERDICT_PREFIX, "arm_"))}
         if missing := sorted(required - names):
             raise ValueError(f"the shards lack columns {missing}, which a release needs")
         self._columns = {n: t for n, t in schema.items() if n in names}
         self._audit = PartWriter(self._folder / "audit" / "samples", self._columns)
-        extra = [n for n in self._spec.extra_columns if n in names]
-        order = (*PUBLISHED[:-1], *extra, PUBLISHED[-1])
-        self.published = {n: schema[n] for n in order if n in names}
+        self._published = self._spec.glossary.published.among(names)
+        self.published = self._published.types
+        unhashed = self._published.where(lambda column: not column.hashed)
         for config in self._configs:
             if config.name == AUDIT:
                 # `split` says which file a row is in, as in every config
                 held = {n: t for n, t in self._columns.items() if n != "split"}
                 config.declare({**held, **REJECTION})
             else:
-                config.declare({**self.published, **(REJECTION if config.name == REJECTED else {})})
-
-
-def rejections(gates: Iterable[Filter]) -> tuple[pl.Expr, pl.Expr]:
-    """Give ``rejected_by`` and ``rejected_reason``: the first filter that stopped each row."""
-    by, reason = [pl.lit(None, pl.String)], [pl.lit(None, pl.String)]
-    for gate in gates:
-        verdict = pl.col(f"{VERDICT_PREFIX}{gate.name}")
-        keep = verdict.struct.field("keep").fill_null(gate.on_abstain == "keep")
-        stopped = verdict.is_not_null() & ~keep
-        by.append(pl.when(stopped).then(pl.lit(gate.name)))
-        reason.append(pl.when(stopped).then(verdict.struct.field("reason")))
-    return (
-        pl.coalesce(by).alias("rejected_by"),
-        pl.coalesce(reason).alias("rejected_reason"),
-    )
+                more = REJECTION if config.name == REJECTED else {}
+                config.declare({**self.published, **more}, unhashed)

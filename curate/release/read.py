@@ -12,8 +12,9 @@ from curate.errors import InputError
 from curate.errors.strict import mapping, override
 from curate.release.options import PublishOptions
 from curate.release.partition import REJECTED, UNPUBLISHED
-from curate.release.runs import find_run
+from curate.release.runs import Run
 from curate.release.write import MANIFEST_FORMAT
+from filters.columns import GLOSSARY, Glossary
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,12 @@ class Release:
     Attributes:
         folder: holds ``manifest.json`` and ``data``.
         manifest: as written.
-        run: the run folder; None where there is only the release.
+        run: the run; None where there is only the release.
     """
 
     folder: Path
     manifest: Mapping[str, Any]
-    run: Path | None
+    run: Run | None
 
     @classmethod
     def open(cls, reference: Path) -> "Release":
@@ -42,8 +43,8 @@ class Release:
         """
         folder, run = reference, None
         if not (reference / "manifest.json").is_file():
-            run = find_run(reference)
-            folder = run / "dataset"
+            run = Run.open(reference)
+            folder = run.folder / "dataset"
         manifest = orjson.loads((folder / "manifest.json").read_bytes())
         if manifest.get("format") != MANIFEST_FORMAT:
             raise InputError(
@@ -70,15 +71,16 @@ class Release:
     @property
     def address(self) -> PublishOptions:
         """Where the recipe of a run says that it goes; nowhere, where there is no run."""
-        told: Mapping[str, Any] = {}
-        if self.run:
-            told = orjson.loads((self.run / "run.json").read_bytes())
+        told: Mapping[str, Any] = self.run.told if self.run else {}
         return PublishOptions.model_validate(told.get("publish") or {})
 
     @property
-    def audit(self) -> Path | None:
-        """The run's audit folder; None where there is only the release."""
-        return self.run / "audit" if self.run else None
+    def glossary(self) -> Glossary:
+        """What is known of its columns; of old releases, what this version knows."""
+        if self.run:
+            return self.run.glossary
+        told = self.manifest.get("glossary")
+        return Glossary.from_json(told) if told else GLOSSARY
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,7 +117,7 @@ class Release:
 
     def _unpublished(self) -> dict[str, Path]:
         """List the configs of a run that are not part of its release."""
-        folder = self.run / UNPUBLISHED if self.run else None
+        folder = self.run.folder / UNPUBLISHED if self.run else None
         if folder is None or not folder.is_dir():
             return {}
         return {path.name: path for path in sorted(folder.iterdir())}

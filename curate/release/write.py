@@ -26,18 +26,14 @@ import polars as pl
 
 from curate.errors import InputError
 from curate.release.card import ConfigFacts, dataset_card, run_card
-from curate.release.excerpt import Excerpt
 from curate.release.parquet import PartWriter
 from curate.release.partition import DEFAULT, Partition, ReleaseSpec
-from filters.columns import QUESTION_COLUMNS
+from filters.columns import GLOSSARY, QUESTION_COLUMNS
 
 MANIFEST_FORMAT: Final = 1
-QUESTION_FACTS: Final[Mapping[str, pl.DataType]] = {
-    "nll_without_rationale": pl.Float64(),
-    "pass_rate": pl.Float64(),
-    "samples_asked": pl.Int32(),
-    "samples_received": pl.Int32(),
-}
+QUESTION_FACTS: Final = GLOSSARY.among(["nll_without_rationale"]).types | (
+    GLOSSARY.of("question facts").types
+)
 """What is measured once a question, beside `QUESTION_COLUMNS`."""
 
 
@@ -96,7 +92,7 @@ def write_release(
     if questions is not None:
         _write_questions(partial, questions)
     manifest = _manifest(spec, configs, writers.published)
-    _write_texts(partial, spec, configs, manifest, writers.excerpt, writers.verdicts())
+    _write_texts(partial, spec, manifest, writers, configs)
     if complete is not None:
         complete(partial)
     partial.replace(folder)
@@ -126,6 +122,7 @@ def _manifest(
         "dataset_hash": listed[DEFAULT]["dataset_hash"],
         "configs": listed,
         "columns": {name: str(kind) for name, kind in columns.items()},
+        "glossary": spec.glossary.where(lambda column: column.kept).as_json(),
         "funnel": spec.card.funnel.model_dump(mode="json"),
         "calibration": spec.card.calibration,
         **spec.identity,
@@ -135,17 +132,20 @@ def _manifest(
 def _write_texts(
     folder: Path,
     spec: ReleaseSpec,
-    configs: tuple[ConfigFacts, ...],
     manifest: Mapping[str, Any],
-    excerpt: Excerpt,
-    verdicts: pl.DataFrame,
+    writers: Partition,
+    configs: tuple[ConfigFacts, ...],
 ) -> None:
     dataset = folder / "dataset"
     texts = {
         **{dataset / name: text for name, text in spec.prompts.items()},
         folder / "README.md": run_card(spec.card, configs),
         dataset / "README.md": dataset_card(
-            spec.card, [c for c in configs if c.published], spec.gates, excerpt
+            spec.card,
+            [config for config in configs if config.published],
+            spec.gates,
+            writers.excerpt,
+            writers.explained(),
         ),
         dataset / "recipe.yaml": spec.recipe,
         dataset / "recipe.lock.json": spec.lock,
@@ -156,6 +156,6 @@ def _write_texts(
             path.write_text(text, encoding="utf-8")
     if spec.verdicts:
         (dataset / spec.verdicts).parent.mkdir(parents=True, exist_ok=True)
-        verdicts.write_csv(dataset / spec.verdicts)
+        writers.verdicts().write_csv(dataset / spec.verdicts)
     style = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     (dataset / "manifest.json").write_bytes(orjson.dumps(manifest, option=style))

@@ -14,22 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from curate.errors import CONTROLS, InputError, did_you_mean
-from curate.release.partition import rejections
-from curate.release.runs import find_run
-from curate.report.why import gates_of
+from curate.release.runs import Run
 
 Verdict = Literal["selected", "live", "dropped"]
 
-TOLD: Final = (
-    "sample_id", "question_id", "question", "gold", "answer", "source", "teacher", "prompt_id",
-    "rationale", "live", "selected", "selection_rank", "rejected_by", "rejected_reason", "cluster",
-    "rd_masked", "rd_paper", "rd_spread", "nll_with_rationale", "nll_rationale",
-    "rationale_tokens", "completion_tokens", "rationale_words",
-)  # fmt: skip
-"""Columns that are given of every row, where the run wrote them."""
-SCORES: Final = ("cluster", "rd_masked", "rd_paper", "nll_rationale", "rationale_tokens",
-                 "completion_tokens", "rationale_words")  # fmt: skip
-"""Of these, what stands over a rationale."""
+_LONG: Final = ("raw_output", "reasoning", "reasoning_field")
+"""Texts that say what the rationale says, and more."""
 _LONGEST_ANSWER: Final = 16
 """Characters of an answer in a list."""
 _HEADING: Final = 10
@@ -74,7 +64,9 @@ class Page:
     """Some rows of a run; prints itself.
 
     Attributes:
-        rows: with the columns of `TOLD` that the run wrote.
+        rows: with every column that has one value a row.
+        scores: names of what stands over a rationale: scores, by which the run decided first, then
+            lengths.
         total: rows on all pages.
         page: this one, from 1.
         pages: how many there are.
@@ -82,6 +74,7 @@ class Page:
     """
 
     rows: list[dict[str, Any]]
+    scores: list[str]
     total: int
     page: int
     pages: int
@@ -98,9 +91,9 @@ class Page:
             yield Text("no sample is like that")
             return
         yield (
-            _together(self.rows, options.max_width)
+            _together(self.rows, self.scores, options.max_width)
             if self.together
-            else _listed(self.rows, options.max_width)
+            else _listed(self.rows, self.scores, options.max_width)
         )
         more = f"; --page {self.page + 1} for more" if self.page < self.pages else ""
         yield Text(f"{self.total:,} samples, page {self.page} of {self.pages}{more}", "dim")
@@ -116,17 +109,17 @@ def browse(reference: Path, options: BrowseOptions) -> Page:
     Raises:
         InputError: no such run, filter, reason, teacher or column.
     """
-    folder = find_run(reference)
-    gates = gates_of(folder)
-    scan = pl.scan_parquet(folder / "audit" / "samples-*.parquet").with_columns(rejections(gates))
+    run = Run.open(reference)
+    scan = run.samples()
+    glossary = run.glossary.where(lambda column: column.shown)
     known = scan.collect_schema()
-    wanted = [name for name in TOLD if name in known.names()]
+    wanted = [name for name in glossary if name in known.names() and name not in _LONG]
     asked = [_column(one.partition("=")[0], known, "--between") for one in options.between]
     by = options.sort.removeprefix("-") if options.sort else None
     asked += [_column(by, known, "--sort")] if by else []
     # The columns of verdicts are as wide as all others together, and not looked at any more.
     rows = scan.select(*dict.fromkeys((*wanted, *asked))).collect()
-    chosen = rows.filter(*_conditions(rows, options, [gate.name for gate in gates]))
+    chosen = rows.filter(*_conditions(rows, options, [each.name for each in run.filters]))
     if by:
         descending = [(options.sort or "").startswith("-"), False]
         chosen = chosen.sort(by, "sample_id", descending=descending, nulls_last=True)
@@ -135,7 +128,8 @@ def browse(reference: Path, options: BrowseOptions) -> Page:
     together = options.question is not None and chosen["question_id"].n_unique() == 1
     pages = max(-(-chosen.height // options.rows), 1)
     shown = chosen.slice((options.page - 1) * options.rows, options.rows).select(wanted)
-    return Page(shown.to_dicts(), chosen.height, options.page, pages, together)
+    scores = [*glossary.scores, *glossary.lengths]
+    return Page(shown.to_dicts(), scores, chosen.height, options.page, pages, together)
 
 
 def _column(name: str, known: Mapping[str, Any], where: str) -> str:
@@ -145,7 +139,7 @@ def _column(name: str, known: Mapping[str, Any], where: str) -> str:
     return name
 
 
-def _conditions(rows: pl.DataFrame, options: BrowseOptions, gates: list[str]) -> list[pl.Expr]:
+def _conditions(rows: pl.DataFrame, options: BrowseOptions, filters: list[str]) -> list[pl.Expr]:
     """Turn the options into conditions.
 
     Raises:
@@ -162,7 +156,7 @@ def _conditions(rows: pl.DataFrame, options: BrowseOptions, gates: list[str]) ->
         case None:
             pass
     if options.gate is not None:
-        found.append(pl.col("rejected_by") == _one_of(options.gate, gates, "filter", "--gate"))
+        found.append(pl.col("rejected_by") == _one_of(options.gate, filters, "filter", "--gate"))
     if options.reason is not None:
         reasons = rows["rejected_reason"].drop_nulls().unique().sort().to_list()
         _one_of(options.reason, reasons, "reason of this run", "--reason")
@@ -219,16 +213,15 @@ def _text(value: object) -> str:
     return " ".join(str("" if value is None else value).split()).translate(CONTROLS)
 
 
-def _listed(rows: list[dict[str, Any]], width: int) -> RenderableType:
+def _listed(rows: list[dict[str, Any]], scores: list[str], width: int) -> RenderableType:
     """List samples, one a line; on a narrow terminal scores, then the question give way."""
-    scores = [name for name in SCORES if any(row.get(name) is not None for row in rows)]
+    scores = [name for name in scores if any(row.get(name) is not None for row in rows)]
     facts = {name: [Text(_text(row.get(name))) for row in rows] for name in ("answer", "gold")}
     columns = {
         "sample": [Text(row["sample_id"]) for row in rows],
         "outcome": [_outcome(row) for row in rows],
         **facts,
-        # A cluster is a number within its question.
-        **{n: [Text(_number(row.get(n))) for row in rows] for n in scores if n != "cluster"},
+        **{name: [Text(_number(row.get(name))) for row in rows] for name in scores},
     }
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
     shown: list[list[Text]] = []
@@ -249,7 +242,7 @@ def _listed(rows: list[dict[str, Any]], width: int) -> RenderableType:
     return table
 
 
-def _together(rows: list[dict[str, Any]], width: int) -> RenderableType:
+def _together(rows: list[dict[str, Any]], scores: list[str], width: int) -> RenderableType:
     """Lay one question's samples side by side, as many as fit."""
     first = rows[0]
     head = Text.assemble(
@@ -261,13 +254,17 @@ def _together(rows: list[dict[str, Any]], width: int) -> RenderableType:
     for _ in range(side_by_side):
         grid.add_column(ratio=1)
     for start in range(0, len(rows), side_by_side):
-        grid.add_row(*map(_panel, rows[start : start + side_by_side]))
+        panels = [_panel(row, scores) for row in rows[start : start + side_by_side]]
+        grid.add_row(*panels)
     return Group(head, grid)
 
 
-def _panel(row: Mapping[str, Any]) -> RenderableType:
+def _panel(row: Mapping[str, Any], numbers: list[str]) -> RenderableType:
     scores = "  ".join(
-        f"{name} {_number(row[name])}" for name in SCORES if row.get(name) is not None
+        # a cluster is a number within its question
+        f"{name} {_number(row[name])}"
+        for name in ("cluster", *numbers)
+        if row.get(name) is not None
     )
     who = ", ".join(_text(row[name]) for name in ("teacher", "prompt_id") if row.get(name))
     text = str(row.get("rationale") or "(no rationale)").translate(CONTROLS)

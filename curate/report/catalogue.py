@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from curate.errors import InputError, did_you_mean
-from curate.recipe.model import known_filters
 from curate.report.meanings import shown
+from filters import FILTERS
 from filters.contract import Filter
 
 
@@ -53,8 +53,8 @@ def list_filters() -> RenderableType:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for kind in known_filters():
-        table.add_row(_use(kind), (inspect.getdoc(kind) or "").partition("\n")[0])
+    for kind in FILTERS:
+        table.add_row(FILTERS.name_of(kind), (inspect.getdoc(kind) or "").partition("\n")[0])
     return table
 
 
@@ -64,10 +64,9 @@ def describe_filter(name: str) -> RenderableType:
     Raises:
         InputError: no filter is called so.
     """
-    kinds = {_use(kind): kind for kind in known_filters()}
-    if name not in kinds:
-        raise InputError(f"no filter is called {name!r}; {did_you_mean(name, list(kinds))}")
-    kind = kinds[name]
+    kind = FILTERS.get(name)
+    if kind is None:
+        raise InputError(f"no filter is called {name!r}; {did_you_mean(name, FILTERS.names)}")
     return Group(
         Text(name, "bold"),
         Padding(Text(inspect.getdoc(kind) or ""), (0, 0, 1, 2)),
@@ -77,10 +76,6 @@ def describe_filter(name: str) -> RenderableType:
         _section("evidence", ((field, str(dtype)) for field, dtype in kind.evidence.items())),
         Text(f"scope {kind.scope}, sees {kind.sees} rows, version {kind.version}", "dim"),
     )
-
-
-def _use(kind: type[Filter]) -> str:
-    return str(kind.model_fields["use"].default)
 
 
 def _parameters(kind: type[Filter]) -> Iterator[tuple[str, str]]:

@@ -14,14 +14,17 @@ from curate.errors import InputError
 from curate.errors.strict import parse_yaml
 from curate.models.servers.servers import StudentServer
 from curate.models.teachers.options import OpenAIOptions, VllmOptions
-from curate.recipe.model import Generate, Gold, Import, Measures, Recipe, Runtime
+from curate.recipe.model import Measures, Recipe, Runtime
 from curate.release.options import PublishOptions
 from curate.report.catalogue import work
 from curate.report.meanings import Key, key_table, keys, markdown, source, summary, table
 from curate.select.select import SelectOptions
+from curate.sources.generate import Generate
+from curate.sources.gold import Gold
+from curate.sources.import_ import Import
 from curate.sources.questions.options import QuestionsOptions
 from curate.sources.tables import TableOptions
-from filters import FILTERS
+from filters import SHIPPED
 from filters.contract import Filter
 
 SECTIONS: Final = ("questions", "sources", "measures", "select", "publish", "runtime")
@@ -116,14 +119,14 @@ def overview() -> str:
     """List the filters in the order of a typical chain."""
     rows = [
         (f"[`{_use(kind)}`](#{_use(kind)})", summary(kind).removesuffix("."), kind.scope)
-        for kind in FILTERS
+        for kind in SHIPPED
     ]
     return table(("filter", "what it does", "scope"), rows)
 
 
 def filters() -> str:
     """Describe every filter: parameters, reasons, source, and a few rows with its verdicts."""
-    return "\n".join("\n".join(_describe(kind)) for kind in FILTERS)
+    return "\n".join("\n".join(_describe(kind)) for kind in SHIPPED)
 
 
 def _describe(kind: type[Filter]) -> Iterator[str]:

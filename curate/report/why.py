@@ -1,20 +1,25 @@
 """``curate why``: what one sample of a run went through."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import polars as pl
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
-from curate.errors import InputError
-from curate.recipe.model import known_filters
-from curate.release.runs import find_run
-from curate.report.funnel import why
-from filters.columns import VERDICT_PREFIX
+from curate.errors import CONTROLS, InputError
+from curate.release.runs import Run
+from curate.report.funnel import pairs
+from filters.columns import GLOSSARY, VERDICT_PREFIX, Glossary
 from filters.contract import Filter
+
+LONGEST_TEXT: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +28,21 @@ class Explanation:
 
     Attributes:
         row: of the audit.
-        gates: the run's filters.
+        filters: the run's.
+        glossary: what its columns mean.
         siblings: rows of the question's other samples, without their verdicts, by rank.
         select: the recipe's ``select`` section.
     """
 
     row: dict[str, Any]
-    gates: tuple[Filter, ...]
+    filters: tuple[Filter, ...]
+    glossary: Glossary
     siblings: tuple[dict[str, Any], ...] = ()
     select: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render for a terminal."""
-        yield why(self.row, self.gates, self.siblings, self.select)
+        yield why(self.row, self.filters, self.siblings, self.select, self.glossary)
 
     def as_json(self) -> str:
         """Give the audit row as JSON."""
@@ -52,19 +59,16 @@ def explain(reference: Path, sample: str) -> Explanation:
     Raises:
         InputError: no sample, or more than one, has an id that starts so.
     """
-    folder = find_run(reference)
-    rows = (
-        pl.scan_parquet(folder / "audit" / "samples-*.parquet")
-        .filter(pl.col("sample_id").str.starts_with(sample))
-        .collect()
-    )
+    run = Run.open(reference)
+    samples = run.samples()
+    rows = samples.filter(pl.col("sample_id").str.starts_with(sample)).collect()
     if rows.height != 1:
         found = f"{rows.height} samples have ids that start with" if rows.height else "no sample is"
         raise InputError(
-            f"{found} {sample!r} in {folder}; ids are in the column sample_id of {folder / 'audit'}"
+            f"{found} {sample!r} in {run.folder}; ids are in the column sample_id of "
+            f"{run.folder / 'audit'}"
         )
     row = rows.row(0, named=True)
-    samples = pl.scan_parquet(folder / "audit" / "samples-*.parquet")
     verdicts = [name for name in row if name.startswith(VERDICT_PREFIX)]
     siblings = (
         samples.drop(verdicts)
@@ -73,28 +77,142 @@ def explain(reference: Path, sample: str) -> Explanation:
         .sort("selection_rank", "sample_id", nulls_last=True)
         .collect()
     )
-    manifest = orjson.loads((folder / "dataset" / "manifest.json").read_bytes())
-    return Explanation(row, gates_of(folder), tuple(siblings.to_dicts()), manifest["select"])
+    select: Mapping[str, Any] = run.manifest["select"]
+    return Explanation(row, run.filters, run.glossary, tuple(siblings.to_dicts()), select)
 
 
-def gates_of(folder: Path) -> tuple[Filter, ...]:
-    """Give a run's filters, in order, with the parameters they judged by.
+def why(
+    row: Mapping[str, Any],
+    filters: Sequence[Filter],
+    siblings: Sequence[Mapping[str, Any]] = (),
+    select: Mapping[str, Any] | None = None,
+    glossary: Glossary = GLOSSARY,
+) -> RenderableType:
+    """Show one sample's way through the chain: every verdict with reason, score and evidence.
+
+    What would have let it pass is named as the command line takes it.
 
     Args:
-        folder: of the run.
+        row: a row of the audit table, structs as dicts.
+        filters: the run's, in order, with their parameters.
+        siblings: the other rows of its question.
+        select: the recipe's ``select`` section.
+        glossary: of the run, whose scores are told.
     """
-    manifest = orjson.loads((folder / "dataset" / "manifest.json").read_bytes())
-    kinds = {kind.model_fields["use"].default: kind for kind in known_filters()}
-    found: list[Filter] = []
-    for given in manifest["filters"]:
-        use = given["parameters"]["use"]
-        if (kind := kinds.get(use)) is None:
-            raise InputError(
-                f"the run was judged by a filter {use!r} that is not installed here; install the "
-                "package that brings it"
-            )
-        # a parameter that names a file is in no manifest
-        places = {name: "unknown" for name, field in kind.model_fields.items() if field.exclude}
-        told = {"name": given["name"], "on_abstain": given["on_abstain"]}
-        found.append(kind.model_validate({**places, **given["parameters"], **told}))
-    return tuple(found)
+    facts = pairs(_facts(row, glossary))
+    chain = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+    for heading in ("filter", "verdict", "why"):
+        chain.add_column(heading, overflow="fold", no_wrap=heading != "why")
+    dropped_by: str | None = None
+    for each in filters:
+        verdict = row.get(f"{VERDICT_PREFIX}{each.name}")
+        outcome = _outcome(verdict, dropped_by)
+        chain.add_row(
+            each.name, outcome, Text(_grounds(each, verdict, dropped_by).translate(CONTROLS))
+        )
+        if dropped_by is None and each.stops_row(verdict):
+            dropped_by = each.name
+    end = [Text(_end(row, dropped_by), "bold")]
+    if not dropped_by and row.get("live") and not row.get("selected"):
+        end.append(Text(_instead(row, siblings, select or {})))
+    return Group(facts, Text(), Padding(chain, 0), Text(), *end)
+
+
+def _facts(row: Mapping[str, Any], glossary: Glossary) -> Iterator[tuple[str, str]]:
+    origin = ", ".join(str(row[k]) for k in ("source", "teacher", "prompt_id") if row.get(k))
+    yield "sample", f"{row['sample_id']} of question {row['question_id']}"
+    if origin:
+        yield "from", origin
+    for name in ("question", "gold", "answer", "rationale"):
+        text = row.get(name)
+        if text is None:
+            yield name, "(none)"
+        else:
+            more = "" if len(str(text)) <= LONGEST_TEXT else " …"
+            yield name, f"{str(text)[:LONGEST_TEXT]}{more}"
+    numbers = [name for name in (*glossary.scores, *glossary.lengths) if row.get(name) is not None]
+    if numbers:
+        yield "scores", ", ".join(f"{name} {_short(row[name])}" for name in numbers)
+
+
+def _outcome(verdict: Mapping[str, Any] | None, dropped_by: str | None) -> Text:
+    if verdict is None or dropped_by is not None:
+        return Text("skipped", style="dim")
+    match verdict["keep"]:
+        case True:
+            return Text("kept", style="green")
+        case False:
+            return Text("dropped", style="red")
+        case _:
+            return Text("abstained", style="yellow")
+
+
+def _grounds(filter_: Filter, verdict: Mapping[str, Any] | None, dropped_by: str | None) -> str:
+    """Say on what a verdict rests: reason and its meaning, score, evidence, parameters."""
+    if verdict is None or dropped_by is not None:
+        return f"{dropped_by} had stopped it" if dropped_by else "not reached"
+    said: list[str] = []
+    if verdict["reason"] is not None:
+        meaning = filter_.reasons.get(verdict["reason"])
+        said.append(f"{verdict['reason']}: {meaning}" if meaning else verdict["reason"])
+    found: dict[str, Any] = {"score": verdict.get("score"), **(verdict.get("evidence") or {})}
+    facts = ", ".join(
+        f"{name} {_short(value)}" for name, value in found.items() if value is not None
+    )
+    if facts:
+        said.append(facts)
+    parameters = filter_.model_dump(mode="json", exclude={"name", "use", "on_abstain"})
+    if parameters:
+        said.append(", ".join(f"{name}: {_short(value)}" for name, value in parameters.items()))
+    if verdict["reason"] is not None:
+        said.append(_way_past(filter_, verdict))
+    return "\n".join(said)
+
+
+def _way_past(filter_: Filter, verdict: Mapping[str, Any]) -> str:
+    """Say what would have let a row pass."""
+    evidence: Mapping[str, Any] = verdict.get("evidence") or {}
+    told = filter_.would_pass(verdict["reason"], verdict.get("score"), evidence)
+    if told is None:
+        return "no parameter of this filter would let it pass"
+    given = " ".join(f"filters.{filter_.name}.{name}={json.dumps(told[name])}" for name in told)
+    return f"would pass with {given}"
+
+
+def _instead(
+    row: Mapping[str, Any], siblings: Sequence[Mapping[str, Any]], select: Mapping[str, Any]
+) -> str:
+    """Say what stood in the way of a live row: a sibling, the number of them, or the budget."""
+    taken = [one for one in siblings if one.get("selected")]
+    column: str | None = select.get("one_per")
+    most: int | None = select.get("per_question")
+    value = row.get(column) if column else None
+    same = [one for one in taken if column and value is not None and one.get(column) == value]
+    if same:
+        best = same[0]
+        return (
+            f"{best['sample_id']} (rank {best['selection_rank']}) was taken of its {column} "
+            f"{value}; select.one_per=null takes both"
+        )
+    if most is not None and len(taken) >= most:
+        ids = ", ".join(str(one["sample_id"]) for one in taken)
+        more = f"select.per_question={most + 1} takes one more"
+        return f"per_question {most} was reached by {ids}; {more}"
+    return f"it stands beyond the budget {json.dumps(select.get('budget'))}"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _end(row: Mapping[str, Any], dropped_by: str | None) -> str:
+    arms = [name.removeprefix("arm_") for name in row if name.startswith("arm_") and row[name]]
+    also = f"; in the arms {', '.join(arms)}" if arms else ""
+    if dropped_by:
+        return f"not live: {dropped_by} stopped it{also}"
+    place = f"rank {row['selection_rank']:,}" if row.get("selection_rank") else "not ranked"
+    if row.get("selected"):
+        return f"selected, {place}{also}"
+    return f"live and not selected, {place}{also}"

@@ -11,13 +11,14 @@ shorter one would.
 
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
-from typing import Final, Literal, NamedTuple, Self
+from typing import Final, Self
 
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from curate.errors import InputError
+from curate.select.arms import Arm
 from curate.select.ranking import (
     DIFFICULTY,
     follows,
@@ -29,13 +30,6 @@ from curate.select.ranking import (
 
 SELECTED: Final = "selected"
 RANK: Final = "selection_rank"
-ARM_PREFIX: Final = "arm_"
-
-ArmKind = Literal[
-    "random", "random_correct", "all_correct", "all", "shortest", "lowest", "highest", "without"
-]
-PLAIN_ARMS: Final = ("random", "random_correct", "all_correct", "all", "shortest")
-OPERAND_ARMS: Final = ("lowest", "highest", "without")
 
 
 class Budget(BaseModel):
@@ -85,110 +79,6 @@ class SelectOptions(BaseModel):
     one_per: str | None = None
     order_by: tuple[str, ...] = ()
     seed: int = 0
-
-
-class Arm(NamedTuple):
-    """One control arm: another choice from the same samples.
-
-    Attributes:
-        kind: the word before the colon.
-        operand: a column (``lowest``, ``highest``), a filter (``without``), else empty.
-    """
-
-    kind: ArmKind
-    operand: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read an arm as the recipe writes it, ``random`` or ``lowest:nll_rationale``.
-
-        Raises:
-            InputError: the text names no arm.
-        """
-        kind, colon, operand = text.partition(":")
-        for known in PLAIN_ARMS:
-            if text == known:
-                return cls(known)
-        for known in OPERAND_ARMS:
-            if kind == known and operand:
-                return cls(known, operand)
-        hint = ""
-        if kind in OPERAND_ARMS:
-            hint = f"; {kind!r} needs a name after a colon"
-        elif colon and kind in PLAIN_ARMS:
-            hint = f"; {kind!r} stands alone"
-        raise InputError(
-            f"no arm is called {text!r}{hint}; wanted one of {', '.join(PLAIN_ARMS)}, "
-            "lowest:COLUMN, highest:COLUMN, without:FILTER",
-            "arms",
-        )
-
-    @property
-    def text(self) -> str:
-        """The arm as the recipe writes it."""
-        return f"{self.kind}:{self.operand}" if self.operand else self.kind
-
-    @property
-    def adds(self) -> str:
-        """What it takes, and what that costs beyond the selection."""
-        match self.kind:
-            case "all" | "all_correct":
-                what = (
-                    "every sample that is not empty" if self.kind == "all" else "all right answers"
-                )
-            case "without":
-                return (
-                    f"the chain judged again without {self.operand}; rows live only there are "
-                    "measured too"
-                )
-            case "random_correct":
-                what = "as many a question as the selection, at random from all right answers"
-            case "random":
-                what = "as many a question as the selection, at random"
-            case "shortest":
-                what = "as many a question as the selection, the shortest"
-            case "lowest" | "highest":
-                return (
-                    f"as many a question as the selection, of {self.kind} {self.operand}; a "
-                    "measure that it alone needs is a step above"
-                )
-        return f"{what}; no model is asked more"
-
-    @property
-    def name(self) -> str:
-        """The arm as columns and configs spell it (``lowest_nll_rationale``)."""
-        return self.text.replace(":", "_")
-
-    @property
-    def column(self) -> str:
-        """The Boolean column that marks the arm's samples."""
-        return ARM_PREFIX + self.name
-
-    @property
-    def pool(self) -> str:
-        """The Boolean column of the samples the arm may take."""
-        match self.kind:
-            case "random_correct" | "all_correct":
-                return "live_correct"
-            case "all":
-                return "nonempty"
-            case "without":
-                return f"live_without_{self.operand}"
-            case _:
-                return "live"
-
-    @property
-    def order_by(self) -> tuple[str, ...]:
-        """What orders the arm's samples inside a question; the seeded hash follows."""
-        match self.kind:
-            case "shortest":
-                return ("tokens",)
-            case "lowest":
-                return (self.operand,)
-            case "highest":
-                return (f"-{self.operand}",)
-            case _:
-                return ()
 
 
 def needed_columns(options: SelectOptions, arms: Sequence[Arm]) -> tuple[str, ...]:
@@ -243,9 +133,9 @@ def select(
     taken = _within_budget(selected, options.budget, limit)
     chosen = {SELECTED: taken["row"]}
     for arm in arms:
-        if arm.kind in {"all", "all_correct"}:
+        if arm.kind.size == "all":
             chosen[arm.column] = table.filter(arm.pool)["row"]
-        elif arm.kind == "without":
+        elif arm.kind.size == "budget":
             unknown = (written or {}).get(arm.operand, ())
             ranked = _ranked(table, arm.pool, options, arm.text, unknown)
             chosen[arm.column] = _within_budget(ranked, options.budget, limit)["row"]
@@ -383,6 +273,6 @@ def _sized_as(taken: pl.DataFrame, table: pl.DataFrame, arm: Arm, seed: int) -> 
     sizes = taken.group_by("question").agg(size=pl.len())
     pool = table.join(sizes, on="question", how="inner")
     ordered = inside_questions(pool, arm.pool, arm.order_by, (seed, arm.text), trusting=True)
-    if arm.kind == "random_correct":
+    if arm.kind.matches_tokens:
         return matching_tokens(ordered, int(taken["tokens"].sum()))
     return ordered.filter(pl.int_range(pl.len()).over("question") < pl.col("size"))["row"]

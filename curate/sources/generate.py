@@ -1,60 +1,28 @@
-"""The source that samples a teacher: which samples are wanted, which must be drawn, what rows come.
-
-The drawing itself is a `Generator`'s and the remembering the engine's: everything here is a pure
-function of the questions, the source and what the record holds, so that a run killed at any moment
-asks exactly for what it lacks.
-"""
+"""The source that samples a teacher on the questions themselves."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, cast
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from curate.errors import InputError, RecordError
-from curate.models.teachers.base import Completion, Request, Sampling
-from curate.models.teachers.options import DType, Teacher
-from curate.sources.templates import PromptTemplate, Rendered, TemplateFile
-from curate.store.keys import key, rank, short_id
-from filters.columns import SOURCE_COLUMNS
-
-Lookup = Callable[[str], Mapping[str, Any] | None]
-"""Gives what the record holds under a log key: a value made by `record_value`, or None."""
+from curate.errors import InputError
+from curate.models.teachers.base import Request
+from curate.sources.sampled import Draw, SampledSource, log_key, prompt_key
+from curate.sources.templates import PromptTemplate
+from curate.store.keys import rank
 
 
-class GenerateSource(BaseModel):
+class Generate(SampledSource):
     """Samples a teacher, `samples` times a question.
 
     Attributes:
         name: unique among the sources; by default the last part of the model's name.
-        model: Hub id, folder, or the name under which a server offers it.
-        revision: commit to pin; locked on first use where it is left out.
-        dtype: precision of the weights under vLLM; chosen for the machine and locked on first use
-            where it is left out, because it changes what is sampled.
-        prompt: ``cot``, ``cot-short`` (worked examples; brief), ``cot-fewshot`` (base models),
-            ``gold-shown``, or ``{file: mine.jinja}``, a template of your own.
-        samples: rationales a question; more are drawn later without drawing these again. A mapping
-            ``{min, max, until}`` is reserved.
-        sampling: how they are drawn; only what is set is sent.
-        seeds: give every sample a seed of its own, so that an engine can repeat it alone; off by
-            default, since seeded sampling is slower and most servers do not keep the promise.
-        template_args: for the model's chat template, as ``{enable_thinking: false}``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    use: Literal["generate"]
+    use: Literal["generate"] = "generate"
     name: str = Field(default="", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    model: str = Field(min_length=1)
-    revision: str | None = None
-    dtype: DType | None = None
-    prompt: str | TemplateFile = "cot"
-    samples: int = Field(default=4, ge=1)
-    sampling: Sampling = Sampling()
-    seeds: bool = False
-    template_args: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -79,170 +47,20 @@ class GenerateSource(BaseModel):
             )
         return value
 
-    def teacher(self) -> Teacher:
-        """Give the teacher as the backends know it."""
-        return Teacher(self.model, self.revision, self.dtype, self.template_args)
-
-    def sampling_for(self, template: PromptTemplate) -> Sampling:
-        """Add the template's stop strings to those of the recipe."""
-        stop = tuple(dict.fromkeys((*self.sampling.stop, *template.stop)))
-        return self.sampling.model_copy(update={"stop": stop})
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """One sample that a source wants: the `index`-th of a question."""
-
-    question_id: str
-    index: int
-    request: Request
-
-
-def wanted(
-    questions: pl.DataFrame,
-    source: GenerateSource,
-    template: PromptTemplate,
-    identity: Mapping[str, Any],
-) -> Iterator[Draw]:
-    """List every sample the source wants, siblings together so that they share a cached prompt.
-
-    Args:
-        questions: rows with ``question_id`` and the template's `VARIABLES`, as far as it reads
-            them; each of them is sampled, so quarantined questions must not be among them.
-        source: the source.
-        template: what `load_template` made of its `prompt`.
-        identity: of the teacher, as its generator gives it.
-    """
-    sampled = source.sampling_for(template).identity()
-    for row in questions.iter_rows(named=True):
-        rendered = template.render(row)
-        stem = prompt_key(identity, rendered, sampled)
-        for index in range(source.samples):
-            seed = rank("seed", stem, index) % 2**31 if source.seeds else None
-            request = Request(
-                key=log_key(stem, index, seed),
-                messages=rendered.messages,
-                prompt=rendered.prompt,
-                seed=seed,
-            )
-            yield Draw(row["question_id"], index, request)
-
-
-def prompt_key(identity: Mapping[str, Any], rendered: Rendered, sampled: Mapping[str, Any]) -> str:
-    """Hash what the siblings of a question share: teacher, rendered prompt, sampling."""
-    return key(identity, rendered.messages, rendered.prompt, sampled)
-
-
-def log_key(stem: str, index: int, seed: int | None = None) -> str:
-    """Key one sample; a seed is part of it only where the recipe asks for seeds."""
-    return key(stem, index) if seed is None else key(stem, index, seed)
-
-
-def missing(draws: Iterator[Draw], lookup: Lookup, max_tokens: int) -> Iterator[Request]:
-    """Keep what must still be asked, with the text to be continued where a sample was cut.
-
-    Args:
-        draws: from `wanted`.
-        lookup: into the record; asked lazily, as requests are taken.
-        max_tokens: that the recipe asks for now.
-    """
-    for draw in draws:
-        request = due(draw.request, lookup(draw.request.key), max_tokens)
-        if request is not None:
-            yield request
-
-
-def due(request: Request, value: Mapping[str, Any] | None, max_tokens: int) -> Request | None:
-    """Decide whether a sample must be drawn, continued or left alone.
-
-    A sample that ended at a smaller token limit is continued, unless a server kept its reasoning
-    apart, since there is no way to hand that back. A smaller limit than the recorded one uses what
-    was paid for, and what failed for good is not asked again.
-    """
-    if value is None:
-        return request
-    if value["finish_reason"] != "length" or value["max_tokens"] >= max_tokens:
-        return None
-    if value.get("reasoning"):
-        return request
-    return Request(
-        key=request.key,
-        messages=request.messages,
-        prompt=request.prompt,
-        seed=request.seed,
-        prefix=value["text"],
-        prefix_tokens=value["completion_tokens"] or value["max_tokens"],
-    )
-
-
-def record_value(completion: Completion, max_tokens: int) -> dict[str, Any]:
-    """Turn a completion into what the record keeps under its log key, JSON-able."""
-    value: dict[str, Any] = {
-        "text": completion.text,
-        "finish_reason": completion.finish_reason,
-        "completion_tokens": completion.completion_tokens,
-        "max_tokens": max_tokens,
-    }
-    optional = {
-        "prompt_tokens": completion.prompt_tokens,
-        "reasoning": completion.reasoning,
-        "error": completion.error,
-        "extra": dict(completion.extra),
-    }
-    return value | {name: given for name, given in optional.items() if given}
-
-
-def rows(
-    questions: pl.DataFrame,
-    source: GenerateSource,
-    template: PromptTemplate,
-    identity: Mapping[str, Any],
-    lookup: Lookup,
-) -> pl.DataFrame:
-    """Make the source's rows, one a draw, a draw that failed for good included.
-
-    Args:
-        questions: as in `wanted`, in the order the rows shall have.
-        source: the source.
-        template: of its prompt.
-        identity: of the teacher.
-        lookup: into the record.
-
-    Returns:
-        The columns of `SOURCE_COLUMNS`.
-
-    Raises:
-        RecordError: the record lacks samples, which is only possible where they were not asked
-            for (a replay).
-    """
-    columns: dict[str, list[Any]] = {name: [] for name in SOURCE_COLUMNS}
-    lacking = 0
-    for draw in wanted(questions, source, template, identity):
-        value = lookup(draw.request.key)
-        if value is None:
-            lacking += 1
-            continue
-        row: dict[str, Any] = {
-            "sample_id": short_id(source.name, draw.question_id, draw.request.key),
-            "question_id": draw.question_id,
-            "sample_index": draw.index,
-            "source": source.name,
-            "teacher": source.model,
-            "prompt_id": template.name,
-            "parent_id": None,
-            "gold_shown": template.gold_shown,
-            "raw_output": value["text"],
-            "reasoning_field": value.get("reasoning"),
-            "finish_reason": value["finish_reason"],
-            "error": value.get("error"),
-            "completion_tokens": value["completion_tokens"],
-            "seed": draw.request.seed,
-        }
-        for name, cells in columns.items():
-            cells.append(row[name])
-    if lacking:
-        raise RecordError(
-            f"source {source.name!r}: {lacking} of {questions.height * source.samples} samples are "
-            "not in the record; run without --replay to draw them"
-        )
-    return pl.DataFrame(columns, schema=dict(SOURCE_COLUMNS))
+    def draws(
+        self, questions: pl.DataFrame, template: PromptTemplate, identity: Mapping[str, Any]
+    ) -> Iterator[Draw]:
+        """List `samples` draws of every question."""
+        sampled = self.sampling_for(template).identity()
+        for row in questions.iter_rows(named=True):
+            rendered = template.render(row)
+            stem = prompt_key(identity, rendered, sampled)
+            for index in range(self.samples):
+                seed = rank("seed", stem, index) % 2**31 if self.seeds else None
+                request = Request(
+                    key=log_key(stem, index, seed),
+                    messages=rendered.messages,
+                    prompt=rendered.prompt,
+                    seed=seed,
+                )
+                yield Draw(row["question_id"], index, request)

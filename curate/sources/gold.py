@@ -1,17 +1,19 @@
 """Gold: the worked solutions that the questions themselves came with, as samples."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from curate.errors import InputError
+from curate.sources.base import ReadSource, Tally
 from curate.sources.drafts import Drafts
 from curate.sources.questions import QuestionsTable
 
 
-class GoldSource(BaseModel):
+class Gold(ReadSource):
     """Samples from the column that `questions.columns.rationale` names.
 
     Attributes:
@@ -20,14 +22,17 @@ class GoldSource(BaseModel):
         gold_shown: the writer knew the answer, as authors of data sets do.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     use: Literal["gold"] = "gold"
     name: str = Field(default="gold", min_length=1)
     teacher: str = "human"
     gold_shown: bool = True
 
-    def rows(self, questions: QuestionsTable) -> Iterator[pl.DataFrame]:
+    @property
+    def writer(self) -> str:
+        """Who wrote the solutions."""
+        return self.teacher
+
+    def rows(self, questions: QuestionsTable, folder: Path, tally: Tally) -> Iterator[pl.DataFrame]:
         """Make one sample of every solution; merged rows with the same solution make one.
 
         Yields:
@@ -36,6 +41,7 @@ class GoldSource(BaseModel):
         Raises:
             InputError: no question has a solution.
         """
+        del folder, tally
         solutions = (
             questions.inputs.select("question_id", "rationale")
             .drop_nulls()

@@ -5,9 +5,7 @@ limit, or is counted in the `Tally` under the reason why it made no sample.
 """
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal, Self, cast
 
@@ -15,6 +13,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from curate.errors import InputError
+from curate.sources.base import ReadSource, Tally
 from curate.sources.drafts import Drafts
 from curate.sources.joining import CAUSES, Join, JoinByOrder, by_id, by_question
 from curate.sources.questions import QuestionsTable
@@ -67,34 +66,7 @@ class ImportColumns(_Options):
     completion: Columns = WHOLE_ROW
 
 
-@dataclass(slots=True)
-class Tally:
-    """What became of the rows of the files.
-
-    Attributes:
-        rows: rows read.
-        samples: samples made.
-        beyond_limit: rows that belong to questions behind the run's limit.
-        unmatched: rows without a sample, by cause (see `CAUSES`).
-        quoted: at most three such rows, with file and cause.
-        notes: what a curator should know, such as a list that covers only some questions.
-    """
-
-    rows: int = 0
-    samples: int = 0
-    beyond_limit: int = 0
-    unmatched: Counter[str] = field(default_factory=Counter[str])
-    quoted: list[str] = field(default_factory=list[str])
-    notes: list[str] = field(default_factory=list[str])
-
-    def refuse(self, cause: str, file: str, shown: str) -> None:
-        """Count a row that made no sample, quoting the first three."""
-        self.unmatched[cause] += 1
-        if len(self.quoted) < 3:
-            self.quoted.append(f"{file}: {CAUSES[cause]}: {shown[:120]!r}")
-
-
-class ImportSource(TableOptions):
+class Import(TableOptions, ReadSource):
     """Samples from files.
 
     Attributes:
@@ -133,14 +105,26 @@ class ImportSource(TableOptions):
             raise ValueError("join: question_id needs columns.id, the column that holds the id")
         return self
 
-    def rows(
-        self, questions: QuestionsTable, base: Path, tally: Tally | None = None
-    ) -> Iterator[pl.DataFrame]:
+    @property
+    def writer(self) -> str:
+        """The teacher, where the recipe names one for all rows."""
+        return self.teacher if isinstance(self.teacher, str) else self.name
+
+    @property
+    def names_writers(self) -> bool:
+        """Whether the teacher stands in a column, or in the name of a file or column."""
+        return not isinstance(self.teacher, str | None)
+
+    def inputs(self) -> Sequence[str]:
+        """Its files."""
+        return (self.path,)
+
+    def rows(self, questions: QuestionsTable, folder: Path, tally: Tally) -> Iterator[pl.DataFrame]:
         """Read samples in file order.
 
         Args:
             questions: what the samples are joined to.
-            base: folder that relative paths start from.
+            folder: that relative paths start from.
             tally: is filled while batches are read, complete after the last.
 
         Yields:
@@ -150,12 +134,11 @@ class ImportSource(TableOptions):
             InputError: a column is not there; files and questions cannot be joined by order; or
                 more rows than `max_unmatched` make no sample.
         """
-        tally = tally or Tally()
         drafts = Drafts(self.name, gold_shown=self.gold_shown)
         join = self._join(questions)
         completion = _paths(self.columns.completion)
         beyond = frozenset(questions.beyond["question_id"])
-        for chunk in self._chunks(base):
+        for chunk in self._chunks(folder):
             join.enter(chunk.file)
             teacher = _origin(self.teacher, self.name, chunk.file)
             prompt = _origin(self.prompt_id, None, chunk.file)
@@ -163,11 +146,11 @@ class ImportSource(TableOptions):
                 tally.rows += 1
                 match = join.match(row)
                 if match.question_id is None:
-                    tally.refuse(match.cause, chunk.file, match.shown)
+                    _refuse(tally, match.cause, chunk.file, match.shown)
                 elif match.question_id in beyond:
                     tally.beyond_limit += 1
                 elif not (written := _completions(row, completion)):
-                    tally.refuse("no_sample", chunk.file, match.shown)
+                    _refuse(tally, "no_sample", chunk.file, match.shown)
                 else:
                     for path, raw in written:
                         drafts.add(match.question_id, teacher(row, path), prompt(row, path), raw)
@@ -213,6 +196,10 @@ class ImportSource(TableOptions):
             "Check `columns` and `join`, or raise `max_unmatched`",
             f"sources: {self.name}",
         )
+
+
+def _refuse(tally: Tally, cause: str, file: str, shown: str) -> None:
+    tally.refuse(cause, f"{file}: {CAUSES[cause]}: {shown[:120]!r}")
 
 
 def _paths(spec: Columns | None) -> tuple[str, ...]:

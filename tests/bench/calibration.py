@@ -17,12 +17,13 @@ from typing import Any
 import polars as pl
 
 from curate.measures.base import Item
-from curate.measures.parse import ParseOptions, parse
+from curate.measures.parse import parse
 from curate.measures.score import Score
 from curate.measures.score_options import ScoreOptions
 from curate.models.references import resolve
 from curate.store.keys import rank, short_id
 from filters.answers import equal
+from filters.answers.reading import TextOptions
 
 STUDENTS = ("google/gemma-3-270m", "Qwen/Qwen2.5-Coder-0.5B-Instruct")
 WRITERS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
@@ -37,7 +38,7 @@ def pool(folder: Path, questions: int) -> pl.DataFrame:
     rows: list[dict[str, Any]] = []
     for entry in entries[:questions]:
         for writer in WRITERS:
-            read = parse(entry[writer]["solution"], None, "number", (), ParseOptions())
+            read = parse(entry[writer]["solution"], None, "number", (), TextOptions())
             rows.append(
                 {
                     "question_id": short_id(entry["question"]),

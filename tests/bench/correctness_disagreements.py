@@ -18,9 +18,10 @@ from typing import Any
 
 import polars as pl
 
-from curate.measures.parse import AnswerOptions, Parse, ParseOptions
+from curate.measures.parse import Parse
 from curate.store.keys import rank
-from filters.columns import COLUMNS
+from filters.answers.reading import AnswerOptions, TextOptions
+from filters.columns import GLOSSARY
 from filters.correctness import Correctness
 
 Row = dict[str, Any]
@@ -58,12 +59,12 @@ def say(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
-def judged(rows: list[Row], options: ParseOptions) -> pl.DataFrame:
+def judged(rows: list[Row], options: TextOptions) -> pl.DataFrame:
     """Parse and judge rows that hold question, gold, gold_type, raw_output and maybe choices."""
     blank: Row = dict.fromkeys((*Parse.reads, "verify_outcome"))
     table = pl.DataFrame(
         [blank | row | {"source": "it"} for row in rows],
-        schema={name: COLUMNS[name] for name in (*blank, "gold")},
+        schema={name: GLOSSARY[name].dtype for name in (*blank, "gold")},
     )
     table = table.hstack(Parse({"it": options}).derive(table))
     return table.hstack(Correctness().judge(table).select("keep", "reason"))
@@ -139,10 +140,10 @@ def _palm(folder: Path, task: str, pieces: int) -> Iterator[str]:
         yield from json.loads((folder / "palm" / task / f"train_CoT_{piece}.json").read_text())
 
 
-RUN_ON = ParseOptions(stop=("\nQ:",), answer=AnswerOptions())
-SETS: tuple[tuple[str, Callable[[Path], Iterator[Row]], ParseOptions], ...] = (
-    ("dates", _mentor("date_understanding_6.json", "choice"), ParseOptions()),
-    ("last letters", _mentor("last_letter_concatenation_6.json", "string"), ParseOptions()),
+RUN_ON = TextOptions(stop=("\nQ:",), answer=AnswerOptions())
+SETS: tuple[tuple[str, Callable[[Path], Iterator[Row]], TextOptions], ...] = (
+    ("dates", _mentor("date_understanding_6.json", "choice"), TextOptions()),
+    ("last letters", _mentor("last_letter_concatenation_6.json", "string"), TextOptions()),
     ("palm svamp", _svamp, RUN_ON),
     ("palm cqa", _cqa, RUN_ON),
 )

@@ -59,7 +59,8 @@ def judged_pools(data: Path, folder: Path) -> dict[str, pl.DataFrame]:
             done = run(read_recipe(str(recipe), (CHAIN, SELECT)), options, Progress(quiet=True))
             audit = Audit.read(done.folder)
             left = {
-                gate.name: (pl.col("gate") > place).sum() for place, gate in enumerate(audit.gates)
+                each.name: (pl.col("gate") > place).sum()
+                for place, each in enumerate(audit.filters)
             }
             found[name] = audit.rows.group_by("question_id", maintain_order=True).agg(
                 **left,

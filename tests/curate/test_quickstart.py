@@ -102,7 +102,7 @@ def test_its_report_opens_quietly_and_is_accessible(
             said = there.page.inner_text("main")
             assert "their embeddings by sentence-transformers/all-MiniLM-L6-v2" in said
             assert "Calibration on" in said
-            assert there.page.locator("[data-chart=rd] .main-svg").count() > 0
+            assert there.page.locator("[data-chart=scores] .main-svg").count() > 0
             assert there.serious() == []
             assert there.said == []
             assert there.asked == []

@@ -10,6 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from pydantic import ValidationError
 
+from filters.columns import GLOSSARY, VERDICT_PREFIX
 from filters.contract import Contract, DatasetFilter, Filter, Threshold
 
 SKETCH = pl.Schema({"part": pl.UInt8(), "sample_id": pl.String(), "key": pl.UInt64()})
@@ -107,18 +108,22 @@ def _within(verdict: dict[str, Any], bound: Threshold, limit: float) -> bool:
 
 
 def reasons_are_declared(gate: Filter, frame: pl.DataFrame) -> None:
-    """Whatever is not kept has a declared reason; what is kept has none."""
+    """Whatever is not kept has a declared reason; what is kept has none.
+
+    Of each reason it is known whether the filter abstains with it or drops.
+    """
     for keep, reason in gate.judge(frame).select("keep", "reason").iter_rows():
         if keep:
             assert reason is None, f"kept with reason {reason!r}"
         else:
             assert reason in gate.reasons, f"keep={keep} with undeclared reason {reason!r}"
+            assert (keep is None) == (reason in gate.abstains), f"keep={keep} for {reason!r}"
 
 
 def shape_is_declared(gate: Filter, frame: pl.DataFrame) -> None:
     """One verdict a row, of the declared types, whatever the rows hold."""
     fields = {field.name: field.dtype for field in gate.verdict_type().fields}
-    expected = pl.Schema({**fields, **gate.writes})
+    expected = pl.Schema({**fields, **gate.writes.types})
     for table in (frame, frame.clear()):
         verdicts = gate.judge(table)
         assert verdicts.height == table.height
@@ -126,7 +131,13 @@ def shape_is_declared(gate: Filter, frame: pl.DataFrame) -> None:
 
 
 def columns_are_in_the_glossary(gate: Filter) -> None:
-    """Every column read has a declared type."""
+    """Every column read, compared or written has a declared type and a meaning."""
+    reads = [name for name in gate.reads() if not name.startswith(VERDICT_PREFIX)]
+    for name in (*reads, *filter(None, [gate.compares()])):
+        assert name in GLOSSARY, f"{name!r} is not in the glossary"
+    for column in gate.writes.values():
+        assert column.of == gate.model_dump()["use"]
+        assert len(column.meaning.split()) > 3
     Contract.of(gate)
 
 

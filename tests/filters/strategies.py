@@ -6,7 +6,7 @@ from typing import Any, Final
 import polars as pl
 from hypothesis import strategies as st
 
-from filters.columns import COLUMNS, QUESTION_COLUMNS, VERDICT_PREFIX
+from filters.columns import GLOSSARY, QUESTION_COLUMNS, VERDICT_PREFIX
 from filters.contract import Filter
 
 VERDICT: Final = pl.Struct({"keep": pl.Boolean, "reason": pl.String, "score": pl.Float64})
@@ -64,7 +64,7 @@ def value(column: str, dtype: pl.DataType) -> st.SearchStrategy[Any]:
 
 def dtype_of(column: str) -> pl.DataType:
     """Give the declared type of a column a filter may read."""
-    return VERDICT if column.startswith(VERDICT_PREFIX) else COLUMNS[column]
+    return VERDICT if column.startswith(VERDICT_PREFIX) else GLOSSARY[column].dtype
 
 
 @st.composite

@@ -6,8 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from curate.measures.parse import AnswerOptions, Parse, ParseOptions
-from filters.columns import COLUMNS
+from curate.measures.parse import Parse
+from filters.answers.reading import AnswerOptions, TextOptions
+from filters.columns import GLOSSARY
 from filters.correctness import Correctness
 
 MODELS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
@@ -48,7 +49,7 @@ def solutions(data: Path) -> pl.DataFrame:
     ]
     needed = ("choices", "reasoning_field", "finish_reason", "verify_outcome")
     return pl.DataFrame(rows).with_columns(
-        pl.lit(None, COLUMNS[name]).alias(name) for name in needed
+        pl.lit(None, GLOSSARY[name].dtype).alias(name) for name in needed
     )
 
 
@@ -56,7 +57,7 @@ def solutions(data: Path) -> pl.DataFrame:
 @pytest.mark.parametrize("after", [("\nA:",), ()], ids=["named-line", "all-forms"])
 def test_every_published_verdict_is_met(data: Path, after: tuple[str, ...]):
     table = solutions(data)
-    parse = Parse({"openai": ParseOptions(answer=AnswerOptions(after=after))})
+    parse = Parse({"openai": TextOptions(answer=AnswerOptions(after=after))})
     table = table.hstack(parse.derive(table))
     verdicts = Correctness().judge(table)
     assert table.height == 5276

@@ -37,11 +37,10 @@ class GateForecast:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceForecast:
-    """What a generating source will take.
+class Asking:
+    """What a source will ask of its teacher.
 
     Attributes:
-        name: of the source.
         wanted: samples in all.
         recorded: of these, drawn already, the probe's among them.
         prompt: tokens of all prompts; None where the backend did not say.
@@ -50,13 +49,27 @@ class SourceForecast:
         gpus: that sample together, 0 where a server does.
     """
 
-    name: str
     wanted: int
     recorded: int
     prompt: Interval | None
     completion: Interval | None
     cost: Interval | None
     gpus: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceForecast:
+    """What a source will give and take.
+
+    Attributes:
+        name: of the source.
+        rows: samples that it will make.
+        asking: what it asks of a teacher; None where it asks none.
+    """
+
+    name: str
+    rows: Interval
+    asking: Asking | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,7 @@ class Forecast:
         gates: what each filter will leave, in order.
         selected: rows that will be selected; None where a probe can't tell.
         most: rows that will be selected at most, where a probe can tell that alone.
-        sources: what each generating source will take.
+        sources: what each source will give and take.
         stages: how long each stage will take.
         disk: bytes that the record and the run will grow by.
         student: a text as the student reads it; None where nothing is scored.
@@ -147,13 +160,16 @@ class Forecast:
 
     def _spending(self) -> Iterator[tuple[str, str]]:
         for source in self.sources:
-            parts = [f"{source.wanted:,} samples, {source.recorded:,} of them recorded by now"]
-            if source.prompt is not None:
-                parts.append(f"{span(source.prompt)} prompt tokens")
-            if source.completion is not None:
-                parts.append(f"{span(source.completion)} completion tokens")
-            if source.cost is not None:
-                parts.append(f"{_money(source.cost)} still to pay")
+            if (asked := source.asking) is None:
+                yield source.name, f"{span(source.rows)} samples, no teacher asked"
+                continue
+            parts = [f"{asked.wanted:,} samples, {asked.recorded:,} of them recorded by now"]
+            if asked.prompt is not None:
+                parts.append(f"{span(asked.prompt)} prompt tokens")
+            if asked.completion is not None:
+                parts.append(f"{span(asked.completion)} completion tokens")
+            if asked.cost is not None:
+                parts.append(f"{_money(asked.cost)} still to pay")
             yield source.name, "; ".join(parts)
         for stage in self.stages:
             told = "all or nearly all found in the record, so its speed is not known"

@@ -12,33 +12,32 @@ from rich.text import Text
 
 from curate.engine.pipeline import read_questions
 from curate.engine.progress.progress import Progress
-from curate.engine.sampling import Drawing
+from curate.engine.sampling import Sampler
 from curate.errors import CONTROLS, CurateError
 from curate.models.rendering import Rendered
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock
-from curate.recipe.model import Generate
+from curate.sources import SampledSource
 from curate.sources.questions import QuestionsTable
 from curate.sources.templates import Rendered as Prompt
-from curate.sources.templates import load_template
 from curate.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class SourcePreview:
-    """A generating source before it is asked.
+    """A source before a run.
 
     Attributes:
         name: of the source.
-        wanted: samples in all.
+        wanted: samples it asks a teacher for; None where it asks none.
         recorded: of these, in the record; None where its model is not pinned yet.
-        prompt: of the first question.
+        prompt: of the first question; None where nobody is asked.
     """
 
     name: str
-    wanted: int
-    recorded: int | None
-    prompt: Prompt
+    wanted: int | None = None
+    recorded: int | None = None
+    prompt: Prompt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Preview:
 
     Attributes:
         questions: in use; None where they lie on the Hub and were not fetched.
-        sources: those that sample.
+        sources: in the recipe's order.
     """
 
     questions: int | None
@@ -60,6 +59,9 @@ class Preview:
             return
         yield Text(f"{self.questions:,} questions in use")
         for source in self.sources:
+            if source.wanted is None or source.prompt is None:
+                yield Text(f"{source.name}: its rows are there already, no teacher is asked")
+                continue
             told = "how many are recorded is known once its model is pinned"
             if source.recorded is not None:
                 left = source.wanted - source.recorded
@@ -85,18 +87,19 @@ def preview(file: RecipeFile) -> Preview:
     if not usable.height:
         return Preview(0, ())
     known = _recorded(file, questions)
-    sources = [source for source in recipe.used_sources if isinstance(source, Generate)]
     first = usable.row(0, named=True)
     return Preview(
         usable.height,
         tuple(
             SourcePreview(
                 source.name,
-                usable.height * source.samples,
+                source.wanted(usable.height),
                 known.get(source.name),
-                load_template(source.prompt, file.folder).render(first),
+                source.template(file.folder).render(first),
             )
-            for source in sources
+            if isinstance(source, SampledSource)
+            else SourcePreview(source.name)
+            for source in recipe.used_sources
         ),
     )
 
@@ -104,17 +107,18 @@ def preview(file: RecipeFile) -> Preview:
 def _recorded(file: RecipeFile, questions: QuestionsTable) -> dict[str, int]:
     """Count what the record has, as far as the lock file pins the models."""
     backends = [
-        file.recipe.backend(source.name).backend
+        file.recipe.backend(source.name)
         for source in file.recipe.used_sources
-        if isinstance(source, Generate)
+        if isinstance(source, SampledSource)
     ]
-    locked = "vllm" in backends  # a model that is not pinned would be fetched
+    # a model that is loaded here and not pinned yet would be fetched
+    locked = not all(backend.remote for backend in backends)
     try:
         lock = Lock(file.lock, locked=locked, start=file.lock_text, written=file.written)
-        drawing = Drawing(file, lock, Store(), Progress(quiet=True), replay=True)
+        sampler = Sampler(file, lock, Store(), Progress(quiet=True), replay=True)
     except CurateError:
         return {}
-    return {name: recorded for name, (_, recorded) in drawing.recorded(questions).items()}
+    return {name: recorded for name, (_, recorded) in sampler.recorded(questions).items()}
 
 
 def _prompt(prompt: Prompt) -> Group:

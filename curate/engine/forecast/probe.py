@@ -10,35 +10,33 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Final, TypeGuard
+from typing import Final
 
 import polars as pl
 
 from curate.engine.forecast.estimate import WIDEST, Interval, predict
-from curate.engine.forecast.forecast import Forecast, GateForecast, SourceForecast, StageForecast
-from curate.engine.pipeline import Passed, passed
+from curate.engine.forecast.forecast import (
+    Asking,
+    Forecast,
+    GateForecast,
+    SourceForecast,
+    StageForecast,
+)
+from curate.engine.pipeline import PipelineResult, passed
 from curate.engine.progress.progress import Progress, Stage
-from curate.measures.rows import READS
-from curate.measures.score import Score
 from curate.models.rendering import Rendered
-from curate.models.teachers.options import OpenAIOptions, VllmOptions
 from curate.recipe.files import RecipeFile
-from curate.recipe.model import Generate
-from curate.recipe.plan import FilterStep, MeasureStep
+from curate.recipe.plan import FilterStep
 from curate.select.select import Budget, select
+from curate.sources import SampledSource
 from curate.store.keys import rank
 
-UNTRUSTED: Final = {"uncalibrated", "student_cannot_follow"}
-"""Why RD abstains; a run, with more questions to calibrate on, may find otherwise."""
 FEWEST_UNITS: Final = 16
 """Fewer say nothing of a rate: loading the model took most of their time."""
 MOST_WIDER: Final = 8.0
 """Times too wide that an interval is taken to be, where it has no end."""
 SAMPLE_BYTES: Final = 450
 """Of a recorded sample beside its text: key, checksum, counts; and its row in the audit."""
-MEASURED_BYTES: Final[Mapping[str, int]] = {"embed": 2_200, "score": 350, "tokens": 120}
-"""Of a recorded item."""
 
 
 @dataclass(slots=True)
@@ -130,17 +128,17 @@ def probe(file: RecipeFile, questions: int = 32, progress: Progress | None = Non
 
 
 def _forecast(
-    file: RecipeFile, there: Passed, questions: pl.DataFrame, stages: Sequence[_Timed]
+    file: RecipeFile, there: PipelineResult, questions: pl.DataFrame, stages: Sequence[_Timed]
 ) -> Forecast:
     of = questions.height
-    recorded = there.drawing.recorded(replace(there.questions, frame=questions))
+    recorded = there.sampler.recorded(replace(there.questions, frame=questions))
     seen = there.questions.frame.height
     facts = _by_question(there)
     gates = tuple(_gates(there, facts, of))
     sources = tuple(_sources(file, there, facts, recorded, of))
     selected = _selected(file, facts, gates, of)
     tokens = file.recipe.select.budget is not None and file.recipe.select.budget.tokens is not None
-    beyond = tokens or any(gate.rows is None and gate.most is not None for gate in gates)
+    beyond = tokens or any(filter_.rows is None and filter_.most is not None for filter_ in gates)
     return Forecast(
         seen=seen,
         of=of,
@@ -156,23 +154,26 @@ def _forecast(
 
 
 def _samples(file: RecipeFile, facts: Mapping[str, list[float]], of: int) -> Interval:
-    """Predict the rows: those that are drawn are known, imported ones vary."""
+    """Predict the rows: those that are drawn are known, others vary."""
     sources = file.recipe.used_sources
-    drawn = sum(source.samples for source in sources if isinstance(source, Generate))
-    others = [rows - drawn for rows in facts["samples"]]
-    if all(isinstance(source, Generate) for source in sources):
-        return Interval(*[float(drawn * of)] * 3)
-    return predict(others, of).scaled(1, drawn * of)
+    sampled = [source for source in sources if isinstance(source, SampledSource)]
+    drawn = sum(source.wanted(of) for source in sampled)
+    if len(sampled) == len(sources):
+        return Interval(*[float(drawn)] * 3)
+    read = [f"rows {source.name}" for source in sources if source not in sampled]
+    others = [sum(rows) for rows in zip(*(facts[name] for name in read), strict=True)]
+    return predict(others, of).scaled(1, drawn)
 
 
-def _by_question(there: Passed) -> Mapping[str, list[float]]:
+def _by_question(there: PipelineResult) -> Mapping[str, list[float]]:
     """Gather, for each question of the probe, what is predicted: one list a quantity."""
     ids = there.questions.frame.select("question_id")
     frames: list[pl.DataFrame] = []
     for number, shard in enumerate(there.table.shards):
         rows = shard.read(["source", "raw_output", "completion_tokens"])
         live = {
-            f"live {gate.name}": there.ran.live_after[gate.name][number] for gate in there.ran.gates
+            f"live {filter_.name}": there.ran.live_after[filter_.name][number]
+            for filter_ in there.ran.filters
         }
         frames.append(
             rows.select(
@@ -182,8 +183,8 @@ def _by_question(there: Passed) -> Mapping[str, list[float]]:
             ).with_columns(series.alias(name) for name, series in live.items())
         )  # fmt: skip
     rows = pl.concat(frames)
-    names = [f"live {gate.name}" for gate in there.ran.gates]
-    sources = rows["source"].unique().to_list()
+    names = [f"live {filter_.name}" for filter_ in there.ran.filters]
+    sources = [source.name for source in there.plan.recipe.used_sources]
     table = ids.join(
         rows.group_by("question_id").agg(
             pl.len().alias("samples"), pl.col("bytes").sum(), pl.col("started").sum(),
@@ -194,6 +195,7 @@ def _by_question(there: Passed) -> Mapping[str, list[float]]:
                 .alias(f"tokens {source}")
                 for source in sources
             ),
+            *((pl.col("source") == source).sum().alias(f"rows {source}") for source in sources),
         ),
         on="question_id", how="left", maintain_order="left",
     ).fill_null(0)  # fmt: skip
@@ -205,27 +207,29 @@ def _by_question(there: Passed) -> Mapping[str, list[float]]:
     return {name: table[name].cast(pl.Float64).to_list() for name in table.columns[1:]}
 
 
-def _gates(there: Passed, facts: Mapping[str, list[float]], of: int) -> Iterator[GateForecast]:
+def _gates(
+    there: PipelineResult, facts: Mapping[str, list[float]], of: int
+) -> Iterator[GateForecast]:
     beyond: str | None = None
     seen = len(facts["samples"])
     most = max(facts["samples"])
     abstained = {count.name: count.abstained for count in there.ran.counts}
-    for gate in there.ran.gates:
-        if gate.scope == "dataset":
-            beyond = f"{gate.name} compares rows of all questions"
-        if UNTRUSTED & abstained[gate.name].keys():
+    for filter_ in there.ran.filters:
+        if filter_.scope == "dataset":
+            beyond = f"{filter_.name} compares rows of all questions"
+        if set(filter_.depends_on_run) & abstained[filter_.name].keys():
             beyond = "the probe has too few questions to calibrate the student; a run may not"
-        rows = predict(facts[f"live {gate.name}"], of, most=most)
-        questions = predict(facts[f"any live {gate.name}"], of).at_most(of)
+        rows = predict(facts[f"live {filter_.name}"], of, most=most)
+        questions = predict(facts[f"any live {filter_.name}"], of).at_most(of)
         if beyond is not None:
-            yield GateForecast(gate.name, None, None, beyond, rows.high)
+            yield GateForecast(filter_.name, None, None, beyond, rows.high)
         elif not rows.told:
             # the reach falls with the square root of the questions; where none was kept, try more
             wanted = seen * min(rows.reach / WIDEST, MOST_WIDER) ** 2
             why = f"too few of its questions tell; --probe {min(math.ceil(wanted), of)} may"
-            yield GateForecast(gate.name, None, questions if questions.told else None, why)
+            yield GateForecast(filter_.name, None, questions if questions.told else None, why)
         else:
-            yield GateForecast(gate.name, rows, questions if questions.told else None)
+            yield GateForecast(filter_.name, rows, questions if questions.told else None)
 
 
 def _selected(
@@ -249,39 +253,36 @@ def _selected(
 
 def _sources(
     file: RecipeFile,
-    there: Passed,
+    there: PipelineResult,
     facts: Mapping[str, list[float]],
     recorded: Mapping[str, tuple[int, int]],
     of: int,
 ) -> Iterator[SourceForecast]:
-    prompts = there.drawing.prompt_tokens(there.questions)
+    prompts = there.sampler.prompt_tokens(there.questions)
     for source in file.recipe.used_sources:
-        if not isinstance(source, Generate):
+        if not isinstance(source, SampledSource):
+            yield SourceForecast(source.name, predict(facts[f"rows {source.name}"], of))
             continue
         wanted, there_by_now = recorded[source.name]
         tokens, given = facts[f"tokens {source.name}"], prompts[source.name]
         completion = predict(tokens, of) if any(tokens) else None
         prompt = None if given is None else predict(given, of)
         options = file.recipe.backend(source.name)
-        price = options.price if isinstance(options, OpenAIOptions) else None
+        price = options.tariff()
         # of the samples not seen, some may be in the record all the same
-        unseen = wanted - there.questions.frame.height * source.samples
+        unseen = wanted - source.wanted(there.questions.frame.height)
         left = (wanted - there_by_now) / unseen if unseen else 0.0
         cost = None
         if price is not None and given is not None and prompt and completion:
             asked = prompt.scaled(left, -left * sum(given))
             written = completion.scaled(left, -left * sum(tokens))
             cost = Interval(*(price.of(*pair) for pair in zip(asked, written, strict=True)))
-        gpus = options.tensor_parallel_size if _on_gpu(options) else 0
-        yield SourceForecast(source.name, wanted, there_by_now, prompt, completion, cost, gpus)
-
-
-def _on_gpu(options: VllmOptions | OpenAIOptions) -> TypeGuard[VllmOptions]:
-    return isinstance(options, VllmOptions) and Path("/dev/nvidiactl").exists()
+        asking = Asking(wanted, there_by_now, prompt, completion, cost, options.gpus())
+        yield SourceForecast(source.name, Interval(*[float(wanted)] * 3), asking)
 
 
 def _stages(
-    there: Passed,
+    there: PipelineResult,
     facts: Mapping[str, list[float]],
     sources: Sequence[SourceForecast],
     timed: Sequence[_Timed],
@@ -290,20 +291,22 @@ def _stages(
     known = {stage.title: stage for stage in timed}
     measured = {found.name: found.fresh + found.reused for found in there.ran.measured}
     for source in sources:
+        if (asking := source.asking) is None:
+            continue
         stage = known.get(f"sample {source.name}")
-        left = float(source.wanted - source.recorded)
+        left = float(asking.wanted - asking.recorded)
         units = Interval(left, left, left)
-        if source.completion is not None:  # longer texts take longer, more or less in proportion
-            units = source.completion.scaled(left / source.completion.middle)
+        if asking.completion is not None:  # longer texts take longer, more or less in proportion
+            units = asking.completion.scaled(left / asking.completion.middle)
         yield StageForecast(
-            f"sample {source.name}", stage.seconds(units) if stage else None, source.gpus
+            f"sample {source.name}", stage.seconds(units) if stage else None, asking.gpus
         )
     live, here = predict(facts["started"], of), sum(facts["started"])
     for step in there.plan.steps:
         if isinstance(step, FilterStep):
-            name = f"live {step.gate.name}"
+            name = f"live {step.filter.name}"
             live, here = predict(facts[name], of), sum(facts[name])
-        elif step.measure in MEASURED_BYTES:
+        elif step.kind.item_bytes:
             title = f"measure {step.measure}"
             stage = known.get(title)
             if stage is None or not here:
@@ -314,25 +317,23 @@ def _stages(
             yield StageForecast(title, stage.seconds(units))
 
 
-def _student(there: Passed) -> Rendered | None:
+def _student(there: PipelineResult) -> Rendered | None:
     """Render a sample that was scored as the student read it."""
-    for step in there.plan.steps:
-        if isinstance(step, MeasureStep) and step.measure == "score":
-            gauge = there.instruments.open(step)
-            assert isinstance(gauge, Score)
-            for shard in there.table.shards:
-                if (shown := gauge.shown(shard.read(READS, shard.live))) is not None:
-                    return shown
+    for step in there.plan.measures:
+        measure = there.setups.open(step)
+        for shard in there.table.shards:
+            if (shown := measure.shown(shard.read(measure.reads, shard.live))) is not None:
+                return shown
     return None
 
 
-def _disk(there: Passed, facts: Mapping[str, list[float]], of: int) -> Interval:
+def _disk(there: PipelineResult, facts: Mapping[str, list[float]], of: int) -> Interval:
     sizes = list(facts["bytes"])
     live = facts["started"]
     for step in there.plan.steps:
         if isinstance(step, FilterStep):
-            live = facts[f"live {step.gate.name}"]
+            live = facts[f"live {step.filter.name}"]
         else:
-            each = MEASURED_BYTES.get(step.measure, 0)
+            each = step.kind.item_bytes
             sizes = [size + rows * each for size, rows in zip(sizes, live, strict=True)]
     return predict(sizes, of)

@@ -1,35 +1,88 @@
-"""Opening a teacher: the libraries behind the two backends are imported here, on first use."""
+"""Opening a teacher: the libraries behind each backend are imported here, on first use."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from curate.models.teachers.base import Generator, Sampling
-from curate.models.teachers.options import OpenAIOptions, Teacher, VllmOptions
+from curate.models.teachers.options import Backend, OpenAIOptions, Teacher, VllmOptions
+from filters.registry import Registry
 
 
-def open_generator(
-    teacher: Teacher,
-    sampling: Sampling,
-    options: VllmOptions | OpenAIOptions,
-    *,
-    path: str | Path | None = None,
-    folder: Path,
-) -> Generator:
-    """Make the generator of a teacher; cheap, since models and connections open on first use.
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What is needed to ask a teacher.
 
-    Args:
+    Attributes:
         teacher: what is sampled.
         sampling: how, the template's stop strings included.
+        path: folder of the model's weights, where it was resolved to one.
+        folder: where an engine may keep its lock and its log, alive as long as the store.
+    """
+
+    teacher: Teacher
+    sampling: Sampling
+    path: str | Path | None
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherKind:
+    """A way to reach teachers.
+
+    Attributes:
+        options: model of its options; the default of its `backend` names it in a recipe.
+        open: makes the generator; cheap, since models and connections open on first use. Raises
+            InputError where the options cannot work.
+    """
+
+    options: type[Backend]
+    open: Callable[[Access, Any], Generator]
+
+    @property
+    def name(self) -> str:
+        """The word in a recipe."""
+        field = self.options.model_fields["backend"]
+        words: tuple[str, ...] = getattr(field.annotation, "__args__", ())
+        return str(words[0]) if words else str(field.default)
+
+
+def _open_engine(access: Access, options: VllmOptions) -> Generator:
+    from curate.models.teachers.vllm_engine import EngineGenerator
+
+    path = access.path or access.teacher.model
+    return EngineGenerator(
+        access.teacher, access.sampling, options, path=path, folder=access.folder
+    )
+
+
+def _open_server(access: Access, options: OpenAIOptions) -> Generator:
+    from curate.models.teachers.openai_server import ServerGenerator
+
+    return ServerGenerator(access.teacher, access.sampling, options)
+
+
+SHIPPED: Final = (
+    TeacherKind(VllmOptions, _open_engine),
+    TeacherKind(OpenAIOptions, _open_server),
+)
+
+TEACHERS: Final = Registry[TeacherKind](
+    "teacher", "curate.teachers", SHIPPED, lambda kind: kind.name
+)
+"""Every way to reach a teacher that ``runtime.sources`` can name."""
+
+
+def open_generator(access: Access, options: Backend) -> Generator:
+    """Make the generator of a teacher.
+
+    Args:
+        access: the teacher, and what its backend may need.
         options: how it is reached.
-        path: folder of the model's weights, where it was resolved to one (vLLM only).
-        folder: where the engine may keep its lock and its log, alive as long as the store.
 
     Raises:
         InputError: the options cannot work, as an `api_key_env` that is not set.
     """
-    if isinstance(options, OpenAIOptions):
-        from curate.models.teachers.openai_server import ServerGenerator
-
-        return ServerGenerator(teacher, sampling, options)
-    from curate.models.teachers.vllm_engine import EngineGenerator
-
-    return EngineGenerator(teacher, sampling, options, path=path or teacher.model, folder=folder)
+    kind = next(kind for kind in TEACHERS if isinstance(options, kind.options))
+    return kind.open(access, options)

@@ -47,7 +47,7 @@ class ServerGenerator:
 
     def identity(self) -> Mapping[str, Any]:
         """Identify the teacher; the server's address is no part of it."""
-        return self._teacher.identity("openai")
+        return self._teacher.identity(self._options)
 
     def preflight(self, requests: Iterable[Request]) -> None:
         """Ask for nothing: a server knows its own limits and says so request by request."""

@@ -8,7 +8,7 @@ sample to draw.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,7 +17,30 @@ from curate.models.servers.servers import Price, ServerOptions
 DType = Literal["float32", "bfloat16", "float16"]
 
 
-class VllmOptions(BaseModel):
+class Backend(BaseModel):
+    """How a teacher is reached; none of it is in a key but whether the weights are loaded here.
+
+    Attributes:
+        backend: the word by which a recipe chooses it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    remote: ClassVar[bool] = False
+    """Whether somebody else has the weights, whose precision is then not known."""
+
+    backend: str
+
+    def tariff(self) -> Price | None:
+        """Give what tokens cost; None where nobody says."""
+        return None
+
+    def gpus(self) -> int:
+        """Count the GPUs of this machine that sampling occupies."""
+        return 0
+
+
+class VllmOptions(Backend):
     """How the in-process engine is run; none of it is in a key.
 
     Attributes:
@@ -33,9 +56,7 @@ class VllmOptions(BaseModel):
             compilation costs more time than it saves in runs under an hour.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    backend: Literal["vllm"] = "vllm"
+    backend: Literal["vllm"] = "vllm"  # pyright: ignore[reportIncompatibleVariableOverride]
     max_num_seqs: int | None = Field(default=None, ge=1)
     max_model_len: int | None = Field(default=None, ge=16)
     gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
@@ -43,8 +64,12 @@ class VllmOptions(BaseModel):
     tensor_parallel_size: int = Field(default=1, ge=1)
     compile: bool | None = None
 
+    def gpus(self) -> int:
+        """Those that share the model, where there is one at all."""
+        return self.tensor_parallel_size if Path("/dev/nvidiactl").exists() else 0
 
-class OpenAIOptions(ServerOptions):
+
+class OpenAIOptions(ServerOptions, Backend):
     """How an OpenAI-compatible server is reached; none of it is in a key.
 
     Attributes:
@@ -55,14 +80,16 @@ class OpenAIOptions(ServerOptions):
         price: what the server asks for a million tokens, for `curate plan` and ``max_cost``.
     """
 
-    backend: Literal["openai"]
+    remote: ClassVar[bool] = True
+
+    backend: Literal["openai"]  # pyright: ignore[reportIncompatibleVariableOverride]
     continue_cut: bool = False
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     price: Price | None = None
 
-
-BackendOptions = Annotated[VllmOptions | OpenAIOptions, Field(discriminator="backend")]
-"""One entry of the recipe's ``runtime.sources``; without one, `VllmOptions` as they stand."""
+    def tariff(self) -> Price | None:
+        """The price, where the recipe gives one."""
+        return self.price
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +108,7 @@ class Teacher:
     dtype: DType | None = None
     template_args: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    def identity(self, backend: Literal["vllm", "openai"]) -> dict[str, Any]:
+    def identity(self, reached: Backend) -> dict[str, Any]:
         """Give the teacher's part of the log key, JSON-able.
 
         A server's url is no part of it: the same model elsewhere draws from the same
@@ -91,7 +118,7 @@ class Teacher:
             "model": self.model,
             "revision": self.revision,
             "adapter": None,
-            "dtype": self.dtype if backend == "vllm" else backend,
+            "dtype": reached.backend if reached.remote else self.dtype,
             "template_args": dict(self.template_args),
         }
 

@@ -77,7 +77,7 @@ class EngineGenerator:
 
     def identity(self) -> Mapping[str, Any]:
         """Identify the teacher for the log key; loads nothing."""
-        return self._teacher.identity("vllm")
+        return self._teacher.identity(self._options)
 
     def preflight(self, requests: Iterable[Request]) -> None:
         """Find the context that is needed, and whether the model has it, before any start.

@@ -19,15 +19,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from curate.errors import InputError, did_you_mean
 from curate.models.rendering import Layout
-from curate.release.export.trainers import TRAINERS, Trainer
-from curate.release.export.trial import LINTED, trial
-from curate.release.formats import FORMATS, WORDED, graded, view, wording_of
-from curate.release.formats.rows import Record, Think, Wording
+from curate.release.export.trainers import Trainer, trainers
+from curate.release.export.trial import trial
+from curate.release.formats import FORMATS, Format, Pool, format_of
+from curate.release.formats.wording import Record, Think, Wording, wording_of
 from curate.release.options import AUDIT
 from curate.release.read import Release
 from curate.release.templates import environment
 
 _CHARACTERS: Final = "characters"
+_RATE: Final = "pass_rate"
 
 Order = Literal["rank", "easy"]
 
@@ -83,7 +84,7 @@ def export(reference: Path, form: str, options: ExportOptions | None = None) -> 
 
     Args:
         reference: a run folder, ``runs/<name>``, or a release folder.
-        form: one of `curate.release.export.trainers.TRAINERS`.
+        form: one of `curate.release.export.trainers.trainers`.
         options: how.
 
     Raises:
@@ -92,9 +93,10 @@ def export(reference: Path, form: str, options: ExportOptions | None = None) -> 
             would not let what is in it be learnt.
     """
     options = options or ExportOptions()
-    if form not in TRAINERS:
+    known = trainers()
+    if form not in known:
         raise InputError(
-            f"no trainer is called {form!r}; {did_you_mean(form, list(TRAINERS))}", "--format"
+            f"no trainer is called {form!r}; {did_you_mean(form, list(known))}", "--format"
         )
     release = Release.open(reference)
     out = options.out or _beside(release, form, options.config)
@@ -104,7 +106,7 @@ def export(reference: Path, form: str, options: ExportOptions | None = None) -> 
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        counts, found = _fill(partial, release, TRAINERS[form], options)
+        counts, found = _fill(partial, release, known[form], options)
     except BaseException:
         shutil.rmtree(partial)
         raise
@@ -116,7 +118,7 @@ def _fill(
     folder: Path, release: Release, trainer: Trainer, options: ExportOptions
 ) -> tuple[Mapping[str, int], tuple[str, ...]]:
     """Write everything into a folder; give the records by split, and what is worth knowing."""
-    if options.config in (*FORMATS, AUDIT):
+    if options.config in (*FORMATS.names, AUDIT):
         raise InputError(
             f"config {options.config!r} is no choice of samples; give default, or an arm's name",
             "--config",
@@ -124,7 +126,7 @@ def _fill(
     if options.config not in release.names:
         release.config(options.config)  # says which there are
     wording = _wording(release, options)
-    made = trainer.format_of(wording)
+    made = format_of(trainer.format_of(wording))
     by = _order_of(release, options, made)
     counts = {
         split: _write(folder / f"{split}.jsonl", rows)
@@ -137,11 +139,11 @@ def _fill(
         raise InputError(_nothing(release, options.config, made))
     written = [folder / file for file in files.values()]
     found: list[str] = []
-    if options.lint and made in LINTED:
+    if options.lint and made.untried is None:
         found = trial(
             release,
             lambda: _read(written),
-            turns=made == "messages" or wording.layout == "chat",
+            turns=_has_turns(made, wording),
             student=options.student,
             max_length=options.max_length,
         )
@@ -164,24 +166,32 @@ def _wording(release: Release, options: ExportOptions) -> Wording:
     return wording
 
 
+def _has_turns(made: Format, wording: Wording) -> bool:
+    """Tell whether records hold turns of a chat rather than strings."""
+    return any(isinstance(column.dtype, pl.List) for column in made.columns(wording).values())
+
+
 def _splits(
-    release: Release, config: str, form: str, wording: Wording, by: str
+    release: Release, config: str, made: Format, wording: Wording, by: str
 ) -> Iterator[tuple[str, Iterable[Record]]]:
     """Give the records of each split."""
-    if form == "rl":
-        questions, samples, gate = _questions(release)
+    if made.of_questions:
+        questions, samples, judge = _questions(release)
         for split, asked in _by_split(questions):
-            made = graded(asked, samples, gate, wording)
-            yield split, sorted(made, key=lambda r: -r["pass_rate"]) if by == "pass_rate" else made
+            pool = Pool(questions=asked, samples=samples, judge=judge)
+            records = made.records(pool, wording)
+            if by == _RATE:
+                records = iter(sorted(records, key=lambda record: -record[_RATE]))
+            yield split, records
         return
     rejected = release.rejected()
-    if form == "dpo" and not release.knows_rejected:
+    if made.pairs and not release.knows_rejected:
         raise InputError(
             f"pairs need the rejected samples, and {release.title} was published without them; "
             "give the run folder"
         )
     for split, rows in _by_split(_ordered(release.config(config), by)):
-        yield split, view(rows, rejected, form, wording)
+        yield split, made.records(Pool(chosen=rows, rejected=rejected), wording)
 
 
 def _by_split(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -198,7 +208,7 @@ def _ordered(frame: pl.DataFrame, by: str) -> pl.DataFrame:
     return frame.sort(first, "sample_id", nulls_last=True)
 
 
-def _order_of(release: Release, options: ExportOptions, form: str) -> str:
+def _order_of(release: Release, options: ExportOptions, made: Format) -> str:
     """Name the column that orders the records, ascending.
 
     The easiest for the student first: by masked Rationale Difficulty where the calibration found
@@ -206,8 +216,8 @@ def _order_of(release: Release, options: ExportOptions, form: str) -> str:
     """
     if options.order == "rank":
         return "selection_rank"
-    if form == "rl":
-        return "pass_rate"
+    if made.of_questions:
+        return _RATE
     rows = release.config(options.config)
     calibration: Mapping[str, Any] = release.manifest.get("calibration") or {}
     follows = calibration.get("student_follows")
@@ -224,21 +234,16 @@ def _questions(release: Release) -> tuple[pl.DataFrame, pl.DataFrame, str]:
     Raises:
         InputError: the release does not know all samples, or whether they were right.
     """
-    gates = [
-        gate["name"]
-        for gate in release.manifest["filters"]
-        if gate["parameters"].get("use") == "correctness"
-    ]
-    if release.audit is None or not gates:
-        lacks = "a correctness filter" if release.audit else "the run's audit folder"
+    run = release.run
+    if run is None or run.judge is None:
+        lacks = "a correctness filter" if run else "the run's audit folder"
         raise InputError(
             f"pass rates need every sample with its verdict, and {release.title} lacks {lacks}; "
             "give the run folder of a run with `- use: correctness`"
         )
-    samples = pl.read_parquet(release.audit / "samples-*.parquet")
-    questions = pl.read_parquet(release.audit / "questions-*.parquet")
-    usable = questions.filter(pl.col("status") == "ok").sort("question_id")
-    return usable.with_columns(pl.col("split").fill_null("train")), samples, gates[0]
+    usable = run.questions().filter(pl.col("status") == "ok").sort("question_id")
+    samples = run.samples().collect()
+    return usable.with_columns(pl.col("split").fill_null("train")), samples, run.judge.name
 
 
 def _read(paths: Iterable[Path]) -> Iterator[Record]:
@@ -247,8 +252,8 @@ def _read(paths: Iterable[Path]) -> Iterator[Record]:
             yield from map(orjson.loads, lines)
 
 
-def _nothing(release: Release, config: str, form: str) -> str:
-    if form == "dpo":
+def _nothing(release: Release, config: str, made: Format) -> str:
+    if made.pairs:
         return (
             f"no selected row of {release.title} has a rejected sibling that is wrong or too "
             "difficult, so there is nothing to prefer it to; sample more per question"
@@ -285,20 +290,20 @@ def _readme(
     counts: Mapping[str, int],
     by: str,
 ) -> str:
-    made = trainer.formats[wording.layout]
+    made = format_of(trainer.formats[wording.layout])
     name = str(release.manifest["name"]).replace("-", "_").replace(".", "_")
     return environment().get_template("export.md.jinja").render(
         title=release.title,
         about=trainer.about[0].upper() + trainer.about[1:],
-        config=None if made == "rl" else options.config,
+        config=None if made.of_questions else options.config,
         dataset_hash=release.manifest["configs"].get(options.config, {}).get("dataset_hash"),
         counts=counts,
-        wording=wording if made in WORDED else None,
+        wording=wording if made.worded else None,
         order=by if by != "selection_rank" else None,
         in_order=trainer.in_order,
         command=trainer.command.replace("{name}", name).replace(
             "{max_length}", str(options.max_length)
         ),
-        traced="parent_id" if made == "tasks" else "sample_id",
+        traced=made.traced_by if made.traced_by != "question_id" else "sample_id",
         language="python" if "import" in trainer.command else "sh",
     )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from jinja2 import TemplateError
 
 from curate.models.students.packing import common
-from curate.release.formats.rows import Record
+from curate.release.formats.wording import Record
 
 REASONS: Final[Mapping[str, str]] = {
     "not_rendered": "the chat template fails on such turns",

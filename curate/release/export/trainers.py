@@ -13,7 +13,8 @@ import yaml
 
 from curate.errors import InputError
 from curate.models.rendering import Layout
-from curate.release.formats.rows import Think, Wording
+from curate.release.formats import FORMATS
+from curate.release.formats.wording import Think, Wording
 
 Files = Mapping[str, str]
 """File name by split."""
@@ -26,7 +27,7 @@ class Trainer:
     Attributes:
         name: as ``--format`` takes it.
         about: one line for the export's README.
-        formats: by layout, which of `curate.release.formats.rows` it reads.
+        formats: by layout, which of `curate.release.formats` it reads.
         thinks: where it can take the rationale.
         config: makes its configuration files from the export's name, the data files, the wording,
             and whether their order matters; their text by file name. None where it wants none.
@@ -167,7 +168,7 @@ rows = load_dataset("json", data_files="train.jsonl", split="train")
 settings = {kind}Config(output_dir="out", max_length={{max_length}})  # None: nothing is cut
 {kind}Trainer("MODEL", args=settings, train_dataset=rows).train()"""
 
-TRAINERS: Final[Mapping[str, Trainer]] = {
+_OWN: Final[Mapping[str, Trainer]] = {
     trainer.name: trainer
     for trainer in (
         Trainer(
@@ -177,12 +178,6 @@ TRAINERS: Final[Mapping[str, Trainer]] = {
             thinks=("none", "inline", "field"),
             command=_TRL.format(kind="SFT"),
             in_order='`train_sampling_strategy="sequential"` in SFTConfig',
-        ),
-        Trainer(
-            name="messages",
-            about="conversations, one a row, as most trainers read them",
-            formats=_always("messages"),
-            thinks=("none", "inline", "field"),
         ),
         Trainer(
             name="llama-factory",
@@ -217,18 +212,6 @@ TRAINERS: Final[Mapping[str, Trainer]] = {
             in_order="`--dataset_shuffle false --train_dataloader_shuffle false`",
         ),
         Trainer(
-            name="text",
-            about="plain text with the marks of Fine-tune-CoT (arXiv 2212.10071)",
-            formats=_always("text"),
-            thinks=("none",),
-        ),
-        Trainer(
-            name="tasks",
-            about="rationale and label as two tasks (Distilling Step-by-Step, arXiv 2305.02301)",
-            formats=_always("tasks"),
-            thinks=("none",),
-        ),
-        Trainer(
             name="dpo",
             about="pairs for TRL's DPOTrainer: against a wrong sibling, against a harder one",
             formats=_always("dpo"),
@@ -236,11 +219,19 @@ TRAINERS: Final[Mapping[str, Trainer]] = {
             command=_TRL.format(kind="DPO"),
             in_order='`train_sampling_strategy="sequential"` in DPOConfig',
         ),
-        Trainer(
-            name="rl",
-            about="questions with their answers and pass rates, for training by reward",
-            formats=_always("rl"),
-            thinks=("none",),
-        ),
     )
 }
+
+
+def trainers() -> Mapping[str, Trainer]:
+    """Give everything that can be exported for, by its name.
+
+    Trainers with a word of their own, and every format as it is, for any trainer that reads it.
+    """
+    plain = {
+        kind.name: Trainer(
+            name=kind.name, about=kind.about, formats=_always(kind.name), thinks=kind.thinks
+        )
+        for kind in FORMATS
+    }
+    return {**plain, **_OWN}

@@ -8,11 +8,8 @@ from curate.errors import CurateError, InputError
 from curate.models.references import resolve
 from curate.models.students.tokenizing import load_tokenizer
 from curate.release.export.lint import REASONS, REFUSED, lint
-from curate.release.formats.rows import Record
+from curate.release.formats.wording import Record
 from curate.release.read import Release
-
-LINTED: Final = ("messages", "prompt-completion", "tasks", "dpo")
-"""Formats that a student's own template is put around."""
 
 WAY_OUT: Final = (
     "Try another --think, --layout plain, which gives strings, or a student whose template keeps "

@@ -14,23 +14,22 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
-from urllib.parse import unquote
 
 import polars as pl
 
 from curate.errors import InputError
 from curate.release.card import addressed, merged
 from curate.release.diff import Diff, diff
-from curate.release.export.trial import LINTED, trial
-from curate.release.formats.rows import Record
+from curate.release.export.trial import trial
+from curate.release.formats import FORMATS
+from curate.release.formats.wording import Record
 from curate.release.options import PublishOptions
 from curate.release.read import Release
-from curate.release.repositories.folder import FolderRepository, Repository, hashes, order
-from curate.release.repositories.hub import HubRepository, is_hub_id
+from curate.release.repositories import kind_of, open_repository
+from curate.release.repositories.folder import Repository, hashes, order
 
 CHANGES = "# Changes"
 """Heading of the card's section on what changed since the version before."""
-_FILE: Final = "file://"
 _NOT_KEPT: Final = ("README.md", ".gitattributes", "recipe.yaml")
 """The card, which also tells of the version before; what the Hub puts there itself; the recipe's
 text, of which the manifest holds all that makes a difference."""
@@ -145,9 +144,9 @@ def push(
             f"{release.title} comes with no repository to publish it to; give one with --repo",
             "--repo",
         )
-    repository = open_repository(
-        repo or options.repo or "", private=options.private if private is None else private
-    )
+    address = repo or options.repo or ""
+    private = options.private if private is None else private
+    repository = open_repository(address, private=private)
     version = f"v{release.manifest['release']}"
     _refuse_empty(release)
     _refuse_unknown_terms(release)
@@ -162,41 +161,21 @@ def push(
     _refuse_older(version, there, repository)
     found = tuple(_tried(release)) if lint else ()
     changes = diff(repository.fetch(there[-1]), release.folder) if there else None
-    where = _publish(release, repository, version, changes)
+    named = kind_of(address).loads_by_name
+    where = _publish(release, repository, version, changes, named=named)
     return Pushed(version, where, changes, fresh=True, found=found)
 
 
-def open_repository(reference: str, *, private: bool = True) -> Repository:
-    """Open a repository by its address.
-
-    Args:
-        reference: ``owner/name`` on the Hub, or ``file://DIR``; a relative DIR
-            (``file://releases``) is relative to here.
-        private: whether a repository on the Hub that is not there yet is made private.
-
-    Raises:
-        InputError: neither.
-    """
-    folder = unquote(reference.removeprefix(_FILE))
-    if reference.startswith(_FILE) and folder:
-        return FolderRepository(Path(folder))
-    if not is_hub_id(reference):
-        raise InputError(
-            f"{reference!r} is no repository; give owner/name on the Hub, or a folder as "
-            "file://DIR, for example file://releases",
-            "--repo",
-        )
-    return HubRepository(reference, private=private)
-
-
-def _publish(release: Release, repository: Repository, version: str, changes: Diff | None) -> str:
+def _publish(
+    release: Release, repository: Repository, version: str, changes: Diff | None, *, named: bool
+) -> str:
     """Publish a copy of the release, with its address and the changes in its card."""
     with tempfile.TemporaryDirectory(prefix="curate-push-") as scratch:
         staged = Path(scratch) / "dataset"
         shutil.copytree(release.folder, staged)
         card = staged / "README.md"
         text = card.read_text(encoding="utf-8")
-        if is_hub_id(repository.name):
+        if named:
             text = addressed(text, repository.name, version)
         if before := repository.card():
             text = merged(text, before)
@@ -239,8 +218,9 @@ def _tried(release: Release) -> Iterator[str]:
     Raises:
         InputError: nothing could be learnt from some of them.
     """
+    tried = [kind.name for kind in FORMATS if kind.untried is None]
     for form in release.manifest["configs"]:
-        rows = release.config(form) if form in LINTED else pl.DataFrame()
+        rows = release.config(form) if form in tried else pl.DataFrame()
         if rows.height:
             told = partial(map, _without_nulls, rows.iter_rows(named=True))
             for line in trial(release, told, turns=_has_turns(rows), way_out=_WAY_OUT):

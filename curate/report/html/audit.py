@@ -6,29 +6,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
 
-import orjson
 import polars as pl
 
 from curate.release.funnel import Funnel
-from curate.release.partition import rejections
-from curate.release.runs import find_run
-from curate.report.why import gates_of
+from curate.release.runs import Run
 from curate.store.keys import rank
-from filters.columns import VERDICT_PREFIX
+from filters.columns import VERDICT_PREFIX, Column
 from filters.contract import Filter, Threshold
-from filters.correctness import Correctness
 from filters.rationale_difficulty import RationaleDifficulty
 
-SAMPLES: Final = "audit/samples-*.parquet"
 OUTCOMES: Final = ("selected", "live", "dropped", "abstained", "quarantined")
 """Where a sample may have ended: `live` beyond the budget, `abstained` where that stopped it."""
 MOST: Final = 2_000
 """Rows whose texts a page holds."""
-_LENGTHS: Final = ("rationale_tokens", "completion_tokens", "rationale_words")
-_NUMBERS: Final = (
-    "rd_masked", "rd_paper", "rd_spread", "nll_with_rationale", "nll_rationale", "cluster",
-    "selection_rank", *_LENGTHS,
-)  # fmt: skip
 _TEXTS: Final = ("question", "gold", "answer", "rationale", "prompt_id")
 
 
@@ -37,21 +27,15 @@ class Audit:
     """A finished run.
 
     Attributes:
-        folder: of the run.
-        manifest: of its release.
-        told: its ``run.json``.
-        gates: its filters, in order, with the parameters they judged by.
-        rows: one row a sample: ids, ``teacher``, `_NUMBERS` where the run wrote them, arms,
+        run: as `Run` reads it.
+        rows: one row a sample: ids, ``teacher``, scores and lengths, ``cluster``, arms,
             ``outcome`` (see `OUTCOMES`), ``rejected_by``, ``rejected_reason``, ``gate`` (number of
             the filter that stopped it, as many as there are where none did), ``right`` (whether its
             answer was judged right), and a column `number_of` for each threshold, null where the
             filter abstained, and ``one_per``, the column of `select.one_per`, where there is one.
     """
 
-    folder: Path
-    manifest: Mapping[str, Any]
-    told: Mapping[str, Any]
-    gates: tuple[Filter, ...]
+    run: Run
     rows: pl.DataFrame
 
     @classmethod
@@ -64,25 +48,59 @@ class Audit:
         Raises:
             InputError: there is no such run.
         """
-        folder = find_run(reference)
-        gates = gates_of(folder)
-        manifest = orjson.loads((folder / "dataset" / "manifest.json").read_bytes())
-        told = orjson.loads((folder / "run.json").read_bytes())
-        one_per = manifest["select"].get("one_per")
-        return cls(folder, manifest, told, gates, _read(folder, gates, one_per))
+        run = Run.open(reference)
+        return cls(run, _read(run))
+
+    @property
+    def folder(self) -> Path:
+        """Of the run."""
+        return self.run.folder
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """Of its release."""
+        return self.run.manifest
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """Its ``run.json``."""
+        return self.run.told
+
+    @property
+    def filters(self) -> tuple[Filter, ...]:
+        """Its filters, in order, with the parameters they judged by."""
+        return self.run.filters
 
     @property
     def funnel(self) -> Funnel:
         """Where samples and questions went, as the run counted them."""
-        return Funnel.model_validate(self.manifest["funnel"])
+        return self.run.funnel
+
+    @property
+    def judge(self) -> Filter | None:
+        """The filter that told right from wrong."""
+        return self.run.judge
+
+    @property
+    def arms(self) -> list[str]:
+        """Columns of the selection and of the control arms."""
+        return self.run.arms
 
     @cached_property
-    def rd(self) -> str | None:
-        """The column of Rationale Difficulty: what a filter compared, else the masked one."""
-        judged = [g for g in self.gates if isinstance(g, RationaleDifficulty)]
-        wanted = [f"rd_{judged[0].variant}"] if judged else []
-        known = (n for n in (*wanted, "rd_masked", "rd_paper") if n in self.rows.columns)
-        return next((name for name in known if self.rows[name].count()), None)
+    def scores(self) -> list[Column]:
+        """The scores that any row has, those by which the run decided first."""
+        scores = self.run.glossary.scores.values()
+        return [score for score in scores if self.rows[score.name].count()]
+
+    @cached_property
+    def score(self) -> Column | None:
+        """The score to look at first: what a filter compared or the selection went by, else any.
+
+        Where neither did, it is Rationale Difficulty as its filter compares it by default.
+        """
+        known = {score.name: score for score in self.scores}
+        wanted = (*self.run.deciding, RationaleDifficulty().compares(), *known)
+        return next((known[name] for name in wanted if name in known), None)
 
     @cached_property
     def length(self) -> str | None:
@@ -91,20 +109,11 @@ class Audit:
         The student's are counted of live rows alone; where that leaves scored ones out, it is one
         of the others.
         """
-        scored = self.rows if self.rd is None else self.rows.drop_nulls(self.rd)
-        counts = {n: scored[n].count() for n in _LENGTHS if n in scored.columns}
+        scored = self.rows if self.score is None else self.rows.drop_nulls(self.score.name)
+        lengths = ("rationale_tokens", *self.run.glossary.lengths)
+        counts = {n: scored[n].count() for n in lengths if n in scored.columns}
         most = max(counts.values(), default=0)
         return next((name for name, count in counts.items() if count == most > 0), None)
-
-    @property
-    def arms(self) -> list[str]:
-        """Columns of the selection and of the control arms."""
-        return ["selected", *(name for name in self.rows.columns if name.startswith("arm_"))]
-
-    @property
-    def judge(self) -> Filter | None:
-        """The filter that told right from wrong."""
-        return next((gate for gate in self.gates if isinstance(gate, Correctness)), None)
 
     @cached_property
     def pass_rates(self) -> pl.DataFrame | None:
@@ -125,21 +134,21 @@ class Audit:
         chosen = pl.DataFrame({"sample_id": ids}, schema={"sample_id": pl.String()})
         # Ids are looked at first and texts decoded of rows that match alone; file by file, since
         # all texts of a large run don't fit into memory.
-        found = [self._some(path, chosen) for path in sorted(self.folder.glob(SAMPLES))]
+        found = [self._some(path, chosen) for path in self.run.parts]
         return chosen.join(pl.concat(found), on="sample_id", maintain_order="left")
 
     def _some(self, path: Path, chosen: pl.DataFrame) -> pl.DataFrame:
         scan = pl.scan_parquet(path, parallel="prefiltered")
         known = scan.collect_schema().names()
-        verdicts = [f"{VERDICT_PREFIX}{gate.name}" for gate in self.gates]
+        verdicts = [f"{VERDICT_PREFIX}{each.name}" for each in self.filters]
         wanted = [name for name in (*_TEXTS, *verdicts) if name in known]
         here = pl.col("sample_id").is_in(chosen["sample_id"].implode())
         return scan.filter(here).select("sample_id", *wanted).collect()
 
 
-def number_of(gate: Filter, threshold: Threshold) -> str:
+def number_of(filter_: Filter, threshold: Threshold) -> str:
     """Name the column that holds what a threshold compares."""
-    return f"{gate.name}:{threshold.number}"
+    return f"{filter_.name}:{threshold.number}"
 
 
 def chosen_few(audit: Audit, most: int = MOST) -> pl.DataFrame:
@@ -191,37 +200,38 @@ def _question_order(rows: pl.DataFrame) -> pl.Series:
     return joined["whole"]
 
 
-def _read(folder: Path, gates: Sequence[Filter], one_per: str | None) -> pl.DataFrame:
-    scan = pl.scan_parquet(folder / SAMPLES)
-    known = scan.collect_schema().names()
-    arms = [name for name in known if name.startswith("arm_")]
+def _read(run: Run) -> pl.DataFrame:
+    filters, known = run.filters, run.columns
+    one_per = run.manifest["select"].get("one_per")
     columns: dict[str, pl.Expr] = {}
-    for gate in gates:
-        verdict = pl.col(f"{VERDICT_PREFIX}{gate.name}")
-        for threshold in gate.thresholds():
+    for each in filters:
+        verdict = pl.col(f"{VERDICT_PREFIX}{each.name}")
+        for threshold in each.thresholds():
             if threshold.number == "score":
                 number = verdict.struct.field("score")
             else:
                 number = verdict.struct.field("evidence").struct.field(threshold.number)
             told = verdict.struct.field("keep").is_not_null()
-            columns[number_of(gate, threshold)] = pl.when(told).then(
+            columns[number_of(each, threshold)] = pl.when(told).then(
                 number.cast(pl.Float64).fill_nan(None)
             )
-    judge = next((gate for gate in gates if isinstance(gate, Correctness)), None)
+    judge = run.judge
     if judge is not None:
         verdict = pl.col(f"{VERDICT_PREFIX}{judge.name}")
         keep = verdict.struct.field("keep")
         columns["right"] = pl.when(verdict.is_null()).then(pl.lit(value=False)).otherwise(keep)
     if one_per in known:
         columns["one_per"] = pl.col(one_per)
-    numbers = [name for name in _NUMBERS if name in known]
+    glossary = run.glossary
+    numbers = [*glossary.scores, *glossary.lengths, "cluster", "selection_rank"]
+    numbers = [name for name in dict.fromkeys(numbers) if name in known]
     # Verdicts are as wide as all else together; of each only what is compared is kept.
-    rows = scan.select(
+    rows = run.samples().select(
         "sample_id", "question_id", pl.coalesce("teacher", "source").alias("teacher"), "status",
-        "live", "selected", *arms, *numbers, *rejections(gates),
-        _abstained(gates).alias("abstained"), **columns,
+        "live", *run.arms, *numbers, "rejected_by", "rejected_reason",
+        _abstained(filters).alias("abstained"), **columns,
     ).collect(engine="streaming")  # fmt: skip
-    places = {gate.name: number for number, gate in enumerate(gates)}
+    places = {each.name: number for number, each in enumerate(filters)}
     outcome = (
         pl.when(pl.col("status") != "ok").then(pl.lit("quarantined"))
         .when("selected").then(pl.lit("selected"))
@@ -229,16 +239,15 @@ def _read(folder: Path, gates: Sequence[Filter], one_per: str | None) -> pl.Data
         .when("abstained").then(pl.lit("abstained"))
         .otherwise(pl.lit("dropped"))
     )  # fmt: skip
-    gate = pl.col("rejected_by").replace_strict(places, default=len(gates), return_dtype=pl.Int32)
+    gate = pl.col("rejected_by").replace_strict(places, default=len(filters), return_dtype=pl.Int32)
     return rows.with_columns(outcome=outcome, gate=gate).drop("status", "abstained")
 
 
-def _abstained(gates: Sequence[Filter]) -> pl.Expr:
+def _abstained(filters: Sequence[Filter]) -> pl.Expr:
     """Tell whether the first verdict that stopped a row was an abstention."""
     first = pl.lit(None, pl.Boolean)
-    for gate in reversed(gates):
-        verdict = pl.col(f"{VERDICT_PREFIX}{gate.name}")
-        keep = verdict.struct.field("keep")
-        stops = verdict.is_not_null() & ~keep.fill_null(gate.on_abstain == "keep")
-        first = pl.when(stops).then(keep.is_null()).otherwise(first)
+    for each in reversed(filters):
+        verdict = pl.col(f"{VERDICT_PREFIX}{each.name}")
+        abstained = verdict.struct.field("keep").is_null()
+        first = pl.when(each.stops(verdict)).then(abstained).otherwise(first)
     return first.fill_null(value=False)

@@ -16,6 +16,7 @@ from curate.report.html.figures import (
     plain,
 )
 from curate.report.html.frontier import Frontier, frontier
+from curate.report.html.scores import in_order
 from curate.report.html.what_if import WhatIf, what_ifs
 
 
@@ -102,8 +103,8 @@ def frontier_chart(audit: Audit) -> Chart | None:
         "`select.budget.rows` would give."
     )
     says = [told]
-    if found.rd is None:
-        says.append("No Rationale Difficulty was measured.")
+    if found.score is None:
+        says.append("No score was measured.")
     heads = ["rows", "questions"]
     columns = [found.rows, found.questions]
     if found.clusters is not None:
@@ -112,18 +113,25 @@ def frontier_chart(audit: Audit) -> Chart | None:
     at = np.unique(np.linspace(0, len(found.rows) - 1, 9).astype(int))
     rows = [
         [f"{int(column[place]):,}" for column in columns]
-        + ([f"{found.rd[place]:.3f}"] if found.rd is not None else [])
+        + ([f"{found.score[place]:.3f}"] if found.score is not None else [])
         for place in at
     ]
-    if found.rd is not None:
-        heads.append(f"geometric mean {audit.rd}")
+    if found.score is not None:
+        heads.append(_mean_of(audit))
     return Chart(
-        "frontier", "Budget", tuple(says), (View("", _frontier(found, audit.rd or "")),),
+        "frontier", "Budget", tuple(says), (View("", _frontier(found, _mean_of(audit))),),
         Numbers(tuple(heads), tuple(map(tuple, rows))), "half",
     )  # fmt: skip
 
 
-def _frontier(found: Frontier, rd: str) -> Figure:
+def _mean_of(audit: Audit) -> str:
+    """Say what the mean of the score to look at first is called."""
+    if audit.score is None:
+        return ""
+    return f"{'geometric ' if audit.score.trusted else ''}mean {audit.score.name}"
+
+
+def _frontier(found: Frontier, mean: str) -> Figure:
     x = [int(rows) for rows in found.rows]
 
     def line(name: str, y: object, colour: str, axis: str) -> Trace:
@@ -142,9 +150,13 @@ def _frontier(found: Frontier, rd: str) -> Figure:
         "tickformat": ",d",
         "rangemode": "tozero",
     }
-    if found.rd is not None:
-        traces.append(line(f"geometric mean {rd}", floats(found.rd), "@c2", "y2"))
-        more["yaxis2"] = {"title": {"text": f"mean {rd}"}, "domain": [0, 0.42], "anchor": "x"}
+    if found.score is not None:
+        traces.append(line(mean, floats(found.score), "@c2", "y2"))
+        more["yaxis2"] = {
+            "title": {"text": mean.removeprefix("geometric ")},
+            "domain": [0, 0.42],
+            "anchor": "x",
+        }
         counts["domain"] = [0.52, 1]
     return figure(
         traces,
@@ -158,7 +170,8 @@ def _frontier(found: Frontier, rd: str) -> Figure:
 
 def arms_chart(audit: Audit) -> Chart:
     """Set the control arms beside the selection."""
-    numbers = [name for name in (audit.rd, audit.length) if name]
+    lengths = [audit.length] if audit.length else []
+    numbers = [*(score.name for score in in_order(audit)), *lengths]
     rows: list[tuple[str, ...]] = []
     for column in audit.arms:
         mine = audit.rows.filter(column)

@@ -132,7 +132,7 @@ def _by_group(audit: Audit, groups: pl.Series, order: Sequence[str] = ()) -> dic
     """Stack, at each gate, the live samples of each group."""
     counts = _survivors(audit, groups)
     known = [name for name in order if name in counts] if order else list(counts)
-    stages = [ALL, *(gate.name for gate in audit.gates), "selected"]
+    stages = [ALL, *(gate.name for gate in audit.filters), "selected"]
     traces = [
         bars(name, stages, counts[name], PALETTE[number % len(PALETTE)])
         for number, name in enumerate(known)
@@ -144,7 +144,7 @@ def _survivors(audit: Audit, groups: pl.Series) -> dict[str, list[int]]:
     """Count each group's samples: all, those live after each filter, those selected."""
     rows = audit.rows.select("gate", "outcome", "selected", group=groups)
     used = pl.col("outcome") != "quarantined"
-    after = [((pl.col("gate") > n) & used).sum() for n in range(len(audit.gates))]
+    after = [((pl.col("gate") > n) & used).sum() for n in range(len(audit.filters))]
     table = rows.group_by("group").agg(
         pl.len().alias("all"),
         *(expr.alias(f"after_{n}") for n, expr in enumerate(after)),
@@ -199,7 +199,7 @@ def _ordered(counts: dict[str, int]) -> list[tuple[str, int]]:
 def _teacher_chart(audit: Audit, teachers: pl.Series) -> Chart:
     """Show what share of each teacher's samples is left, gate by gate."""
     counts = _survivors(audit, teachers)
-    stages = [*(gate.name for gate in audit.gates), "selected"]
+    stages = [*(gate.name for gate in audit.filters), "selected"]
     rows = [
         (name, f"{all_:,}", *(percent(left, all_) for left in rest))
         for name, (all_, *rest) in counts.items()

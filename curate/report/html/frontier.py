@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from curate.report.html.audit import Audit
-from curate.report.html.figures import logarithms
+from curate.report.html.scores import placed
 
 _POINTS = 200
 
@@ -18,16 +18,16 @@ class Frontier:
 
     Attributes:
         rows: budgets, ascending.
-        rd: geometric mean of the Rationale Difficulty of the rows taken under each (it is a
-            quotient, and one of 60 would hide a hundred of 0.5), NaN where none has one; None where
-            the run measured none.
+        score: mean of the score to look at first, of the rows taken under each, NaN where none has
+            one; geometric for Rationale Difficulty (it is a quotient, and one of 60 would hide a
+            hundred of 0.5). None where the run measured none.
         clusters: distinct clusters among them, None where the run made none.
         questions: distinct questions among them.
         taken: rows the selection took.
     """
 
     rows: NDArray[np.int64]
-    rd: NDArray[np.float64] | None
+    score: NDArray[np.float64] | None
     clusters: NDArray[np.int64] | None
     questions: NDArray[np.int64]
     taken: int
@@ -41,10 +41,13 @@ def frontier(audit: Audit) -> Frontier | None:
         return None
     budgets = np.unique(np.linspace(1, ranked.height, _POINTS).astype(np.int64))
     at = budgets - 1
-    rd = None
-    if audit.rd is not None:
-        logs = pl.Series(logarithms(ranked[audit.rd].cast(pl.Float64).to_numpy())).fill_nan(None)
-        rd = 2.0 ** (logs.fill_null(0).cum_sum() / logs.is_not_null().cum_sum()).to_numpy()[at]
+    score = None
+    if audit.score is not None:
+        values = pl.Series(placed(ranked[audit.score.name].cast(pl.Float64), audit.score))
+        values = values.fill_nan(None)
+        means = values.fill_null(0).cum_sum() / values.is_not_null().cum_sum()
+        score = means.to_numpy()[at]
+        score = 2.0**score if audit.score.trusted else score
     clusters = None
     if "cluster" in ranked.columns:
         new = (
@@ -54,7 +57,7 @@ def frontier(audit: Audit) -> Frontier | None:
         clusters = ranked.select(new.cum_sum().cast(pl.Int64)).to_series().to_numpy()[at]
     questions = ranked.select(pl.col("question_id").is_first_distinct().cum_sum().cast(pl.Int64))
     return Frontier(
-        budgets, rd, clusters, questions.to_series().to_numpy()[at],
+        budgets, score, clusters, questions.to_series().to_numpy()[at],
         int(audit.rows["selected"].sum()),
     )  # fmt: skip
 

@@ -125,9 +125,9 @@
     if (ask.outcome && row.outcome !== ask.outcome) return false;
     if (ask.why && row.why !== ask.why) return false;
     if (ask.teacher && row.teacher !== ask.teacher) return false;
-    const rd = row.numbers[0];
-    if (ask.low && !(rd !== null && rd >= Number(ask.low))) return false;
-    if (ask.high && !(rd !== null && rd <= Number(ask.high))) return false;
+    const score = row.numbers[0];
+    if (ask.low && !(score !== null && score >= Number(ask.low))) return false;
+    if (ask.high && !(score !== null && score <= Number(ask.high))) return false;
     if (!words.length) return true;
     const question = data.questions[row.q];
     const text = [row.id, question.id, question.text, question.gold, row.text, row.answer, row.prompt]
@@ -136,7 +136,7 @@
   }
   const orders = {
     rank: (row) => row.rank ?? Infinity,
-    rd: (row) => row.numbers[0] ?? Infinity,
+    score: (row) => row.numbers[0] ?? Infinity,
     length: (row) => (row.text ? row.text.length : Infinity),
     question: (row) => row.q,
   };

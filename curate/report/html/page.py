@@ -23,7 +23,7 @@ from curate.report.html.choice import arms_chart, frontier_chart, what_if_chart
 from curate.report.html.figures import Chart, Numbers
 from curate.report.html.flow import coverage_chart, funnel_charts, pass_rate_chart
 from curate.report.html.projection import project
-from curate.report.html.scores import map_chart, rd_chart, rd_length_chart
+from curate.report.html.scores import in_order, map_chart, scores_chart, scores_length_chart
 from filters.columns import VERDICT_PREFIX
 
 _RATIONALES: Final = 1_300_000
@@ -136,7 +136,7 @@ def _context(audit: Audit, samples: pl.DataFrame) -> dict[str, Any]:
         "finished": datetime.fromisoformat(audit.told["finished"]).strftime("%Y-%m-%d %H:%M UTC"),
         "dataset_hash": audit.manifest["dataset_hash"],
         "folder": str(audit.folder),
-        "rd": audit.rd,
+        "score": audit.score.name if audit.score else None,
         "outcomes": sorted(samples["outcome"].unique()),
         "reasons": sorted(
             f"{gate}: {reason}"
@@ -151,8 +151,8 @@ def _charts(audit: Audit, samples: pl.DataFrame) -> Iterator[Chart]:
     yield from funnel_charts(audit)
     laid = project(audit, samples, samples)
     drawn = (
-        coverage_chart(audit), pass_rate_chart(audit), rd_chart(audit),
-        rd_length_chart(audit, samples), map_chart(audit, samples, laid), what_if_chart(audit),
+        coverage_chart(audit), pass_rate_chart(audit), scores_chart(audit),
+        scores_length_chart(audit, samples), map_chart(audit, samples, laid), what_if_chart(audit),
         frontier_chart(audit), arms_chart(audit),
     )  # fmt: skip
     yield from (chart for chart in drawn if chart is not None)
@@ -189,7 +189,8 @@ def _samples(audit: Audit, samples: pl.DataFrame) -> dict[str, Any]:
     places = {row: number for number, row in enumerate(questions["question_id"])}
     longest = _longest(samples["rationale"], _RATIONALES)
     longest_question = _longest(questions["question"], _QUESTIONS)
-    numbers = [name for name in (audit.rd, audit.length) if name]
+    scores = [score.name for score in in_order(audit)]
+    numbers = [*scores, *([audit.length] if audit.length else [])]
     return {
         "folder": str(audit.folder),
         "numbers": numbers,
@@ -208,7 +209,7 @@ def _samples(audit: Audit, samples: pl.DataFrame) -> dict[str, Any]:
                 "answer": _cut(row["answer"], _ANSWER), "text": _cut(row["rationale"], longest),
                 "cut": len(row["rationale"] or "") > longest,
                 "cluster": row.get("cluster"),
-                "numbers": [row[name] for name in numbers],
+                "numbers": [_rounded(row[name]) for name in numbers],
                 "verdicts": list(_verdicts(audit, row)),
             }
             for row in samples.iter_rows(named=True)
@@ -218,7 +219,7 @@ def _samples(audit: Audit, samples: pl.DataFrame) -> dict[str, Any]:
 
 def _verdicts(audit: Audit, row: Mapping[str, Any]) -> Iterator[tuple[str, str, str | None, Any]]:
     """Give a sample's verdicts up to the one that stopped it: filter, verdict, reason, score."""
-    for gate in audit.gates:
+    for gate in audit.filters:
         verdict = row[f"{VERDICT_PREFIX}{gate.name}"]
         if verdict is None:
             return
@@ -227,6 +228,10 @@ def _verdicts(audit: Audit, row: Mapping[str, Any]) -> Iterator[tuple[str, str, 
         yield gate.name, said, verdict["reason"], None if score is None else float(f"{score:.4g}")
         if row["rejected_by"] == gate.name:
             return
+
+
+def _rounded(value: float | None) -> float | None:
+    return value if value is None else float(f"{value:.6g}")
 
 
 def _cut(text: str | None, longest: int) -> str | None:

@@ -89,11 +89,11 @@ def _embedded(audit: Audit, texts: Sequence[str]) -> tuple[list[Floats | None] |
         return None, ""
     instrument = measured["instrument"]
     model = ResolvedModel(Path(), instrument["model"], instrument["revision"], "hub")
-    gauge = Embed(EmbedOptions(model=model.name), model)
-    if gauge.instrument() != instrument:  # by a version that embedded otherwise
+    measure = Embed(EmbedOptions(model=model.name), model)
+    if measure.instrument() != instrument:  # by a version that embedded otherwise
         return None, ""
-    with Store().book(gauge.name, key(gauge.name, gauge.version, instrument)) as book:
-        values = [book.get(gauge.memo_key(text)) for text in texts]
+    with Store().book(measure.name, key(measure.name, measure.version, instrument)) as book:
+        values = [book.get(measure.memo_key(text)) for text in texts]
     if sum(value is not None for value in values) < _FEWEST:
         return None, ""
     found = [None if value is None else _vector(value) for value in values]

@@ -1,6 +1,6 @@
-"""Charts of what was measured: Rationale Difficulty, lengths, and where rationales lie."""
+"""Charts of what was measured: every score, lengths, and where rationales lie."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 import numpy as np
@@ -13,6 +13,7 @@ from curate.report.html.figures import (
     PALETTE,
     Chart,
     Figure,
+    Numbers,
     Trace,
     View,
     figure,
@@ -23,7 +24,8 @@ from curate.report.html.figures import (
     ratio_ticks,
 )
 from curate.report.html.projection import Projection
-from filters.rationale_difficulty import RationaleDifficulty
+from filters.columns import Column
+from filters.contract import Filter
 
 Floats = NDArray[np.float64]
 
@@ -34,46 +36,76 @@ TAIL: Final = 0.005
 """Quantile at either end behind which values share the last bar."""
 
 
-def rd_chart(audit: Audit) -> Chart | None:
-    """Show the distribution of Rationale Difficulty with the cut; None where it was not scored."""
-    column = audit.rd
-    if column is None:
+def scores_chart(audit: Audit) -> Chart | None:
+    """Show the distribution of every score, with the cuts of filters; None where none is there."""
+    if not audit.scores:
         return None
-    scored = audit.rows.filter(pl.col(column).is_not_null())
-    values = logarithms(scored[column].to_numpy().astype(np.float64))
+    views = tuple(View(score.name, _distribution(audit, score)) for score in in_order(audit))
+    return Chart("scores", "Scores", tuple(_says(audit)), views, _numbers(audit))
+
+
+def in_order(audit: Audit) -> list[Column]:
+    """Put the score to look at first before the others."""
+    rest = [score for score in audit.scores if score != audit.score]
+    return [audit.score, *rest] if audit.score else rest
+
+
+def _distribution(audit: Audit, score: Column) -> Figure:
+    scored = audit.rows.filter(pl.col(score.name).is_not_null())
+    values = placed(scored[score.name], score)
     edges = _edges(values)
     traces: list[Trace] = []
     for outcome in OUTCOMES:
         mine = values[(scored["outcome"] == outcome).to_numpy()]
         if len(mine):
             counts = np.histogram(np.clip(mine, edges[0], edges[-1]), edges)[0]
-            traces.append(_columns(outcome, edges, counts))
-    gate = _difficulty_filter(audit)
-    idle = "" if gate is None or _applied(audit, gate) else ", not applied"
-    cuts = [(getattr(gate, name), name) for name in ("min", "max") if gate and getattr(gate, name)]
-    drawn = figure(
+            traces.append(_columns(outcome, edges, counts, score))
+    title = f"{score.name} (1: the rationale changes nothing)" if score.trusted else score.name
+    axis: dict[str, Any] = {"title": {"text": title}}
+    if score.trusted:
+        axis |= ratio_ticks(float(edges[0]), float(edges[-1]))
+    return figure(
         traces,
         height=340,
-        x={"title": {"text": f"{column} (1: the rationale changes nothing)"}}
-        | ratio_ticks(float(edges[0]), float(edges[-1])),
+        x=axis,
         y={"title": {"text": "samples"}, "tickformat": ",d"},
         barmode="stack",
         bargap=0.03,
-        **_marks([(float(np.log2(value)), f"{name} {value:g}{idle}") for value, name in cuts]),
+        **_marks(list(_cuts(audit, score))),
     )
-    return Chart("rd", "Rationale Difficulty", (*_rd_says(audit, scored),), (View("", drawn),))
 
 
-def _rd_says(audit: Audit, scored: pl.DataFrame) -> list[str]:
-    assert audit.rd is not None
-    values = scored[audit.rd]
-    told = (
-        f"{scored.height:,} of {audit.rows.height:,} samples reached the student and were scored; "
-        f"{(values < 1).mean() or 0.0:.0%} of them make the answer likelier to it (below 1), the "
-        f"median is {cast('float', values.median() or 0.0):.2f}. Values beyond the outermost half "
-        "percent stand in the last bar at either end."
+def _cuts(audit: Audit, score: Column) -> Iterator[tuple[float, str]]:
+    """Give the places on a score's axis where filters cut, with what they are called."""
+    filter_ = _comparing(audit, score)
+    if filter_ is None:
+        return
+    idle = "" if _applied(audit, filter_) else ", not applied"
+    for name in ("min", "max"):
+        if limit := getattr(filter_, name, None):
+            yield float(placed(pl.Series([limit]), score)[0]), f"{name} {limit:g}{idle}"
+
+
+def _says(audit: Audit) -> Iterator[str]:
+    score = audit.score or audit.scores[0]
+    scored = audit.rows.drop_nulls(score.name)
+    values = scored[score.name]
+    median = f"the median is {cast('float', values.median() or 0.0):.3g}"
+    told = f"{scored.height:,} of {audit.rows.height:,} samples have {score.name}"
+    if score.trusted:
+        told += (
+            f"; {(values < 1).mean() or 0.0:.0%} of them make the answer likelier to the student "
+            "(below 1)"
+        )
+    yield (
+        f"{told}; {median}. Values beyond the outermost half percent stand in the last bar at "
+        "either end."
     )
-    said = [told]
+    yield from _calibration(audit)
+
+
+def _calibration(audit: Audit) -> Iterator[str]:
+    """Say what the scoring run found out about its student."""
     facts = cast("Mapping[str, Any] | None", audit.manifest.get("calibration"))
     if facts and facts.get("auc_masked"):
         auc = facts["auc_masked"]
@@ -82,27 +114,55 @@ def _rd_says(audit: Audit, scored: pl.DataFrame) -> list[str]:
             False: "so its scores are not trusted",
             None: "which does not tell whether to trust its scores",
         }[facts.get("student_follows")]
-        gate = _difficulty_filter(audit)
-        if gate is not None and gate.variant == "masked" and not facts.get("student_follows"):
-            verdict += f", and {gate.name} abstains"
-        said.append(
+        abstaining = [
+            each.name
+            for count, each in zip(audit.funnel.gates, audit.filters, strict=False)
+            if set(each.depends_on_run) & count.abstained.keys()
+        ]
+        if abstaining and not facts.get("student_follows"):
+            verdict += f", and {abstaining[0]} abstains"
+        yield (
             f"Calibration on {auc['questions']} questions: the student prefers right siblings to "
             f"wrong ones in {auc['value']:.0%} of the pairs ({auc['low']:.0%} to "
             f"{auc['high']:.0%}) once their values are masked, {verdict}."
         )
     elif facts:
-        said.append(f"Calibration could not tell: {facts.get('reason')}.")
-    return said
+        yield f"Calibration could not tell: {facts.get('reason')}."
 
 
-def _difficulty_filter(audit: Audit) -> RationaleDifficulty | None:
-    return next((gate for gate in audit.gates if isinstance(gate, RationaleDifficulty)), None)
+def _numbers(audit: Audit) -> Numbers:
+    """Tell of every score what it is and how it is spread."""
+    sides = {"lower": "lower is better", "higher": "higher is better", "none": ""}
+    rows: list[tuple[str, ...]] = []
+    for score in in_order(audit):
+        values = audit.rows[score.name].drop_nulls()
+        quartiles = [values.quantile(share, "linear") or 0.0 for share in (0.25, 0.5, 0.75)]
+        low, middle, high = (f"{value:.3g}" for value in quartiles)
+        rows.append(
+            (
+                score.name, score.meaning, sides[score.score or "none"], f"{len(values):,}",
+                f"{middle} ({low} to {high})",
+            )
+        )  # fmt: skip
+    heads = ("score", "what it is", "which side", "samples", "median (quartiles)")
+    return Numbers(heads, tuple(rows))
 
 
-def _applied(audit: Audit, gate: RationaleDifficulty) -> bool:
-    """Tell whether the filter compared any row; it abstains where the student can't follow."""
-    count = next(count for count in audit.funnel.gates if count.name == gate.name)
+def _comparing(audit: Audit, score: Column) -> Filter | None:
+    """Find the filter that compares a score with its limits."""
+    return next((each for each in audit.filters if each.compares() == score.name), None)
+
+
+def _applied(audit: Audit, filter_: Filter) -> bool:
+    """Tell whether the filter compared any row; it may have abstained from all."""
+    count = next(count for count in audit.funnel.gates if count.name == filter_.name)
     return bool(count.kept or count.dropped)
+
+
+def placed(values: pl.Series, score: Column) -> Floats:
+    """Give the places of values on a score's axis: logarithms, where the score is a ratio."""
+    numbers = values.to_numpy().astype(np.float64)
+    return logarithms(numbers) if score.trusted else numbers
 
 
 def _edges(values: Floats) -> Floats:
@@ -111,9 +171,10 @@ def _edges(values: Floats) -> Floats:
     return np.linspace(low, high, _BINS + 1)
 
 
-def _columns(outcome: str, edges: Floats, counts: NDArray[np.int64]) -> Trace:
+def _columns(outcome: str, edges: Floats, counts: NDArray[np.int64], score: Column) -> Trace:
     middles = (edges[:-1] + edges[1:]) / 2
-    spans = zip(2.0 ** edges[:-1], 2.0 ** edges[1:], counts, strict=True)
+    told = 2.0**edges if score.trusted else edges
+    spans = zip(told[:-1], told[1:], counts, strict=True)
     return {
         "type": "bar", "name": outcome, "x": floats(middles), "y": [int(n) for n in counts],
         "width": float(edges[1] - edges[0]), "marker": {"color": COLOURS[outcome]},
@@ -127,57 +188,77 @@ def _marks(places: list[tuple[float, str]]) -> dict[str, Any]:
     return {key: [one for line in lines for one in line[key]] for key in ("shapes", "annotations")}
 
 
-def rd_length_chart(audit: Audit, texts: pl.DataFrame) -> Chart | None:
-    """Show Rationale Difficulty against length, all rows as shades and a few with their text.
+def scores_length_chart(audit: Audit, texts: pl.DataFrame) -> Chart | None:
+    """Show every score against length, all rows as shades and a few with their text.
 
     Args:
         audit: of the run.
         texts: chosen rows with their scores and outcome, numbered in ``place``.
     """
-    rd, length = audit.rd, audit.length
-    if rd is None or length is None:
+    length = audit.length
+    scores = [score for score in in_order(audit) if length and _both(audit, score, length).height]
+    if length is None or not scores:
         return None
-    scored = audit.rows.filter(pl.col(rd).is_not_null() & pl.col(length).is_not_null())
-    if not scored.height:
-        return None
-    x, y = _plane(scored, length, rd)
+    views = tuple(View(each.name, _against(audit, texts, each, length)) for each in scores)
+    counted = _both(audit, scores[0], length)
+    few = _few(texts, scores[0], length)
+    shown = (
+        f"Shades count all {counted.height:,} scored samples; {few.height:,} of them are points "
+        "that tell their text."
+        if counted.height > few.height
+        else f"All {counted.height:,} scored samples."
+    )
+    rows = tuple((each.name, _correlation(audit, each, length)) for each in scores)
+    numbers = Numbers(("score", f"Spearman correlation with {length}"), rows)
+    first = _correlation(audit, scores[0], length)
+    says = (f"{shown} Spearman correlation of {scores[0].name} and {length}: {first}.",)
+    return Chart("scores-length", "Scores and length", says, views, numbers)
+
+
+def _both(audit: Audit, score: Column, length: str) -> pl.DataFrame:
+    return audit.rows.drop_nulls([score.name, length])
+
+
+def _few(texts: pl.DataFrame, score: Column, length: str) -> pl.DataFrame:
+    return texts.drop_nulls([score.name, length])
+
+
+def _correlation(audit: Audit, score: Column, length: str) -> str:
+    rows = _both(audit, score, length)
+    found = rows.select(pl.corr(score.name, length, method="spearman")).item()
+    return "not known" if found is None or not np.isfinite(found) else f"{found:.2f}"
+
+
+def _against(audit: Audit, texts: pl.DataFrame, score: Column, length: str) -> Figure:
+    scored, few = _both(audit, score, length), _few(texts, score, length)
+    x, y = _plane(scored, length, score)
     counts, x_edges, y_edges = np.histogram2d(x, y, bins=_GRID)
-    few = texts.filter(pl.col(rd).is_not_null() & pl.col(length).is_not_null())
     shade: Trace = {
         "type": "heatmap", "x": floats(_middles(x_edges)), "y": floats(_middles(y_edges)),
         "z": [[float(np.log1p(n)) if n else None for n in row] for row in counts.T],
         "colorscale": [[0, "@card"], [1, "@shade"]], "showscale": False, "hoverinfo": "skip",
         "name": "all rows",
     }  # fmt: skip
-    gate = _difficulty_filter(audit)
-    drawn = figure(
+    axis: dict[str, Any] = {"title": {"text": score.name}}
+    if score.trusted:
+        axis |= ratio_ticks(float(y.min()), float(y.max()))
+    lines = [marked(at, label, "y") for at, label in _cuts(audit, score)]
+    return figure(
         [
             *([shade] if scored.height > few.height else []),
-            *_points(few, *_plane(few, length, rd), "outcome", OUTCOMES, COLOURS),
+            *_points(few, *_plane(few, length, score), "outcome", OUTCOMES, COLOURS),
         ],
         height=420,
         x={"title": {"text": length}, "type": "linear", **_length_ticks(x)},
-        y={"title": {"text": rd}, **ratio_ticks(float(y.min()), float(y.max()))},
-        **(marked(float(np.log2(gate.max)), f"max {gate.max:g}", "y") if gate and gate.max else {}),
+        y=axis,
+        **{key: [one for line in lines for one in line[key]] for key in ("shapes", "annotations")},
     )
-    spearman = scored.select(pl.corr(rd, length, method="spearman")).item()
-    shown = (
-        f"Shades count all {scored.height:,} scored samples; {few.height:,} of them are points "
-        "that tell their text. "
-        if scored.height > few.height
-        else f"All {scored.height:,} scored samples. "
-    )
-    says = (
-        shown
-        + (f"Spearman correlation of the two: {spearman:.2f}." if spearman is not None else ""),
-    )
-    return Chart("rd-length", "Difficulty and length", says, (View("", drawn),))
 
 
-def _plane(rows: pl.DataFrame, length: str, rd: str) -> tuple[Floats, Floats]:
-    """Give both coordinates as logarithms."""
+def _plane(rows: pl.DataFrame, length: str, score: Column) -> tuple[Floats, Floats]:
+    """Give both coordinates: the length's logarithm, and the score's place on its axis."""
     lengths = np.log2(np.clip(rows[length].to_numpy().astype(np.float64), 1, None))
-    return lengths, logarithms(rows[rd].to_numpy().astype(np.float64))
+    return lengths, placed(rows[score.name], score)
 
 
 def _length_ticks(x: Floats) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from curate.report.html.audit import Audit, number_of
 from filters.contract import Filter, Scope, Threshold
-from filters.rationale_difficulty import RationaleDifficulty
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -52,7 +51,7 @@ class WhatIf:
 
 def what_ifs(audit: Audit) -> Iterator[WhatIf]:
     """Give the curve of every threshold whose filter compared any row."""
-    for place, gate in enumerate(audit.gates):
+    for place, gate in enumerate(audit.filters):
         for threshold in gate.thresholds():
             found = _what_if(audit, place, gate, threshold)
             if found is not None:
@@ -67,7 +66,7 @@ def _what_if(audit: Audit, place: int, gate: Filter, threshold: Threshold) -> Wh
     rows = marked.drop_nulls("number")
     if not rows.height:
         return None
-    scopes: list[Scope] = [_scope(other) for other in audit.gates[place + 1 :]]
+    scopes: list[Scope] = [_scope(other) for other in audit.filters[place + 1 :]]
     now = float(getattr(gate, threshold.parameter))
     # One sign for both sides: a row is within where its number is at most the value.
     sign = 1.0 if threshold.side == "max" else -1.0
@@ -99,9 +98,8 @@ def _within(gate: Filter, bound: Threshold) -> pl.Expr:
 
 
 def _scope(gate: Filter) -> Scope:
-    """Tell what a filter compares; RD without quantiles looks at single rows."""
-    alone = isinstance(gate, RationaleDifficulty) and bool(gate.thresholds())
-    return "sample" if alone else gate.scope
+    """Tell what a filter compares."""
+    return gate.compared_scope()
 
 
 def _certain(

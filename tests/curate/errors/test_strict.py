@@ -30,7 +30,7 @@ def problem(text: str, *overrides: str) -> str:
 
 def test_a_good_recipe_is_read() -> None:
     recipe = parse_recipe(GOOD)
-    assert [gate.name for gate in recipe.gates] == ["completeness", "correctness"]
+    assert [each.name for each in recipe.filters] == ["completeness", "correctness"]
     assert recipe.select.seed == 3
 
 
@@ -105,7 +105,7 @@ def test_overrides_address_items_by_place_and_by_name() -> None:
         GOOD, ["select.seed=1e1", "filters.0.min_words=4", "sources.pool.max_unmatched=0.5"]
     )
     assert recipe.select.seed == 10
-    assert recipe.gates[0].model_dump()["min_words"] == 4
+    assert recipe.filters[0].model_dump()["min_words"] == 4
     assert recipe.sources[0].model_dump()["max_unmatched"] == 0.5
     assert "no item 'pol'; did you mean 'pool'?" in problem(GOOD, "sources.pol.path=x")
     assert "has no '='" in problem(GOOD, "select.seed")

@@ -21,7 +21,7 @@ def test_verdicts_are_joined_by_sample(tmp_path: Path):
     text = '\ufeffsample_id,answer,keep,reason\r\ns2,7,no,"copies, badly"\r\ns3,8,TRUE,\r\n'
     measure = Overrides(written(tmp_path, text))
     got = measure.derive(pl.DataFrame({"sample_id": ["s1", "s2", "s3"]}))
-    assert got.schema == dict(measure.writes)
+    assert got.schema == measure.writes.types
     assert got.rows() == [(None, None), (False, "copies, badly"), (True, None)]
     assert measure.derive(pl.DataFrame({"sample_id": []})).schema == got.schema
     verdicts = Gate(file="verdicts.csv").judge(got)

@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from curate.measures.parse import AnswerOptions, Parse, Parsed, ParseOptions, parse
+from curate.measures.parse import Parse, Parsed, parse
 from filters.answers import GOLD_TYPES, GoldType
-from filters.columns import COLUMNS
+from filters.answers.reading import AnswerOptions, TextOptions
+from filters.columns import GLOSSARY
 
 
 def number(raw: str, reasoning: str | None = None, **options: Any) -> Parsed:
-    return parse(raw, reasoning, "number", (), ParseOptions.model_validate(options))
+    return parse(raw, reasoning, "number", (), TextOptions.model_validate(options))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
         "question": "How many?",
     }
     return pl.DataFrame(
-        [blank | row for row in rows], schema={name: COLUMNS[name] for name in Parse.reads}
+        [blank | row for row in rows], schema={name: GLOSSARY[name].dtype for name in Parse.reads}
     )
 
 
@@ -112,9 +113,9 @@ def test_rows_are_read_by_their_source_and_type():
             {"raw_output": "3 apples", "finish_reason": None},
         ]
     )
-    measure = Parse({"strict": ParseOptions(answer=AnswerOptions(after=("####",)))})
+    measure = Parse({"strict": TextOptions(answer=AnswerOptions(after=("####",)))})
     got = measure.derive(table)
-    assert got.schema == dict(measure.writes)
+    assert got.schema == measure.writes.types
     assert got["answer"].to_list() == ["5", None, "the Nile", None, None, None, "3"]
     assert got["rationale"].to_list()[3:6] == ["It is long. The answer is B", None, None]
     assert got["rationale_words"].to_list()[4:6] == [None, None]
@@ -122,11 +123,11 @@ def test_rows_are_read_by_their_source_and_type():
 
 
 def test_the_instrument_is_the_options_and_unknown_options_are_refused():
-    strict = ParseOptions(stop=("Q:",))
+    strict = TextOptions(stop=("Q:",))
     assert Parse({"a": strict}).instrument() != Parse({"b": strict}).instrument()
     assert Parse({"a": strict}).instrument() == Parse({"a": strict}).instrument()
     with pytest.raises(ValidationError, match="stops"):
-        ParseOptions.model_validate({"stops": ["Q:"]})
+        TextOptions.model_validate({"stops": ["Q:"]})
 
 
 @given(
@@ -138,7 +139,7 @@ def test_the_instrument_is_the_options_and_unknown_options_are_refused():
 def test_any_text_parses_and_the_rationale_is_a_piece_of_it(
     raw: str, reasoning: str | None, gold_type: GoldType, after: list[str]
 ):
-    options = ParseOptions(answer=AnswerOptions(after=tuple(after)))
+    options = TextOptions(answer=AnswerOptions(after=tuple(after)))
     parsed = parse(raw, reasoning, gold_type, ("one", "two"), options)
     if parsed.rationale is None:
         assert parsed == Parsed()

@@ -67,7 +67,7 @@ def columns(measure: Any, frame: pl.DataFrame, facts: dict[str, Any] | None = No
     assert set(values) == {item.key for item in items}
     made = measure.assemble(frame, values, facts or {})
     measure.close()
-    assert dict(made.schema) == dict(measure.writes)
+    assert dict(made.schema) == measure.writes.types
     return made
 
 

@@ -52,7 +52,7 @@ def test_outcomes_and_hangs(verify: Verify):
     frame = table([(gold, answer) for gold, answer, _ in PAIRS])
     values = dict(verify.compute(verify.items(frame)))
     got = verify.assemble(frame, values, {})
-    assert got.schema == dict(verify.writes)
+    assert got.schema == verify.writes.types
     assert dict(zip(frame["answer"], got["verify_outcome"], strict=True)) == {
         answer: outcome for _, answer, outcome in PAIRS
     }

@@ -231,7 +231,7 @@ def test_prompts_travel_with_the_release(folder: Path) -> None:
     assert not (excluded / "prompts").exists(), "of an excluded teacher"
     assert open_recipe(str(excluded)).folder == excluded.resolve()
     used = open_recipe(str(excluded), ["exclude_teachers=[]"]).recipe
-    assert used.prompt_files == {"tiny": "prompts/mine.jinja"}
+    assert [file for source in used.sources for file in source.texts()] == ["prompts/mine.jinja"]
 
 
 def test_a_release_that_is_not_whole_is_refused(folder: Path) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.release.excerpt import SHOWN, Excerpt
+from filters.columns import GLOSSARY
 
 REASONS = [("completeness", "cut_off"), ("completeness", "empty"), ("correctness", "wrong_answer"),
            ("length", "too_long")]  # fmt: skip
@@ -32,7 +33,7 @@ def table(draws: list[int], values: list[float | None]) -> pl.DataFrame:
 
 
 def excerpt(frame: pl.DataFrame, size: int) -> Excerpt:
-    made = Excerpt()
+    made = Excerpt(GLOSSARY)
     for start in range(0, frame.height, size):
         made.add(frame.slice(start, size))
     return made

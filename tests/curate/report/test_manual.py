@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from curate.errors import InputError
 from curate.recipe.model import recipe_schema
 from curate.report import manual, meanings
-from curate.select.select import OPERAND_ARMS, PLAIN_ARMS
+from curate.select.arms import ARMS
 from filters import FILTERS
 
 RECIPES: Final = Path("recipes/README.md")
@@ -65,7 +65,7 @@ def test_every_key_of_a_recipe_is_explained() -> None:
 def test_every_arm_is_explained() -> None:
     _, _, section = RECIPES.read_text().partition("### arms\n")
     said = re.findall(r"`(\w+)[:`]", section.partition("###")[0])
-    assert set(said) - {"correctness"} == {*PLAIN_ARMS, *OPERAND_ARMS}
+    assert set(said) - {"correctness"} == set(ARMS.names)
 
 
 def test_every_reason_and_parameter_of_a_filter_is_explained() -> None:

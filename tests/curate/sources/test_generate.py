@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from curate.errors import InputError, RecordError
 from curate.models.teachers.base import Completion, Request, Sampling
-from curate.sources.generate import GenerateSource, due, missing, record_value, rows, wanted
+from curate.sources.generate import Generate
+from curate.sources.sampled import due, missing, record_value
 from curate.sources.templates import load_template
 from filters.columns import SOURCE_COLUMNS
 
@@ -26,20 +27,20 @@ COT = load_template("cot")
 IDENTITY = {"model": "m", "revision": "r", "dtype": "float32"}
 
 
-def source(**given: Any) -> GenerateSource:
-    return GenerateSource.model_validate({"use": "generate", "model": "org/m-1"} | given)
+def source(**given: Any) -> Generate:
+    return Generate.model_validate({"use": "generate", "model": "org/m-1"} | given)
 
 
-def requests(config: GenerateSource, identity: Mapping[str, Any] = IDENTITY) -> list[Request]:
-    return [draw.request for draw in wanted(QUESTIONS, config, COT, identity)]
+def requests(config: Generate, identity: Mapping[str, Any] = IDENTITY) -> list[Request]:
+    return [draw.request for draw in config.draws(QUESTIONS, COT, identity)]
 
 
-def keys(config: GenerateSource, identity: Mapping[str, Any] = IDENTITY) -> list[str]:
+def keys(config: Generate, identity: Mapping[str, Any] = IDENTITY) -> list[str]:
     return [request.key for request in requests(config, identity)]
 
 
 def test_siblings_come_one_after_another_and_share_their_messages():
-    draws = list(wanted(QUESTIONS, source(samples=2), COT, IDENTITY))
+    draws = list(source(samples=2).draws(QUESTIONS, COT, IDENTITY))
     assert [(d.question_id, d.index) for d in draws] == [
         ("q1", 0), ("q1", 1), ("q2", 0), ("q2", 1), ("q3", 0), ("q3", 1)
     ]  # fmt: skip
@@ -91,7 +92,7 @@ def value(finish: str, limit: int, **more: Any) -> dict[str, Any]:
 def test_only_what_the_record_lacks_is_asked():
     config = source(samples=3)
     known = {key: value("stop", 100) for key in keys(config)[:4]}
-    asked = missing(wanted(QUESTIONS, config, COT, IDENTITY), known.get, 100)
+    asked = missing(config.draws(QUESTIONS, COT, IDENTITY), known.get, 100)
     assert [request.key for request in asked] == keys(config)[4:]
 
 
@@ -135,7 +136,7 @@ def test_rows_have_exactly_the_declared_columns_failed_draws_included():
         )
         for n, request in enumerate(requests(config))
     }
-    frame = rows(QUESTIONS, config, COT, IDENTITY, record.get)
+    frame = config.rows(QUESTIONS, COT, IDENTITY, record.get)
     assert dict(frame.schema) == dict(SOURCE_COLUMNS)
     assert frame.height == 6
     assert frame["sample_id"].n_unique() == 6
@@ -151,11 +152,11 @@ def test_rows_have_exactly_the_declared_columns_failed_draws_included():
 
 def test_a_replay_that_lacks_samples_says_how_many():
     with pytest.raises(RecordError, match="12 of 12"):
-        rows(QUESTIONS, source(samples=4), COT, IDENTITY, lambda _: None)
+        source(samples=4).rows(QUESTIONS, COT, IDENTITY, lambda _: None)
 
 
 def test_no_questions_give_an_empty_table_of_the_declared_type():
-    frame = rows(QUESTIONS.clear(), source(), COT, IDENTITY, lambda _: None)
+    frame = source().rows(QUESTIONS.clear(), COT, IDENTITY, lambda _: None)
     assert dict(frame.schema) == dict(SOURCE_COLUMNS)
 
 
@@ -182,8 +183,8 @@ def test_the_templates_stop_strings_join_the_recipes():
 @given(st.permutations(range(3)), st.integers(1, 4))
 def test_keys_do_not_depend_on_the_order_or_the_shard_of_a_question(order: list[int], k: int):
     config = source(samples=k)
-    whole = {(d.question_id, d.index): d.request.key for d in wanted(QUESTIONS, config, COT, {})}
-    parts = [wanted(QUESTIONS[i], config, COT, {}) for i in order]
+    whole = {(d.question_id, d.index): d.request.key for d in config.draws(QUESTIONS, COT, {})}
+    parts = [config.draws(QUESTIONS[i], COT, {}) for i in order]
     apart = {(d.question_id, d.index): d.request.key for part in parts for d in part}
     assert whole == apart
 

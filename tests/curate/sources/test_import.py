@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from curate.errors import InputError
 from curate.sources import import_
-from curate.sources.import_ import ImportSource, Tally
+from curate.sources.base import Tally
+from curate.sources.import_ import Import
 from curate.sources.questions import QuestionsOptions, QuestionsTable, load_questions
 from filters.columns import SOURCE_COLUMNS
 
@@ -36,8 +37,8 @@ def ask(base: Path, *questions: str, limit: int | None = None, **more: Any) -> Q
     return load_questions(QuestionsOptions.model_validate(block), base, limit)
 
 
-def source(**block: Any) -> ImportSource:
-    return ImportSource.model_validate(
+def source(**block: Any) -> Import:
+    return Import.model_validate(
         {"use": "import", "name": "pool", "path": "pool*.jsonl", "columns": JOINED, **block}
     )
 
@@ -45,7 +46,7 @@ def source(**block: Any) -> ImportSource:
 def take(
     base: Path, questions: QuestionsTable, tally: Tally | None = None, **block: Any
 ) -> pl.DataFrame:
-    batches = list(source(**block).rows(questions, base, tally))
+    batches = list(source(**block).rows(questions, base, tally or Tally()))
     return pl.concat([pl.DataFrame(schema=dict(SOURCE_COLUMNS)), *batches])
 
 
@@ -278,7 +279,7 @@ def test_batches_are_bounded_and_whole(tmp_path: Path, monkeypatch: pytest.Monke
     questions = ask(tmp_path, "a", "b")
     rows = [{"q": "ab"[n % 2], "text": str(n)} for n in range(25_000)]
     lines(tmp_path / "pool.jsonl", rows)
-    batches = list(source().rows(questions, tmp_path))
+    batches = list(source().rows(questions, tmp_path, Tally()))
     assert [batch.height for batch in batches] == [10_000, 10_000, 5_000]
     frame = pl.concat(batches)
     assert frame["raw_output"].to_list() == [str(n) for n in range(25_000)]

@@ -55,7 +55,8 @@ def test_a_probe_keeps_its_samples_and_foresees_the_run(served: Path) -> None:
     assert told.selected is not None
     assert told.selected.low <= whole.funnel.picks[0].rows <= told.selected.high
 
-    [source] = told.sources
+    [source] = [source.asking for source in told.sources]
+    assert source is not None
     assert (source.wanted, source.recorded) == (QUESTIONS * SAMPLES, SEEN * SAMPLES)
     entries = read_book(served / "book")
     written = sum(len(entry["text"].split()) for entry in entries)
@@ -126,7 +127,8 @@ def test_a_filter_that_keeps_nothing_of_the_probe_is_not_foreseen(served: Path) 
 def test_what_was_recorded_before_costs_nothing_again(served: Path) -> None:
     do(served, "questions.limit=40")
     told = probe(read(served), SEEN, Progress(quiet=True))
-    [source] = told.sources
+    [source] = [source.asking for source in told.sources]
+    assert source is not None
     entries = len(read_book(served / "book"))
     assert source.recorded == entries > SEEN * SAMPLES
     assert source.cost is not None
@@ -157,6 +159,9 @@ def test_a_teacher_met_by_no_question_of_the_probe_may_be_excluded(
     file = imported_sums.read(tmp_path, source, "exclude_teachers=[rare]")
     told = probe(file, 8, Progress(quiet=True))
     assert told.samples.low <= len(rows) - 1 <= told.samples.high
+    [forecast] = told.sources
+    assert forecast.asking is None
+    assert forecast.rows == told.samples
 
 
 def test_what_compares_all_questions_is_not_foreseen(

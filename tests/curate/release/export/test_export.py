@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from curate import cli
 from curate.errors import InputError
 from curate.release.export.export import ExportOptions, export
-from curate.release.export.trainers import TRAINERS
+from curate.release.export.trainers import trainers
 from tests.curate.imported_sums import do, write
 
 KEYS = {
@@ -24,6 +24,8 @@ KEYS = {
     "axolotl": {"sample_id", "messages"},
     "torchtune": {"sample_id", "messages"},
     "ms-swift": {"sample_id", "messages"},
+    "prompt-completion": {"sample_id", "prompt", "completion"},
+    "alpaca": {"sample_id", "instruction", "input", "output"},
     "text": {"sample_id", "prompt", "completion"},
     "tasks": {"sample_id", "parent_id", "prompt", "completion"},
     "dpo": {"sample_id", "rejected_sample_id", "prompt", "chosen", "rejected"},
@@ -35,7 +37,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("form", TRAINERS)
+@pytest.mark.parametrize("form", trainers())
 def test_every_export_loads_and_holds_its_trainers_keys_alone(
     sums_run: Path, tmp_path: Path, form: str
 ) -> None:

@@ -11,13 +11,14 @@ import trl
 from curate.errors import InputError
 from curate.release.export.export import ExportOptions, export
 from curate.release.export.lint import REASONS, REFUSED, lint
-from curate.release.formats.rows import Wording, records
+from curate.release.formats.wording import Wording
 from curate.release.repositories.push import push
 from tests.curate.byte_tokenizer import byte_tokenizer
 from tests.curate.imported_sums import do, write
 from tests.curate.models.small_students import llama
 from tests.curate.models.test_rendering import CHATML, DROPPING, WITHOUT_THINKING
-from tests.curate.release.formats.test_rows import LINE, ROW
+from tests.curate.release.formats.making import records
+from tests.curate.release.formats.test_wording import LINE, ROW
 
 TURN = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 EMPTY = CHATML.replace(

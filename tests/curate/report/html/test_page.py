@@ -190,7 +190,7 @@ def test_long_texts_are_cut_alike_and_said_to_be(
 
 def test_what_is_not_there_is_left_out(sums_run: Path, tmp_path: Path) -> None:
     figures = read(write_report(sums_run, tmp_path / "report.html"), "figures")
-    assert "rd" not in figures
+    assert "scores" not in figures
     assert "teachers" not in figures, "there is one"
 
 

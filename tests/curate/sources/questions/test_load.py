@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from curate.errors import InputError
-from curate.sources.gold import GoldSource
+from curate.sources.base import Tally
+from curate.sources.gold import Gold
 from curate.sources.questions import QuestionsOptions, QuestionsTable, assign_splits, load_questions
 from curate.sources.questions.summary import form
 from filters.columns import QUESTION_COLUMNS, SOURCE_COLUMNS
@@ -241,14 +242,14 @@ def test_the_questions_own_solutions_become_samples(tmp_path: Path) -> None:
     rows = [qa("1?", "1", s="so 1"), qa("2?", "2", s=None), qa("1?", "1", s="so 1")]
     rows += [qa("1?", "1", s="hence 1"), qa("3?", "3", s="so 3")]
     table = load(tmp_path, rows, columns={"rationale": "s"}, limit=2)
-    (frame,) = GoldSource(teacher="authors").rows(table)
+    (frame,) = Gold(teacher="authors").rows(table, tmp_path, Tally())
     assert dict(frame.schema) == dict(SOURCE_COLUMNS)
     assert frame.select("raw_output", "sample_index", "teacher", "gold_shown").rows() == [
         ("so 1", 0, "authors", True),
         ("hence 1", 1, "authors", True),
     ]
     with pytest.raises(InputError, match=r"questions\.columns\.rationale"):
-        list(GoldSource().rows(load(tmp_path, rows)))
+        list(Gold().rows(load(tmp_path, rows), tmp_path, Tally()))
 
 
 ROW = st.one_of(

@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from curate.models.rendering import render
-from curate.release.formats.rows import Wording, graded_prompt, preferences, records
+from curate.release.formats.dpo import preferences
+from curate.release.formats.rl import graded_prompt
+from curate.release.formats.wording import Wording
 from tests.curate.byte_tokenizer import byte_tokenizer
+from tests.curate.release.formats.making import records
 
 LINE = "\nAnswer: {answer}\n"
 ROW = {

@@ -1,0 +1,135 @@
+"""What a format is: the rows of a release once more, as records of one shape.
+
+A release holds the formats that its recipe asks for as configs of their own, and ``curate export``
+writes the same records for one trainer; both ask `FORMATS` alone. A format says what its records
+hold and where they come from, and whether they can be tried under a student's own template: that is
+done with every format, unless it says why not.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+import polars as pl
+
+from curate.release.formats.wording import Record, Row, Think, Wording
+from filters import FILTERS
+from filters.columns import Column, Glossary
+
+SAMPLE: Final = Column("sample_id", pl.String(), "the sample it was made from")
+QUESTION: Final = Column("question_id", pl.String(), "the question it was made from")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """What records are made of: tables of whole questions.
+
+    Attributes:
+        chosen: samples of the config, in the order the records shall have.
+        rejected: samples that filters stopped, of the same questions at least; no columns where
+            they are not known.
+        questions: in the order the records shall have.
+        samples: every sample of these questions, with its verdicts.
+        judge: name of the filter that told right from wrong.
+    """
+
+    chosen: pl.DataFrame = field(default_factory=pl.DataFrame)
+    rejected: pl.DataFrame = field(default_factory=pl.DataFrame)
+    questions: pl.DataFrame = field(default_factory=pl.DataFrame)
+    samples: pl.DataFrame = field(default_factory=pl.DataFrame)
+    judge: str = ""
+
+
+class Format(ABC):
+    """Records of one shape.
+
+    Attributes:
+        name: as recipes and ``--format`` call it, in lower case.
+        about: a clause for cards and exports.
+        thinks: where it can have the rationale.
+        worded: whether the target line stands in it.
+        strings: whether it is strings also for a student that is asked in turns.
+        untried: why it can't be tried under a student's template; None where it is.
+        pairs: whether it needs the rejected samples.
+        of_questions: whether it is made of questions and their pass rates, not of chosen samples.
+    """
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+    thinks: ClassVar[tuple[Think, ...]] = ("none",)
+    worded: ClassVar[bool] = False
+    strings: ClassVar[bool] = False
+    untried: ClassVar[str | None] = None
+    pairs: ClassVar[bool] = False
+    of_questions: ClassVar[bool] = False
+
+    @abstractmethod
+    def columns(self, wording: Wording) -> Glossary:
+        """Declare the keys of its records; the first identifies them."""
+
+    @abstractmethod
+    def records(self, pool: Pool, wording: Wording) -> Iterator[Record]:
+        """Make the records.
+
+        Args:
+            pool: whole questions; any cut between questions gives the same records.
+            wording: how they are put into words.
+        """
+
+    @property
+    def traced_by(self) -> str:
+        """The key that holds the id of the sample or question a record was made from."""
+        keys = self.columns(Wording(""))
+        return next(key for key in ("parent_id", "sample_id", "question_id") if key in keys)
+
+
+class RowFormat(Format):
+    """A format that is made sample by sample."""
+
+    @abstractmethod
+    def of_row(self, row: Row, wording: Wording) -> Iterator[Record]:
+        """Make the records of one sample.
+
+        Args:
+            row: of a release; `wrong_answer` is the answer of a sample that was wrong, else null.
+            wording: how they are put into words.
+        """
+
+    def records(self, pool: Pool, wording: Wording) -> Iterator[Record]:
+        """Make the records of every chosen sample."""
+        for row in _with_wrong_answers(pool.chosen, pool.rejected).iter_rows(named=True):
+            yield from self.of_row(row, wording)
+
+
+def spoken(wording: Wording) -> tuple[pl.DataType, pl.DataType]:
+    """Give the types of what is asked and of what is said: strings, or turns."""
+    if wording.layout != "chat":
+        return pl.String(), pl.String()
+    asked, said = turns(wording)
+    return asked, said
+
+
+def turns(wording: Wording) -> tuple[pl.DataType, pl.DataType]:
+    """Give the types of the turns of who asks and of who answers."""
+    turn: dict[str, pl.DataType] = {"role": pl.String(), "content": pl.String()}
+    more: dict[str, pl.DataType] = {}
+    if wording.think == "field":
+        more = {"reasoning_content": pl.String()}
+    return pl.List(pl.Struct(turn)), pl.List(pl.Struct(turn | more))
+
+
+def worse_reasons() -> Mapping[str, str]:
+    """Give the reasons that make a sample the worse side of a pair, with the kind of worse."""
+    return {reason: worse for kind in FILTERS for reason, worse in kind.worse.items()}
+
+
+def _with_wrong_answers(rows: pl.DataFrame, rejected: pl.DataFrame) -> pl.DataFrame:
+    """Add what wrong samples answered; a control arm may hold some."""
+    if not (rows.height and rejected.height):
+        return rows
+    reasons = [reason for reason, worse in worse_reasons().items() if worse == "wrong"]
+    wrong = rejected.filter(pl.col("rejected_reason").is_in(reasons)).select(
+        "sample_id", wrong_answer="answer"
+    )
+    return rows.join(wrong, on="sample_id", how="left", maintain_order="left")

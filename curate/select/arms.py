@@ -1,0 +1,175 @@
+"""Control arms: other choices from the same samples, each a row of one table.
+
+A kind of arm says from which samples it takes, in which order and how many; everything else
+(column, config, forecast, report) follows. To add one: write its row in `SHIPPED` and its test.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, Self
+
+from curate.errors import InputError
+from filters.columns import ARM_PREFIX
+from filters.registry import Registry
+
+Size = Literal["selection", "budget", "all"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmKind:
+    """A kind of control arm.
+
+    In `pool`, `order` and `takes`, ``{operand}`` stands for what a recipe names behind the colon.
+
+    Attributes:
+        word: as a recipe calls it.
+        takes: what it takes, and what that costs beyond the selection; a clause for the plan.
+        pool: Boolean column of the samples that it may take: ``live`` (after the last filter),
+            ``live_correct`` (after the one that tells right from wrong), ``nonempty``, or
+            ``live_without_{operand}``.
+        order: what orders the samples of one question, ``-column`` for descending; the seeded hash
+            follows.
+        size: as many a question as the ``selection``, as the ``budget`` allows, or ``all``.
+        operand: what is named behind the colon: a ``COLUMN``, a ``FILTER``, or nothing.
+        matches_tokens: whether the draw is made to hold as many tokens as the selection.
+        judged_again: whether the chain is judged again without the filter that it names, and the
+            arm chosen as the selection is.
+    """
+
+    word: str
+    takes: str
+    pool: str = "live"
+    order: tuple[str, ...] = ()
+    size: Size = "selection"
+    operand: Literal["", "COLUMN", "FILTER"] = ""
+    matches_tokens: bool = False
+    judged_again: bool = False
+
+    @property
+    def written(self) -> str:
+        """The arm as a recipe writes it, ``lowest:COLUMN``."""
+        return f"{self.word}:{self.operand}" if self.operand else self.word
+
+
+SHIPPED: Final = (
+    ArmKind(
+        word="random",
+        takes="as many a question as the selection, at random; no model is asked more",
+    ),
+    ArmKind(
+        word="random_correct",
+        takes="as many a question as the selection, at random from all right answers; no model is "
+        "asked more",
+        pool="live_correct",
+        matches_tokens=True,
+    ),
+    ArmKind(
+        word="all_correct",
+        takes="all right answers; no model is asked more",
+        pool="live_correct",
+        size="all",
+    ),
+    ArmKind(
+        word="all",
+        takes="every sample that is not empty; no model is asked more",
+        pool="nonempty",
+        size="all",
+    ),
+    ArmKind(
+        word="shortest",
+        takes="as many a question as the selection, the shortest; no model is asked more",
+        order=("tokens",),
+    ),
+    ArmKind(
+        word="lowest",
+        takes="as many a question as the selection, of lowest {operand}; a measure that it alone "
+        "needs is a step above",
+        order=("{operand}",),
+        operand="COLUMN",
+    ),
+    ArmKind(
+        word="highest",
+        takes="as many a question as the selection, of highest {operand}; a measure that it alone "
+        "needs is a step above",
+        order=("-{operand}",),
+        operand="COLUMN",
+    ),
+    ArmKind(
+        word="without",
+        takes="the chain judged again without {operand}; rows live only there are measured too",
+        pool="live_without_{operand}",
+        size="budget",
+        operand="FILTER",
+        judged_again=True,
+    ),
+)
+"""Every kind of arm of this project."""
+
+ARMS: Final = Registry[ArmKind]("arm", "curate.arms", SHIPPED, lambda kind: kind.word)
+"""Every kind of arm that a recipe can name: those shipped, plugged in, and registered."""
+
+
+class Arm(NamedTuple):
+    """One control arm.
+
+    Attributes:
+        kind: of arm.
+        operand: what the recipe names behind the colon, else empty.
+    """
+
+    kind: ArmKind
+    operand: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an arm as the recipe writes it, ``random`` or ``lowest:nll_rationale``.
+
+        Raises:
+            InputError: the text names no arm.
+        """
+        word, colon, operand = text.partition(":")
+        kind = ARMS.get(word)
+        if kind is not None and bool(kind.operand) == bool(operand) == bool(colon):
+            return cls(kind, operand)
+        hint = ""
+        if kind is not None and kind.operand:
+            hint = f"; {word!r} needs a name after a colon"
+        elif kind is not None:
+            hint = f"; {word!r} stands alone"
+        raise InputError(
+            f"no arm is called {text!r}{hint}; wanted one of "
+            f"{', '.join(known.written for known in ARMS)}",
+            "arms",
+        )
+
+    @property
+    def text(self) -> str:
+        """The arm as the recipe writes it."""
+        return f"{self.kind.word}:{self.operand}" if self.operand else self.kind.word
+
+    @property
+    def adds(self) -> str:
+        """What it takes, and what that costs beyond the selection."""
+        return self._filled(self.kind.takes)
+
+    @property
+    def name(self) -> str:
+        """The arm as columns and configs spell it (``lowest_nll_rationale``)."""
+        return self.text.replace(":", "_")
+
+    @property
+    def column(self) -> str:
+        """The Boolean column that marks the arm's samples."""
+        return ARM_PREFIX + self.name
+
+    @property
+    def pool(self) -> str:
+        """The Boolean column of the samples the arm may take."""
+        return self._filled(self.kind.pool)
+
+    @property
+    def order_by(self) -> tuple[str, ...]:
+        """What orders the arm's samples inside a question; the seeded hash follows."""
+        return tuple(self._filled(key) for key in self.kind.order)
+
+    def _filled(self, text: str) -> str:
+        return text.replace("{operand}", self.operand)

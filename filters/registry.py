@@ -1,0 +1,158 @@
+"""The registry: whatever a recipe names by a word is found here, whoever wrote it.
+
+Filters, measures, sources, formats, teachers, arms and repositories are all extended alike: one
+file with one class, listed once. What comes with the project is listed in its tuple; an installed
+package brings more through an entry point of the registry's group; a script or a notebook calls
+`register`. Recipe, plan, catalogue, schema and the contract suites ask the registry and nobody
+else, so what is in it is everywhere.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import EntryPoint, entry_points
+from typing import Generic, TypeVar, cast
+
+Kind = TypeVar("Kind")
+
+
+class PlugInError(Exception):
+    """An installed package brings something that is not to be had, or takes another's name."""
+
+
+class Registry(Generic[Kind]):
+    """Things of one kind, each known by its name.
+
+    Args:
+        kind: what they are, in one word (``filter``).
+        group: of the entry points through which packages bring more (``curate.filters``).
+        shipped: those of this project, in the order in which they are listed.
+        name_of: gives the name by which a recipe knows one.
+        check: raises TypeError for what is none of the kind.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        group: str,
+        shipped: Iterable[Kind],
+        name_of: Callable[[Kind], str],
+        check: Callable[[object], None] = lambda _: None,
+    ) -> None:
+        self.kind = kind
+        self.group = group
+        self.shipped = tuple(shipped)
+        self._name_of = name_of
+        self._check = check
+        self._plugged: tuple[Kind, ...] | None = None
+        self._added: dict[str, Kind] = {}
+        self._told: list[Callable[[], None]] = []
+
+    def register(self, item: Kind) -> Kind:
+        """Add one for the life of this process; a cell run again takes its own place.
+
+        Returns:
+            The same, so that this serves as a decorator.
+
+        Raises:
+            TypeError: it is none of the kind.
+            ValueError: another one has the name.
+        """
+        self._check(item)
+        name = self._name_of(item)
+        for other in (*self.shipped, *self._entry_points()):
+            if other is not item and self._name_of(other) == name:
+                raise ValueError(
+                    f"there is a {self.kind} {name!r} already ({other!r}); give yours another name"
+                )
+        if item not in self:
+            self._added[name] = item
+            for changed in self._told:
+                changed()
+        return item
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have something called whenever one is added."""
+        self._told.append(changed)
+
+    def __iter__(self) -> Iterator[Kind]:
+        """Give all: those shipped, those of installed packages, those added here."""
+        return iter((*self.shipped, *self._entry_points(), *self._added.values()))
+
+    def __contains__(self, item: object) -> bool:
+        return any(item is known for known in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def name_of(self, item: Kind) -> str:
+        """Give the name by which a recipe knows one."""
+        return self._name_of(item)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all, in their order."""
+        return [self._name_of(item) for item in self]
+
+    @property
+    def shipped_names(self) -> list[str]:
+        """The names of those that come with this project."""
+        return [self._name_of(item) for item in self.shipped]
+
+    def get(self, name: str) -> Kind | None:
+        """Find one by its name; None where there is none."""
+        return next((item for item in self if self._name_of(item) == name), None)
+
+    def _entry_points(self) -> tuple[Kind, ...]:
+        """Load what installed packages bring, once.
+
+        Raises:
+            PlugInError: a package brings what can't be imported, is of another kind, or has the
+                name of another.
+        """
+        if self._plugged is None:
+            found: list[Kind] = []
+            names = {self._name_of(item) for item in self.shipped}
+            for point in entry_points(group=self.group):
+                item = self._load(point)
+                name = self._name_of(item)
+                if name in names:
+                    raise PlugInError(
+                        f"{_from(point)} brings a {self.kind} {name!r}, and there is one of that "
+                        "name already; uninstall the package, or have it take another name"
+                    )
+                names.add(name)
+                found.append(item)
+            self._plugged = tuple(found)
+        return self._plugged
+
+    def _load(self, point: EntryPoint) -> Kind:
+        try:
+            item = point.load()
+            self._check(item)
+        except Exception as error:
+            raise PlugInError(
+                f"{_from(point)} brings {point.value!r} as a {self.kind}, which can't be used "
+                f"({type(error).__name__}: {error}); uninstall the package, or mend it"
+            ) from error
+        return cast("Kind", item)
+
+
+def _from(point: EntryPoint) -> str:
+    package = point.dist.name if point.dist else "a package"
+    return f"{package} (entry point {point.name!r} of {point.group!r})"
+
+
+def subclass_of(base: type) -> Callable[[object], None]:
+    """Make the check that something is a class derived from another, and no abstract one."""
+
+    def check(item: object) -> None:
+        if not (isinstance(item, type) and issubclass(item, base)):
+            raise TypeError(f"{item!r} is no subclass of {base.__name__}")
+        if lacking := sorted(getattr(item, "__abstractmethods__", ())):
+            raise TypeError(f"{item.__name__} lacks {', '.join(lacking)}")
+
+    return check
+
+
+def field_default(field: str) -> Callable[[type], str]:
+    """Make a name from the default of a pydantic model's field (``use``)."""
+    return lambda kind: str(kind.model_fields[field].default)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
