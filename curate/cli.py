@@ -10,10 +10,12 @@ import os
 import shlex
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 app = typer.Typer(
     name="curate",
@@ -35,6 +37,28 @@ Allow = Annotated[
     typer.Option(help="let a published recipe use environment, files, runtime, plug-ins or push"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for a program")]
+
+
+def _described(model: str) -> type[TyperCommand]:
+    """Make a command whose help takes the text of its options from the model that they fill.
+
+    The model is imported when help is asked for: it may be a heavy one.
+
+    Args:
+        model: module and class, with a colon between them.
+    """
+
+    class Described(TyperCommand):
+        def get_help(self, ctx: Any) -> str:
+            module, _, name = model.partition(":")
+            fields = getattr(import_module(module), name).model_fields
+            for option in self.params:
+                field = fields.get(str(option.name).rstrip("_"))
+                if isinstance(option, TyperOption) and field is not None and not option.help:
+                    option.help = " ".join((field.description or "").replace("``", "").split())
+            return super().get_help(ctx)
+
+    return Described
 
 
 def main() -> None:
@@ -76,7 +100,7 @@ def _stopping() -> None:
     print("stopping; Ctrl-C again leaves at once", file=sys.stderr)
 
 
-@app.command("run")
+@app.command("run", cls=_described("curate.engine.run:RunOptions"))
 def run_command(
     recipe: Annotated[
         str,
@@ -87,11 +111,9 @@ def run_command(
     ],
     overrides: Overrides = None,
     *,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="only the first so many questions")
-    ] = None,
-    replay: Annotated[bool, typer.Option(help="from the record alone; call no model")] = False,
-    locked: Annotated[bool, typer.Option(help="refuse what the lock file does not hold")] = False,
+    limit: Annotated[int | None, typer.Option(min=1)] = None,
+    replay: bool = False,
+    locked: bool = False,
     push: Annotated[
         bool, typer.Option("--push", help="publish the release where the recipe says")
     ] = False,
@@ -99,7 +121,7 @@ def run_command(
         list[str] | None, typer.Option(help="use nothing of this source or teacher; repeatable")
     ] = None,
     allow: Allow = None,
-    out: Annotated[Path | None, typer.Option(help="put this run into this folder")] = None,
+    out: Path | None = None,
     gold: Annotated[str | None, typer.Option(help="of a pool: column of the known answer")] = None,
     question: Annotated[str | None, typer.Option(help="of a pool: column of the question")] = None,
     completion: Annotated[
@@ -145,25 +167,21 @@ def run_command(
         typer.echo("\n".join((*done.found, done.closing())))
 
 
-@app.command("init")
+@app.command("init", cls=_described("curate.recipe.init:InitOptions"))
 def init_command(
     file: Annotated[Path, typer.Argument(help="the recipe to write")] = Path("recipe.yaml"),
     *,
-    questions: Annotated[
-        str | None, typer.Option(help="file, folder or hf://datasets/owner/name")
-    ] = None,
-    config: Annotated[str | None, typer.Option(help="of a data set")] = None,
-    split: Annotated[str | None, typer.Option(help="of a data set")] = None,
-    question: Annotated[str | None, typer.Option(help="its column; default: guessed")] = None,
-    gold: Annotated[str | None, typer.Option(help="column of the answer; default: guessed")] = None,
-    gold_type: Annotated[str | None, typer.Option(help="how answers are compared")] = None,
-    teacher: Annotated[str | None, typer.Option(help="a model that writes rationales")] = None,
-    url: Annotated[str | None, typer.Option(help="of a server that has the teacher")] = None,
-    pool: Annotated[str | None, typer.Option(help="a file of rationales written before")] = None,
-    completion: Annotated[
-        str | None, typer.Option(help="its column of rationales; default: guessed")
-    ] = None,
-    student: Annotated[str | None, typer.Option(help="the model you will train")] = None,
+    questions: str | None = None,
+    config: str | None = None,
+    split: str | None = None,
+    question: str | None = None,
+    gold: str | None = None,
+    gold_type: str | None = None,
+    teacher: str | None = None,
+    url: str | None = None,
+    pool: str | None = None,
+    completion: str | None = None,
+    student: str | None = None,
 ) -> None:
     """Write a first recipe for your own questions; asks for what is not given."""
     from curate.errors.strict import validate
@@ -242,24 +260,19 @@ def pin(recipe: RecipeName, overrides: Overrides = None, *, allow: Allow = None)
     typer.echo(f"wrote {renew(file)}")
 
 
-@app.command()
+@app.command(cls=_described("curate.report.browse:BrowseOptions"))
 def show(
     run: Annotated[Path, typer.Argument(help="a run folder, or runs/NAME for the latest")],
     *,
-    verdict: Annotated[str | None, typer.Option(help="selected, live or dropped")] = None,
-    gate: Annotated[str | None, typer.Option(help="stopped by this filter")] = None,
-    reason: Annotated[str | None, typer.Option(help="stopped for this reason")] = None,
-    teacher: Annotated[str | None, typer.Option(help="of this teacher or source")] = None,
-    question: Annotated[
-        str | None,
-        typer.Option(help="part of its text, or of its id; one question's samples stand together"),
-    ] = None,
-    between: Annotated[
-        list[str] | None, typer.Option(help="COLUMN=LOW:HIGH, as in rd_masked=0.5:0.9; repeatable")
-    ] = None,
-    sort: Annotated[str | None, typer.Option(help="a column, -column for descending")] = None,
+    verdict: str | None = None,
+    filter_: Annotated[str | None, typer.Option("--filter")] = None,
+    reason: str | None = None,
+    teacher: str | None = None,
+    question: str | None = None,
+    between: list[str] | None = None,
+    sort: str | None = None,
     page: Annotated[int, typer.Option(min=1)] = 1,
-    rows: Annotated[int, typer.Option(min=1, help="a page")] = 20,
+    rows: Annotated[int, typer.Option(min=1)] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Browse a run's samples, or one question's side by side."""
@@ -269,7 +282,7 @@ def show(
     from curate.report.browse import BrowseOptions, browse
 
     given = {
-        "verdict": verdict, "gate": gate, "reason": reason, "teacher": teacher,
+        "verdict": verdict, "filter": filter_, "reason": reason, "teacher": teacher,
         "question": question, "between": tuple(between or ()), "sort": sort, "page": page,
         "rows": rows,
     }  # fmt: skip
@@ -363,7 +376,7 @@ def diff_command(
         Console().print(Markdown(found.markdown()))
 
 
-@app.command("export")
+@app.command("export", cls=_described("curate.release.export.export:ExportOptions"))
 def export_command(
     run: Annotated[
         Path, typer.Argument(help="a run folder, runs/NAME for the latest, or a release")
@@ -372,32 +385,19 @@ def export_command(
         str,
         typer.Option(
             "--format",
-            help="trl, messages, llama-factory, axolotl, torchtune, ms-swift, text, tasks, "
-            "dpo or rl",
+            help="a trainer (trl, llama-factory, axolotl, torchtune, ms-swift), or a format",
         ),
     ],
     *,
-    config: Annotated[str, typer.Option(help="the selection, or an arm's name")] = "default",
-    think: Annotated[
-        str, typer.Option(help="where the rationale goes: none, inline (<think>) or field")
-    ] = "none",
-    order: Annotated[
-        str, typer.Option(help="of the records: rank, or easy: the easiest for the student first")
-    ] = "rank",
-    layout: Annotated[
-        str | None, typer.Option(help="chat or plain; default: as the student was scored")
-    ] = None,
-    line: Annotated[
-        str | None, typer.Option(help="target line with {answer}; default: as scored")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="folder to write; default: beside RUN")] = None,
-    student: Annotated[
-        str | None, typer.Option(help="try the records with this model's template; default: RUN's")
-    ] = None,
-    max_length: Annotated[
-        int | None, typer.Option(min=1, help="tokens at which the trainer cuts")
-    ] = None,
-    lint: Annotated[bool, typer.Option(help="try the records with the student's template")] = True,
+    config: str = "default",
+    think: str = "none",
+    order: str = "rank",
+    layout: str | None = None,
+    line: str | None = None,
+    out: Path | None = None,
+    student: str | None = None,
+    max_length: Annotated[int | None, typer.Option(min=1)] = None,
+    lint: bool = True,
 ) -> None:
     """Write a release in the files and settings of one trainer."""
     from curate.errors.strict import validate

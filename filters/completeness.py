@@ -15,13 +15,7 @@ REFUSAL = (
 
 
 class Completeness(Filter):
-    """Drop samples that failed, are empty, were cut off or refuse to answer.
-
-    Attributes:
-        allow_cut: keep samples that ended at the token limit. They rarely hold an answer; with
-            false, `max_tokens` of the source decides how many are lost here.
-        min_words: fewest words a rationale may have; 0 keeps answers without reasoning.
-    """
+    """Drop samples that failed, are empty, were cut off or refuse to answer."""
 
     version: ClassVar[int] = 1
     reasons: ClassVar[Mapping[str, str]] = {
@@ -47,7 +41,11 @@ class Completeness(Filter):
 
     use: Literal["completeness"] = "completeness"
     allow_cut: bool = False
+    """Keep samples that ended at the token limit. They rarely hold an answer; with false,
+    `max_tokens` of the source decides how many are lost here.
+    """
     min_words: int = 1
+    """Fewest words a rationale may have; 0 keeps answers without reasoning."""
 
     def reads(self) -> Sequence[str]:
         """Name the columns needed."""

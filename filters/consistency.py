@@ -16,12 +16,6 @@ class Consistency(Filter):
     The pass rate is the share of a question's judged samples that the filter named by `of` kept.
     Samples it dropped count, whatever became of them later; samples it abstained on or never saw
     do not. Every sample of a question gets the question's verdict.
-
-    Attributes:
-        min: lowest pass rate kept, a share; 0 keeps questions never answered right.
-        max: highest pass rate kept; below 1 it drops questions that teach nothing new.
-        fewest: judged samples a rate needs; a question with fewer can't be told.
-        of: name of the filter whose verdicts are counted.
     """
 
     version: ClassVar[int] = 1
@@ -48,9 +42,13 @@ class Consistency(Filter):
 
     use: Literal["consistency"] = "consistency"
     min: float = Field(default=0.0, ge=0, le=1)
+    """Lowest pass rate kept, a share; 0 keeps questions never answered right."""
     max: float = Field(default=1.0, ge=0, le=1)
+    """Highest pass rate kept; below 1 it drops questions that teach nothing new."""
     fewest: int = Field(default=1, ge=1)
+    """Judged samples a rate needs; a question with fewer can't be told."""
     of: str = "correctness"
+    """Name of the filter whose verdicts are counted."""
 
     @model_validator(mode="after")
     def _band(self) -> Self:

@@ -64,14 +64,9 @@ class Threshold(NamedTuple):
 
 
 class Filter(BaseModel, ABC):
-    """One gate of the chain; the config is the object.
+    """One gate of the chain; the config is the object."""
 
-    Attributes:
-        name: what the verdict column is called (``verdict_<name>``); by default its `use`.
-        on_abstain: whether a row stays live where this filter could not tell.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     version: ClassVar[int] = 1
     """Raised whenever a verdict changes for some input; part of the derived key."""
@@ -98,7 +93,9 @@ class Filter(BaseModel, ABC):
     """A few rows, kept and stopped ones, for `work_example`."""
 
     name: str = ""
+    """What the verdict column is called (``verdict_<name>``); by default its `use`."""
     on_abstain: OnAbstain = "drop"
+    """Whether a row stays live where this filter could not tell."""
 
     @model_validator(mode="before")
     @classmethod

@@ -37,9 +37,6 @@ class Correctness(Filter):
     read and is not the answer, the evidence says so (`supported` false). Teachers who were shown
     the gold state it whatever they computed, so for them `unsupported: drop` is worth its price;
     elsewhere it also drops rationales that end with an aside ("in 2 days").
-
-    Attributes:
-        unsupported: what to do with a right answer that the rationale does not arrive at.
     """
 
     version: ClassVar[int] = 1
@@ -81,6 +78,7 @@ class Correctness(Filter):
 
     use: Literal["correctness"] = "correctness"
     unsupported: Literal["keep", "drop"] = "keep"
+    """What to do with a right answer that the rationale does not arrive at."""
 
     def reads(self) -> Sequence[str]:
         """Name the columns needed."""

@@ -27,18 +27,6 @@ class Diversity(Filter):
 
     By default nothing but near-duplicates is dropped: keeping medoids before scoring loses the row
     of lowest Rationale Difficulty in 71 % of the questions, so `select` chooses inside clusters.
-
-    Attributes:
-        by: levels, coarse to fine. ``path``: canonical equations, days or options
-            (`filters.paths`); ``text``: word-trigram Jaccard of at least `jaccard`, chained;
-            ``embedding``: agglomerative clustering of cosine distances.
-        jaccard: word-trigram Jaccard from which ``text`` puts two rationales together.
-        distance: cosine distance at which merging embeddings stops; ``auto``: the largest that
-            keeps at least two clusters in 80 % of the pool's questions, at most 0.10.
-        linkage: scikit-learn's word for how clusters are compared.
-        near_duplicate: word-trigram Jaccard from which a row counts as a repetition; ``null``
-            drops none.
-        keep: ``all``, or the ``medoid`` of each cluster for who cannot pay for scoring all.
     """
 
     version: ClassVar[int] = 1
@@ -69,11 +57,22 @@ class Diversity(Filter):
 
     use: Literal["diversity"] = "diversity"
     by: tuple[Level, ...] = ("path", "embedding")
+    """Levels, coarse to fine. ``path``: canonical equations, days or options (`filters.paths`);
+    ``text``: word-trigram Jaccard of at least `jaccard`, chained; ``embedding``: agglomerative
+    clustering of cosine distances.
+    """
     jaccard: float = Field(default=0.7, gt=0, le=1)
+    """Word-trigram Jaccard from which ``text`` puts two rationales together."""
     distance: float | Literal["auto"] = "auto"
+    """Cosine distance at which merging embeddings stops; ``auto``: the largest that keeps at least
+    two clusters in 80 % of the pool's questions, at most 0.10.
+    """
     linkage: Linkage = "average"
+    """Scikit-learn's word for how clusters are compared."""
     near_duplicate: float | None = Field(default=0.7, gt=0, le=1)
+    """Word-trigram Jaccard from which a row counts as a repetition; ``null`` drops none."""
     keep: Literal["all", "medoid"] = "all"
+    """``all``, or the ``medoid`` of each cluster for who cannot pay for scoring all."""
 
     @field_validator("by")
     @classmethod

@@ -23,12 +23,6 @@ class Duplicates(DatasetFilter):
     dropped; the smallest id of such a chain is always kept.
 
     Siblings count like any others; `diversity` compares the same texts within a question exactly.
-
-    Attributes:
-        jaccard: similarity of two sets of word n-grams from which texts are near-duplicates;
-            ``null`` drops exact duplicates only.
-        ngram: words of an n-gram. Rationales are short: one word changed in 40 leaves a Jaccard of
-            0.85 with 3-grams and 0.76 with 5-grams.
     """
 
     version: ClassVar[int] = 1
@@ -48,7 +42,13 @@ class Duplicates(DatasetFilter):
 
     use: Literal["duplicates"] = "duplicates"
     jaccard: float | None = Field(default=0.8, ge=0.3, le=1)
+    """Similarity of two sets of word n-grams from which texts are near-duplicates; ``null`` drops
+    exact duplicates only.
+    """
     ngram: int = Field(default=3, ge=1)
+    """Words of an n-gram. Rationales are short: one word changed in 40 leaves a Jaccard of 0.85
+    with 3-grams and 0.76 with 5-grams.
+    """
 
     def reads(self) -> Sequence[str]:
         """Name the column needed."""

@@ -10,14 +10,7 @@ from filters.contract import Example, Filter, Threshold
 
 
 class Length(Filter):
-    """Drop rationales shorter or longer than a band.
-
-    Attributes:
-        unit: ``tokens`` are the student's, what its context and its loss see; ``words`` are known
-            without a student.
-        min: shortest rationale kept; left out, no bound.
-        max: longest rationale kept; left out, no bound.
-    """
+    """Drop rationales shorter or longer than a band."""
 
     version: ClassVar[int] = 1
     reasons: ClassVar[Mapping[str, str]] = {
@@ -33,8 +26,13 @@ class Length(Filter):
 
     use: Literal["length"] = "length"
     unit: Literal["tokens", "words"] = "tokens"
+    """``tokens`` are the student's, what its context and its loss see; ``words`` are known without
+    a student.
+    """
     min: int | None = Field(default=None, ge=0)
+    """Shortest rationale kept; left out, no bound."""
     max: int | None = Field(default=None, ge=0)
+    """Longest rationale kept; left out, no bound."""
 
     @model_validator(mode="after")
     def _band(self) -> Self:

@@ -14,10 +14,6 @@ class Overrides(Filter):
 
     A person's "keep" is recorded and changes nothing: an earlier drop is undone by moving the
     threshold that made it, so that every arm of the chain stays what its recipe says.
-
-    Attributes:
-        file: csv with the columns ``sample_id``, ``keep`` and, if wanted, ``reason``. A place, so
-            no part of what identifies the filter: the measure that reads it is known by content.
     """
 
     version: ClassVar[int] = 1
@@ -36,6 +32,9 @@ class Overrides(Filter):
 
     use: Literal["overrides"] = "overrides"
     file: str = Field(min_length=1, exclude=True)
+    """Csv with the columns ``sample_id``, ``keep`` and, if wanted, ``reason``. A place, so no part
+    of what identifies the filter: the measure that reads it is known by content.
+    """
 
     def files(self) -> Sequence[str]:
         """The file of the verdicts."""

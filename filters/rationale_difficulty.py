@@ -21,14 +21,6 @@ class RationaleDifficulty(Filter):
     With ``masked`` the filter abstains where calibration found that the student does not follow
     rationales, or could not tell. ``paper`` is the measure as published, which asks no such thing,
     and so it never abstains for that reason; the calibration's figures still stand in the manifest.
-
-    Attributes:
-        variant: ``masked`` compares `rd_masked`, ``paper`` `rd_paper`.
-        max: highest RD kept; 1.0 where no limit at all is set: the rationale must help.
-        min: lowest RD kept.
-        max_quantile: highest quantile of a question's rows kept; 0.3 keeps the easiest 30 %, and
-            always the easiest row.
-        min_quantile: lowest quantile kept; 0.7 keeps the hardest 30 %, and always the hardest row.
     """
 
     version: ClassVar[int] = 1
@@ -64,11 +56,19 @@ class RationaleDifficulty(Filter):
 
     use: Literal["rationale_difficulty"] = "rationale_difficulty"
     variant: Literal["masked", "paper"] = "masked"
+    """``masked`` compares `rd_masked`, ``paper`` `rd_paper`."""
     max: float | None = Field(default=None, gt=0)
+    """Highest RD kept; 1.0 where no limit at all is set: the rationale must help."""
     min: float | None = Field(default=None, gt=0)
+    """Lowest RD kept."""
     max_quantile: float | None = Field(default=None, ge=0, le=1)
+    """Highest quantile of a question's rows kept; 0.3 keeps the easiest 30 %, and always the
+    easiest row.
+    """
     min_quantile: float | None = Field(default=None, ge=0, le=1)
+    """Lowest quantile kept; 0.7 keeps the hardest 30 %, and always the hardest row."""
     on_abstain: OnAbstain = "keep"
+    """Whether a row stays live where this filter could not tell: `keep` or `drop`."""
 
     @model_validator(mode="before")
     @classmethod

@@ -22,11 +22,6 @@ class Repetition(Filter):
     Gemini and LLaMA, its 0.10 for 10-grams 4 %. The defaults drop 4 of these, 0 of 29,736 on
     OpenBookQA and 4 of 5,276 GSM8K solutions of GPT-3; of these eight some loop, others restate
     their definitions or enumerate. A loop of more than a few turns scores near 1.
-
-    Attributes:
-        max_line_share: largest share of characters in lines that repeat an earlier line.
-        max_ngram_share: largest share of words inside an n-gram that was said before.
-        ngram: words of an n-gram.
     """
 
     version: ClassVar[int] = 1
@@ -48,8 +43,11 @@ class Repetition(Filter):
 
     use: Literal["repetition"] = "repetition"
     max_line_share: float = Field(default=0.3, ge=0, le=1)
+    """Largest share of characters in lines that repeat an earlier line."""
     max_ngram_share: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of words inside an n-gram that was said before."""
     ngram: int = Field(default=10, ge=2)
+    """Words of an n-gram."""
 
     def reads(self) -> Sequence[str]:
         """Name the column needed."""

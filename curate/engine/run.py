@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
 
 from curate.engine.account import Account, Tally, funnel_of
 from curate.engine.pipeline import deciding_libraries, lock_data, passed
@@ -32,23 +33,21 @@ if TYPE_CHECKING:
     import datasets
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """How this one run is done.
+class RunOptions(BaseModel):
+    """How this one run is done."""
 
-    Attributes:
-        limit: use only the first so many questions; by default `questions.limit` of the recipe.
-        replay: from the record alone; no model is ever called.
-        locked: refuse to resolve anything that is not in the lock file.
-        out: put the run into this very folder instead of ``runs/<name>/``.
-        runs: where run folders go.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    limit: int | None = None
+    limit: int | None = Field(default=None, ge=1)
+    """Use only the first so many questions; by default as the recipe says."""
     replay: bool = False
+    """Make it from the record alone; no model is ever called."""
     locked: bool = False
+    """Refuse to resolve anything that is not in the lock file."""
     out: Path | None = None
+    """Put the run into this very folder instead of ``runs/<name>/``."""
     runs: Path = Path("runs")
+    """Where run folders go."""
 
 
 @dataclass(frozen=True, slots=True)

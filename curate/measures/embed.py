@@ -16,17 +16,14 @@ _BATCH = 256
 
 
 class EmbedOptions(BaseModel):
-    """The sentence encoder.
+    """The sentence encoder."""
 
-    Attributes:
-        model: sentence encoder: folder or Hub id of a sentence-transformers model.
-        revision: commit, tag or branch; locked on first use where it is not given.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     model: str = "sentence-transformers/all-MiniLM-L6-v2"
+    """Sentence encoder: folder or Hub id of a sentence-transformers model."""
     revision: str | None = None
+    """Commit, tag or branch; locked on first use where it is not given."""
 
 
 class Embed(MemoMeasure):

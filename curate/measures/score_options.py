@@ -14,38 +14,37 @@ DType = Literal["auto", "float32", "bfloat16", "float16", "served"]
 
 
 class ScoreOptions(BaseModel):
-    r"""The student and how it is asked.
+    r"""The student and how it is asked."""
 
-    Attributes:
-        student: folder or Hub id of the model that will be trained.
-        revision: commit, tag or branch; locked on first use where it is not given.
-        templates: target lines, each with ``{answer}`` once; the first is the one the student will
-            be trained on. What stands after the answer ends its span; where nothing does, the end
-            of the turn or text.
-        calibrate: questions with a right and a wrong sibling on which the student is tested before
-            it is trusted; 0 for no test, and then ``variant: masked`` abstains.
-        layout: ``chat`` or ``plain``; default chat where the tokenizer has a chat template.
-        mask: what the rationale's own final value is replaced by in `rd_masked`.
-        dtype: in which the student computes; ``auto`` is bfloat16 on an NVIDIA GPU, else float32;
-            ``served``: the student is not loaded but asked where `runtime.student` says, which is
-            slower.
-        per_token: also write the log-probability of every token of rationale and answer, the
-            entropies of the rationale's, and where each token ends, in columns of lists; what was
-            scored without is run again and keeps its scores.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     student: str
+    """Folder or Hub id of the model that will be trained."""
     revision: str | None = None
+    """Commit, tag or branch; locked on first use where it is not given."""
     templates: tuple[str, ...] = Field(
         default=(" The answer is {answer}.", "\nAnswer: {answer}\n"), min_length=1
     )
+    """Target lines, each with ``{answer}`` once; the first is the one the student will be trained
+    on. What stands after the answer ends its span; where nothing does, the end of the turn or text.
+    """
     calibrate: int = Field(default=64, ge=0)
+    """Questions with a right and a wrong sibling on which the student is tested before it is
+    trusted; 0 for no test, and then ``variant: masked`` abstains.
+    """
     layout: Literal["chat", "plain"] | None = None
+    """``chat`` or ``plain``; default chat where the tokenizer has a chat template."""
     mask: str = Field(default="___", min_length=1)
+    """What the rationale's own final value is replaced by in `rd_masked`."""
     dtype: DType = "auto"
+    """In which the student computes; ``auto`` is bfloat16 on an NVIDIA GPU, else float32;
+    ``served``: the student is not loaded but asked where `runtime.student` says, which is slower.
+    """
     per_token: bool = False
+    """Also write the log-probability of every token of rationale and answer, the entropies of the
+    rationale's, and where each token ends, in columns of lists; what was scored without is run
+    again and keeps its scores.
+    """
 
     @field_validator("templates")
     @classmethod

@@ -20,30 +20,28 @@ _ADDRESS: Final = ("repo", "private")
 
 
 class RecipeFile(BaseModel):
-    """A recipe and where it stands.
-
-    Attributes:
-        recipe: what was read, overrides applied.
-        text: the file as written, without overrides or interpolated values.
-        overrides: the command line's ``key=value``.
-        folder: what relative paths in the recipe are relative to.
-        lock: the lock file that belongs to it.
-        lock_text: what to begin with where there is no such file yet.
-        limit: of questions, unless the run names another.
-        written: what stands in the recipe for a path or model, by what it was read as, where a
-            variable of the environment is in it.
-    """
+    """A recipe and where it stands."""
 
     model_config = ConfigDict(frozen=True)
 
     recipe: Recipe
+    """What was read, overrides applied."""
     text: str
+    """The file as written, without overrides or interpolated values."""
     overrides: tuple[str, ...]
+    """The command line's ``key=value``."""
     folder: Path
+    """What relative paths in the recipe are relative to."""
     lock: Path
+    """The lock file that belongs to it."""
     lock_text: str = ""
+    """What to begin with where there is no such file yet."""
     limit: int | None = None
+    """Of questions, unless the run names another."""
     written: Mapping[str, str] = Field(default_factory=dict)
+    """What stands in the recipe for a path or model, by what it was read as, where a variable of
+    the environment is in it.
+    """
 
     @property
     def digest(self) -> str:

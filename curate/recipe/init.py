@@ -17,35 +17,32 @@ from filters.answers import GoldType
 
 
 class InitOptions(BaseModel):
-    """What a first recipe needs to know.
+    """What a first recipe needs to know."""
 
-    Attributes:
-        questions: file, folder or ``hf://datasets/owner/name`` with questions and known answers.
-        config: of a data set.
-        split: of a data set.
-        question: its column; guessed from usual names.
-        gold: the column of the known answer; guessed likewise.
-        gold_type: how answers are compared; guessed from the first rows.
-        teacher: a model that will write rationales.
-        url: of a server that has it; without, it is loaded with vLLM.
-        pool: file with rationales that were written before.
-        completion: its column of them; guessed from usual names.
-        student: the model to be trained; without one nothing is scored.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     questions: str = ""
+    """File, folder or ``hf://datasets/owner/name`` with questions and known answers."""
     config: str | None = None
+    """Of a data set."""
     split: str | None = None
+    """Of a data set."""
     question: str | None = None
+    """Its column; guessed from usual names."""
     gold: str | None = None
+    """The column of the known answer; guessed likewise."""
     gold_type: GoldType | None = None
+    """How answers are compared; guessed from the first rows."""
     teacher: str | None = None
+    """A model that will write rationales."""
     url: str | None = None
+    """Of a server that has it; without, it is loaded with vLLM."""
     pool: str | None = None
+    """File with rationales that were written before."""
     completion: str | None = None
+    """Its column of them; guessed from usual names."""
     student: str | None = None
+    """The model to be trained; without one nothing is scored."""
 
 
 def init(file: Path, options: InitOptions) -> str:

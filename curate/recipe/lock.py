@@ -22,19 +22,16 @@ SCHEMA: Final = 1
 
 
 class LockedModel(BaseModel):
-    """A model at a revision.
+    """A model at a revision."""
 
-    Attributes:
-        name: what the model is called wherever it lies.
-        revision: commit on the Hub, or digest of the files.
-        how: ``folder``, ``hub`` or ``offline-wheels``.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: str
+    """What the model is called wherever it lies."""
     revision: str
+    """Commit on the Hub, or digest of the files."""
     how: str
+    """``folder``, ``hub`` or ``offline-wheels``."""
 
 
 class LockContent(BaseModel):

@@ -4,6 +4,7 @@ Everything here decides *what* comes out and is part of some key, except `runtim
 and is part of none, but for the kind of a source's backend (see `curate.models.teachers.options`).
 """
 
+import inspect
 import json
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal, Self, TypeVar, Union, cast
@@ -44,7 +45,7 @@ QUESTIONS_PER_SHARD: Final = 1024
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Measures(_Section):
@@ -70,84 +71,84 @@ class Measures(_Section):
 
 
 class Splits(_Section):
-    """How questions are split.
-
-    Attributes:
-        validation: share of the groups of questions, by hash.
-    """
+    """How questions are split."""
 
     validation: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the groups of questions, by hash."""
 
 
 class Runtime(_Section):
-    """How a run is carried out; in no key, but for whether vLLM or a server samples.
-
-    Attributes:
-        executor: where shards are judged: ``local``, on this machine, or ``ray``: on the cluster
-            that ``RAY_ADDRESS`` names, that runs here, or a new one. All nodes must see the store.
-        workers: shards judged at a time; by default one, in the run's own process, and with
-            ``ray`` as many as the cluster has cores.
-        questions_per_shard: mean number of questions judged together. Smaller shards give more
-            workers something to do and take less memory each; what comes out is the same.
-        sources: how each generating source is reached, by its name: ``{NAME: {backend: vllm}}``,
-            which is how one left out is reached too, or ``{NAME: {backend: openai, url: ...}}``.
-        student: where ``vllm serve`` has the student of ``dtype: served``: ``url`` and what else is
-            said below of a server.
-        max_tokens_total: most prompt and completion tokens that one run draws. A limit reached
-            stops it cleanly: what is on its way is recorded, and a run after it goes on.
-        max_cost: most money one run spends on servers with a `price`, in their currency.
-        max_hours: longest one run samples and measures.
-    """
+    """How a run is carried out; in no key, but for whether vLLM or a server samples."""
 
     executor: Where = "local"
+    """Where shards are judged: ``local``, on this machine, or ``ray``: on the cluster that
+    ``RAY_ADDRESS`` names, that runs here, or a new one. All nodes must see the store.
+    """
     workers: int | None = Field(default=None, ge=1)
+    """Shards judged at a time; by default one, in the run's own process, and with ``ray`` as many
+    as the cluster has cores.
+    """
     questions_per_shard: int = Field(default=QUESTIONS_PER_SHARD, ge=1)
+    """Mean number of questions judged together. Smaller shards give more workers something to do
+    and take less memory each; what comes out is the same.
+    """
     sources: dict[str, Backend] = Field(default_factory=dict)
+    """How each generating source is reached, by its name: ``{NAME: {backend: vllm}}``, which is how
+    one left out is reached too, or ``{NAME: {backend: openai, url: ...}}``.
+    """
     student: StudentServer | None = None
+    """Where ``vllm serve`` has the student of ``dtype: served``: ``url`` and what else is said
+    below of a server.
+    """
     max_tokens_total: int | None = Field(default=None, ge=1)
+    """Most prompt and completion tokens that one run draws. A limit reached stops it cleanly: what
+    is on its way is recorded, and a run after it goes on.
+    """
     max_cost: float | None = Field(default=None, gt=0)
+    """Most money one run spends on servers with a `price`, in their currency."""
     max_hours: float | None = Field(default=None, gt=0)
+    """Longest one run samples and measures."""
 
 
 class Recipe(_Section):
-    """A whole recipe; see ``recipes/README.md`` for each key.
-
-    Attributes:
-        name: of the runs and of the release.
-        release: version of the data.
-        description: one paragraph for the card.
-        questions: where questions and known answers come from.
-        sources: who writes the rationales.
-        measures: encoder and student; nothing runs unless a filter or an order reads it.
-        filters: the chain, in order; each sees what is still live. ``curate filters`` lists them,
-            ``curate filters NAME`` explains one.
-        select: order and budget.
-        arms: control arms, released beside the selection.
-        exclude_teachers: sources, or teachers of imported rows, of which nothing is used; ``run
-            --exclude-teacher NAME`` adds one.
-        splits: shares that are kept apart from the training rows.
-        publish: what the release holds, and where it goes.
-        licence: of the released data, as the card states it.
-        language: of the text, as the card states it.
-        runtime: how, never what. Changing it repeats nothing, but for samples where the backend of
-            a source is another: a server does not say its precision.
-    """
+    """A whole recipe; see ``recipes/README.md`` for each key."""
 
     name: str = Field(pattern=NAME)
+    """Of the runs and of the release."""
     release: str = Field(default="0.1.0", pattern=r"^\d+\.\d+\.\d+$")
+    """Version of the data."""
     description: str = ""
+    """One paragraph for the card."""
     questions: QuestionsOptions
+    """Where questions and known answers come from."""
     sources: tuple[Source, ...] = Field(min_length=1)
+    """Who writes the rationales."""
     measures: Measures = Field(default_factory=Measures)
+    """Encoder and student; nothing runs unless a filter or an order reads it."""
     filters: tuple[Filter, ...] = ()
+    """The chain, in order; each sees what is still live. ``curate filters`` lists them, ``curate
+    filters NAME`` explains one.
+    """
     select: SelectOptions = SelectOptions()
+    """Order and budget."""
     arms: tuple[str, ...] = ()
+    """Control arms, released beside the selection."""
     exclude_teachers: tuple[str, ...] = ()
+    """Sources, or teachers of imported rows, of which nothing is used; ``run --exclude-teacher
+    NAME`` adds one.
+    """
     splits: Splits = Splits()
+    """Shares that are kept apart from the training rows."""
     publish: PublishOptions = PublishOptions()
+    """What the release holds, and where it goes."""
     licence: str | None = None
+    """Of the released data, as the card states it."""
     language: str | None = None
+    """Of the text, as the card states it."""
     runtime: Runtime = Runtime()
+    """How, never what. Changing it repeats nothing, but for samples where the backend of a source
+    is another: a server does not say its precision.
+    """
 
     def __init__(self, **data: Any) -> None:
         """Make a recipe; the class of a filter or source handed over is registered by that."""
@@ -315,7 +316,9 @@ def _connect() -> None:
         section.model_fields[name].annotation = annotation
     for kind in MEASURES:
         if kind.section is not None and kind.name not in Measures.model_fields:
-            field = FieldInfo(annotation=cast("Any", kind.section | None), default=None)
+            said = (inspect.getdoc(kind.section) or "").partition("\n\n")[0]
+            optional = cast("Any", kind.section | None)
+            field = FieldInfo(annotation=optional, default=None, description=said)
             Measures.model_fields[kind.name] = field
     for section in (Measures, Runtime, Recipe):
         section.model_rebuild(force=True)
@@ -336,4 +339,24 @@ def recipe_schema() -> str:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **Recipe.model_json_schema(),
     }
+    _describe(schema)
     return json.dumps(schema, indent=2, sort_keys=True)
+
+
+def _describe(node: Any) -> None:
+    """Bring every description into the form that editors show, and say what chooses a kind."""
+    if isinstance(node, list):
+        for part in cast("list[Any]", node):
+            _describe(part)
+    if not isinstance(node, dict):
+        return
+    here = cast("dict[str, Any]", node)
+    if isinstance(said := here.get("description"), str):
+        here["description"] = " ".join(said.replace("``", "`").split())
+    for name, held in cast("dict[str, Any]", here.get("properties") or {}).items():
+        if isinstance(held, dict) and "const" in held and "description" not in held:
+            held["description"] = (
+                f"The word that chooses this kind, as in `{name}: {held['const']}`."
+            )
+    for part in here.values():
+        _describe(part)

@@ -26,35 +26,29 @@ class _Part(BaseModel):
 
 
 class Side(_Part):
-    """One of the two.
-
-    Attributes:
-        title: name and version.
-        dataset_hash: of the selection.
-        rows: selected.
-        questions: with a selected row.
-    """
+    """One of the two."""
 
     title: str
+    """Name and version."""
     dataset_hash: str
+    """Of the selection."""
     rows: int
+    """Selected."""
     questions: int
+    """With a selected row."""
 
 
 class Move(_Part):
-    """Samples that were here and are there.
-
-    Attributes:
-        before: ``selected``, ``FILTER: REASON``, or ``not released``.
-        after: likewise.
-        samples: how many.
-        example: the id of one.
-    """
+    """Samples that were here and are there."""
 
     before: str
+    """``selected``, ``FILTER: REASON``, or ``not released``."""
     after: str
+    """Likewise."""
     samples: int
+    """How many."""
     example: str
+    """The id of one."""
 
 
 class Change(_Part):
@@ -83,31 +77,28 @@ class Share(_Part):
 
 
 class Diff(_Part):
-    """What changed.
-
-    Attributes:
-        before: the first release.
-        after: the second.
-        added: rows only the second selects.
-        removed: rows only the first selects.
-        kept: rows both select.
-        altered: for each column, in how many kept rows its value differs.
-        moves: every change of place, the most frequent first.
-        parameters: what differs in recipe, models and libraries.
-        shifts: quartiles that differ.
-        shares: shares that differ.
-    """
+    """What changed."""
 
     before: Side
+    """The first release."""
     after: Side
+    """The second."""
     added: int
+    """Rows only the second selects."""
     removed: int
+    """Rows only the first selects."""
     kept: int
+    """Rows both select."""
     altered: Mapping[str, int]
+    """For each column, in how many kept rows its value differs."""
     moves: tuple[Move, ...]
+    """Every change of place, the most frequent first."""
     parameters: tuple[Change, ...]
+    """What differs in recipe, models and libraries."""
     shifts: tuple[Shift, ...]
+    """Quartiles that differ."""
     shares: tuple[Share, ...]
+    """Shares that differ."""
 
     @property
     def same(self) -> bool:

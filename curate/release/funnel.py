@@ -24,40 +24,34 @@ class ConservationError(RuntimeError):
 
 
 class _Counts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class QuestionCount(_Counts):
-    """What became of the input rows of the questions table.
-
-    Attributes:
-        read: input rows.
-        merged: rows that repeated a question with the same gold.
-        quarantined: questions by reason; they stay in the table.
-        in_use: questions that samples are drawn for.
-    """
+    """What became of the input rows of the questions table."""
 
     read: int
+    """Input rows."""
     merged: int = 0
+    """Rows that repeated a question with the same gold."""
     quarantined: dict[str, int] = {}
+    """Questions by reason; they stay in the table."""
     in_use: int
+    """Questions that samples are drawn for."""
 
 
 class SourceCount(_Counts):
-    """What one source gave.
-
-    Attributes:
-        rows: samples made, failed ones included.
-        unmatched: input rows that joined no question.
-        errors: samples whose draw failed for good.
-        excluded: rows of teachers that the recipe excludes; no samples were made of them.
-    """
+    """What one source gave."""
 
     name: str
     rows: int
+    """Samples made, failed ones included."""
     unmatched: int = 0
+    """Input rows that joined no question."""
     errors: int = 0
+    """Samples whose draw failed for good."""
     excluded: int = 0
+    """Rows of teachers that the recipe excludes; no samples were made of them."""
 
     def __add__(self, other: Self) -> Self:
         """Add another shard's count of the same source."""
@@ -72,30 +66,27 @@ class SourceCount(_Counts):
 
 
 class GateCount(_Counts):
-    """What one filter did.
-
-    Attributes:
-        rows: all samples, live or not.
-        kept: live samples kept.
-        dropped: live samples dropped, by reason.
-        abstained: live samples about which nothing could be said, by reason.
-        skipped: samples that an earlier filter had dropped.
-        live: samples live afterwards: kept, and abstained where the filter keeps those.
-        covered_before: questions with a live sample before.
-        covered: questions with a live sample afterwards.
-        choice: questions of which a sample was kept and another dropped.
-    """
+    """What one filter did."""
 
     name: str
     rows: int
+    """All samples, live or not."""
     kept: int
+    """Live samples kept."""
     dropped: dict[str, int]
+    """Live samples dropped, by reason."""
     abstained: dict[str, int]
+    """Live samples about which nothing could be said, by reason."""
     skipped: int
+    """Samples that an earlier filter had dropped."""
     live: int
+    """Samples live afterwards: kept, and abstained where the filter keeps those."""
     covered_before: int
+    """Questions with a live sample before."""
     covered: int
+    """Questions with a live sample afterwards."""
     choice: int
+    """Questions of which a sample was kept and another dropped."""
 
     @property
     def choice_share(self) -> float:
@@ -136,42 +127,36 @@ class GateCount(_Counts):
 
 
 class PickCount(_Counts):
-    """How much the selection or an arm took.
-
-    Attributes:
-        tokens: sum of the samples' tokens, unknown ones as 0.
-        choice: share of its questions with more live samples than were taken; None for arms.
-    """
+    """How much the selection or an arm took."""
 
     name: str
     rows: int
     questions: int
     tokens: int
+    """Sum of the samples' tokens, unknown ones as 0."""
     choice: float | None = None
+    """Share of its questions with more live samples than were taken; None for arms."""
 
 
 class Funnel(_Counts):
-    """Both tables counted from the first row read to the last one taken.
-
-    Attributes:
-        questions: the questions table's line.
-        sources: one line a source.
-        samples: rows of the samples table.
-        quarantined: samples of quarantined questions among them, never live.
-        covered: questions with a sample.
-        gates: the filters in the order of the chain.
-        picks: the selection, then the control arms.
-        notes: sentences the reader of the funnel must not miss.
-    """
+    """Both tables counted from the first row read to the last one taken."""
 
     questions: QuestionCount | None = None
+    """The questions table's line."""
     sources: tuple[SourceCount, ...] = ()
+    """One line a source."""
     samples: int = 0
+    """Rows of the samples table."""
     quarantined: int = 0
+    """Samples of quarantined questions among them, never live."""
     covered: int = 0
+    """Questions with a sample."""
     gates: tuple[GateCount, ...] = ()
+    """The filters in the order of the chain."""
     picks: tuple[PickCount, ...] = ()
+    """The selection, then the control arms."""
     notes: tuple[str, ...] = ()
+    """Sentences the reader of the funnel must not miss."""
 
     def __add__(self, other: Self) -> Self:
         """Add another shard's funnel; lines of the same name are added, others stand in order."""

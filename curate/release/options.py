@@ -13,31 +13,32 @@ AUDIT: Final = "audit"
 
 
 class PublishOptions(BaseModel):
-    """What a release holds beside the selection, and where it is published.
+    """What a release holds beside the selection, and where it is published."""
 
-    Attributes:
-        repo: ``owner/name`` on the Hub, or a folder: ``file://DIR``. Nothing goes there without
-            ``curate push`` or ``run --push``, which tests it, the token, the version and every
-            source's `terms` before anything is sampled.
-        private: whether a repository on the Hub that is not there yet is made private.
-        include: what the release holds beside the selection: control ``arms``, ``rejected``
-            samples with their reasons, and, only when named, the ``audit``: every sample with every
-            verdict. What is left out stays in the run folder.
-        formats: the selection once more as records, each format a config: ``messages``,
-            ``prompt-completion``, ``alpaca``, ``text``, ``tasks``, ``dpo`` (pairs with rejected
-            siblings), ``rl`` (questions with their pass rates).
-        think: where these records have the rationale: before the target line (``none``), in a
-            ``<think>`` block there (``inline``), or in ``reasoning_content`` (``field``); ``text``,
-            ``tasks`` and ``rl`` have one place for it, or none.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     repo: str | None = Field(default=None, min_length=1)
+    """``owner/name`` on the Hub, or a folder: ``file://DIR``. Nothing goes there without ``curate
+    push`` or ``run --push``, which tests it, the token, the version and every source's `terms`
+    before anything is sampled.
+    """
     private: bool = True
+    """Whether a repository on the Hub that is not there yet is made private."""
     include: tuple[Part, ...] = ("arms", "rejected")
+    """What the release holds beside the selection: control ``arms``, ``rejected`` samples with
+    their reasons, and, only when named, the ``audit``: every sample with every verdict. What is
+    left out stays in the run folder.
+    """
     formats: tuple[str, ...] = ()
+    """The selection once more as records, each format a config: ``messages``,
+    ``prompt-completion``, ``alpaca``, ``text``, ``tasks``, ``dpo`` (pairs with rejected siblings),
+    ``rl`` (questions with their pass rates).
+    """
     think: Think = "none"
+    """Where these records have the rationale: before the target line (``none``), in a ``<think>``
+    block there (``inline``), or in ``reasoning_content`` (``field``); ``text``, ``tasks`` and
+    ``rl`` have one place for it, or none.
+    """
 
     @model_validator(mode="after")
     def _strings_have_no_field(self) -> Self:

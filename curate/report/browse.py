@@ -31,32 +31,30 @@ _PANEL: Final = 46
 
 
 class BrowseOptions(BaseModel):
-    """Which rows are shown, and in what order.
+    """Which rows are shown, and in what order."""
 
-    Attributes:
-        verdict: ``selected``, ``live`` (selected or not) or ``dropped``.
-        gate: name of the filter that stopped them.
-        reason: why it did.
-        teacher: who wrote them, or their source.
-        question: part of the question's text, or the start of its id. Where that is one question,
-            its samples are shown together.
-        between: ranges of columns, ``rd_masked=0.5:0.9``; either end may be left out.
-        sort: column, ``-column`` for descending; by default as they were ranked, then by id.
-        page: from 1.
-        rows: a page.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     verdict: Verdict | None = None
-    gate: str | None = None
+    """``selected``, ``live`` (selected or not) or ``dropped``."""
+    filter: str | None = None
+    """Name of the filter that stopped them."""
     reason: str | None = None
+    """Why it did."""
     teacher: str | None = None
+    """Who wrote them, or their source."""
     question: str | None = None
+    """Part of the question's text, or the start of its id. Where that is one question, its samples
+    are shown together.
+    """
     between: tuple[str, ...] = ()
+    """Ranges of columns, ``rd_masked=0.5:0.9``; either end may be left out."""
     sort: str | None = None
+    """Column, ``-column`` for descending; by default as they were ranked, then by id."""
     page: int = Field(default=1, ge=1)
+    """From 1."""
     rows: int = Field(default=20, ge=1)
+    """A page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +153,10 @@ def _conditions(rows: pl.DataFrame, options: BrowseOptions, filters: list[str]) 
             found.append(~pl.col("live"))
         case None:
             pass
-    if options.gate is not None:
-        found.append(pl.col("rejected_by") == _one_of(options.gate, filters, "filter", "--gate"))
+    if options.filter is not None:
+        found.append(
+            pl.col("rejected_by") == _one_of(options.filter, filters, "filter", "--filter")
+        )
     if options.reason is not None:
         reasons = rows["rejected_reason"].drop_nulls().unique().sort().to_list()
         _one_of(options.reason, reasons, "reason of this run", "--reason")

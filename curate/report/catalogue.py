@@ -82,7 +82,8 @@ def _parameters(kind: type[Filter]) -> Iterator[tuple[str, str]]:
     for name, field in kind.model_fields.items():
         if name not in {"use", "name"}:
             default = "required" if field.is_required() else f"default {field.default!r}"
-            yield name, default
+            said = " ".join((field.description or "").split())
+            yield name, f"{default}. {said}" if said else default
 
 
 def _example(kind: type[Filter]) -> RenderableType:

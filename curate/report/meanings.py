@@ -1,4 +1,4 @@
-"""What docstrings say of models and their fields, as Markdown: the text the catalogues are made of.
+"""What docstrings say of models and their fields, as Markdown: what the catalogues are made of.
 
 A key is explained once, where it is declared. What was given up for that is prose that treats
 several keys at a time; where it reads better, it stands by hand beside the tables.
@@ -13,7 +13,6 @@ from typing import Any, Final, Literal, NamedTuple, cast, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-_ITEM: Final = re.compile(r" {4}(\w+): (.*)")
 _PLAIN: Final = re.compile(r"[\w./*:-]+")
 _CITED: Final = re.compile(r"\(([^()]*\barXiv \d[^()]*)\)")
 _NUMBER: Final = re.compile(r"arXiv (\d{4}\.\d{4,5})")
@@ -53,7 +52,7 @@ def keys(kind: type[BaseModel], skip: Collection[str] = (), below: str = "") -> 
         below: path of the model itself, with a dot.
 
     Yields:
-        Every key that its docstring explains, and every one that holds no section.
+        Every key that has a docstring, and every one that holds no section.
     """
     said = meanings(kind)
     for name, field in kind.model_fields.items():
@@ -68,11 +67,12 @@ def keys(kind: type[BaseModel], skip: Collection[str] = (), below: str = "") -> 
 
 
 def meanings(kind: type[BaseModel]) -> dict[str, str]:
-    """Read what the docstrings of a model, and of those it inherits from, say of each field."""
-    found: dict[str, str] = {}
-    for owner in reversed(kind.__mro__):
-        found |= _attributes(owner.__dict__.get("__doc__") or "")
-    return found
+    """Give what the docstring of each field says, in Markdown."""
+    return {
+        name: markdown(field.description)
+        for name, field in kind.model_fields.items()
+        if field.description
+    }
 
 
 def markdown(text: str) -> str:
@@ -113,21 +113,6 @@ def shown(value: object) -> str:
     return json.dumps(value)
 
 
-def _attributes(docstring: str) -> dict[str, str]:
-    """Read the section that Google's style calls Attributes."""
-    _, _, section = inspect.cleandoc(docstring).partition("\nAttributes:\n")
-    found: dict[str, list[str]] = {}
-    for line in section.splitlines():
-        item = _ITEM.fullmatch(line)
-        if item:
-            found[item[1]] = [item[2]]
-        elif line.startswith("     "):
-            found[list(found)[-1]].append(line)
-        elif line and not line.startswith(" "):
-            break
-    return {name: markdown(" ".join(lines)) for name, lines in found.items()}
-
-
 def _section(field: FieldInfo) -> type[BaseModel] | None:
     """Give the model that a field holds, where it can hold nothing else."""
     kinds = [kind for kind in _alternatives(field.annotation) if kind is not type(None)]
@@ -156,7 +141,7 @@ def _with_choices(field: FieldInfo, meaning: str) -> str:
     choices = [f"`{value}`" for value in _choices(field.annotation)]
     if all(choice in meaning for choice in choices):
         return meaning
-    return f"{', '.join(choices[:-1])} or {choices[-1]}: {meaning}"
+    return f"{', '.join(choices[:-1])} or {choices[-1]}: {meaning[:1].lower()}{meaning[1:]}"
 
 
 def _default(field: FieldInfo) -> str | None:

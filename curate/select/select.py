@@ -33,20 +33,18 @@ RANK: Final = "selection_rank"
 
 
 class Budget(BaseModel):
-    """How much to take; exactly one of the three.
+    """How much to take; exactly one of the three."""
 
-    Attributes:
-        rows: number of samples.
-        tokens: sum of the samples' tokens (column ``tokens``); a sample of unknown length is 0.
-        share: of the samples live after the last filter, rounded down. ``without:`` arms take as
-            many rows as this share of the chain's own pool, so that arms stay comparable.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     rows: int | None = Field(default=None, ge=1)
+    """Number of samples."""
     tokens: int | None = Field(default=None, ge=1)
+    """Sum of the samples' tokens (column ``tokens``); a sample of unknown length is 0."""
     share: float | None = Field(default=None, gt=0, le=1)
+    """Of the samples live after the last filter, rounded down. ``without:`` arms take as many rows
+    as this share of the chain's own pool, so that arms stay comparable.
+    """
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -60,25 +58,23 @@ class Budget(BaseModel):
 
 
 class SelectOptions(BaseModel):
-    """The recipe's ``select`` section.
+    """The recipe's ``select`` section."""
 
-    Attributes:
-        budget: how much to take, by one of three; left out, all that the other keys allow.
-        per_question: most samples of one question.
-        one_per: column of which a question's samples must differ (``cluster``); a null is a group
-            of its own.
-        order_by: columns that order the samples of one question, the first deciding; ``-column``
-            for descending. Nulls come last either way, and what is still tied goes by seeded hash.
-        seed: of the hash that orders questions and breaks ties.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     budget: Budget | None = None
+    """How much to take, by one of three; left out, all that the other keys allow."""
     per_question: int | None = Field(default=None, ge=1)
+    """Most samples of one question."""
     one_per: str | None = None
+    """Column of which a question's samples must differ (``cluster``); a null is a group of its own.
+    """
     order_by: tuple[str, ...] = ()
+    """Columns that order the samples of one question, the first deciding; ``-column`` for
+    descending. Nulls come last either way, and what is still tied goes by seeded hash.
+    """
     seed: int = 0
+    """Of the hash that orders questions and breaks ties."""
 
 
 def needed_columns(options: SelectOptions, arms: Sequence[Arm]) -> tuple[str, ...]:

@@ -47,16 +47,14 @@ class Tally:
 
 
 class Source(TextOptions, ABC):
-    """One entry of the recipe's ``sources``.
-
-    Attributes:
-        name: unique among the sources.
-        terms: the licence or terms under which the teacher's text may be used, as the card states
-            them; never guessed. ``curate push`` refuses rows without.
-    """
+    """One entry of the recipe's ``sources``."""
 
     name: str = Field(default="", min_length=1)
+    """Unique among the sources."""
     terms: str | None = None
+    """The licence or terms under which the teacher's text may be used, as the card states them;
+    never guessed. ``curate push`` refuses rows without.
+    """
 
     @property
     def writer(self) -> str:

@@ -15,14 +15,11 @@ from curate.store.keys import rank
 
 
 class Generate(SampledSource):
-    """Samples a teacher, `samples` times a question.
-
-    Attributes:
-        name: unique among the sources; by default the last part of the model's name.
-    """
+    """Samples a teacher, `samples` times a question."""
 
     use: Literal["generate"] = "generate"
     name: str = Field(default="", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Unique among the sources; by default the last part of the model's name."""
 
     @model_validator(mode="before")
     @classmethod

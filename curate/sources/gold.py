@@ -14,18 +14,15 @@ from curate.sources.questions import QuestionsTable
 
 
 class Gold(ReadSource):
-    """Samples from the column that `questions.columns.rationale` names.
-
-    Attributes:
-        name: unique among the sources.
-        teacher: who wrote the solutions, as rows and card name them.
-        gold_shown: the writer knew the answer, as authors of data sets do.
-    """
+    """Samples from the column that `questions.columns.rationale` names."""
 
     use: Literal["gold"] = "gold"
     name: str = Field(default="gold", min_length=1)
+    """Unique among the sources."""
     teacher: str = "human"
+    """Who wrote the solutions, as rows and card name them."""
     gold_shown: bool = True
+    """The writer knew the answer, as authors of data sets do."""
 
     @property
     def writer(self) -> str:

@@ -26,25 +26,28 @@ BATCH_ROWS: Final = 50_000
 
 
 class _Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class FromColumn(_Options):
     """Take a value from a column of the row."""
 
     column: str
+    """Path of the column (``a.b``)."""
 
 
 class FromFile(_Options):
     """Take a value from the file's name or, where the name does not match, from its path."""
 
     file: OneGroup
+    """Pattern with one group, which is the value."""
 
 
 class FromCompletion(_Options):
     """Take a value from the path of the completion's column (``6b_finetuning.solution``)."""
 
     completion: OneGroup
+    """Pattern with one group, which is the value."""
 
 
 Origin = str | FromColumn | FromFile | FromCompletion
@@ -52,47 +55,44 @@ Origin = str | FromColumn | FromFile | FromCompletion
 
 
 class ImportColumns(_Options):
-    """Which column holds what.
-
-    Attributes:
-        question: the question's text; several columns are joined by a space.
-        id: the question's id, for ``join: question_id``.
-        completion: what the teacher wrote; a list of K samples; or several columns, one a sample.
-            ``.`` is the row itself, for files that are bare lists of texts.
-    """
+    """Which column holds what."""
 
     question: Columns | None = None
+    """The question's text; several columns are joined by a space."""
     id: str | None = None
+    """The question's id, for ``join: question_id``."""
     completion: Columns = WHOLE_ROW
+    """What the teacher wrote; a list of K samples; or several columns, one a sample. ``.`` is the
+    row itself, for files that are bare lists of texts.
+    """
 
 
 class Import(TableOptions, ReadSource):
-    """Samples from files.
-
-    Attributes:
-        name: unique among the sources.
-        columns: which column holds what.
-        join: how a row finds its question: by the ``question``'s text (Unicode NFC, whitespace
-            folded), by ``question_id`` (ours, or the one the questions came with), or by its place
-            (``order``).
-        parts: for ``join: order``, whether every file covers all questions (``parallel``) or the
-            files, in natural order of their names, are pieces of one list (``consecutive``).
-        teacher: who wrote the text: a fixed name, ``{column: model}``, ``{file: '(.+)_level'}`` or
-            ``{completion: PATTERN}``; by default the source's name.
-        prompt_id: which prompt it answers, likewise.
-        gold_shown: the writer saw the known answer, so being right says little.
-        max_unmatched: largest share of rows that may find no question.
-    """
+    """Samples from files."""
 
     use: Literal["import"] = "import"
     name: str = Field(min_length=1)
+    """Unique among the sources."""
     columns: ImportColumns = ImportColumns()
+    """Which column of the files holds what."""
     join: Literal["question", "question_id", "order"] = "question"
+    """How a row finds its question: by the ``question``'s text (Unicode NFC, whitespace folded), by
+    ``question_id`` (ours, or the one the questions came with), or by its place (``order``).
+    """
     parts: Literal["parallel", "consecutive"] = "parallel"
+    """For ``join: order``, whether every file covers all questions (``parallel``) or the files, in
+    natural order of their names, are pieces of one list (``consecutive``).
+    """
     teacher: Origin | None = None
+    """Who wrote the text: a fixed name, ``{column: model}``, ``{file: '(.+)_level'}`` or
+    ``{completion: PATTERN}``; by default the source's name.
+    """
     prompt_id: Origin | None = None
+    """Which prompt it answers, likewise."""
     gold_shown: bool = False
+    """The writer saw the known answer, so being right says little."""
     max_unmatched: float = Field(default=0.01, ge=0, le=1)
+    """Largest share of rows that may find no question."""
 
     @model_validator(mode="after")
     def _join_has_its_column(self) -> Self:

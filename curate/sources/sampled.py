@@ -45,31 +45,32 @@ class Draw:
 
 
 class SampledSource(Source):
-    """A source whose rows a teacher is asked for.
-
-    Attributes:
-        model: Hub id, folder, or the name under which a server offers it.
-        revision: commit to pin; locked on first use where it is left out.
-        dtype: precision of the weights under vLLM; chosen for the machine and locked on first use
-            where it is left out, because it changes what is sampled.
-        prompt: ``cot``, ``cot-short`` (worked examples; brief), ``cot-fewshot`` (base models),
-            ``gold-shown``, or ``{file: mine.jinja}``, a template of your own.
-        samples: rationales a question; more are drawn later without drawing these again. A mapping
-            ``{min, max, until}`` is reserved.
-        sampling: how they are drawn; only what is set is sent.
-        seeds: give every sample a seed of its own, so that an engine can repeat it alone; off by
-            default, since seeded sampling is slower and most servers do not keep the promise.
-        template_args: for the model's chat template, as ``{enable_thinking: false}``.
-    """
+    """A source whose rows a teacher is asked for."""
 
     model: str = Field(min_length=1)
+    """Hub id, folder, or the name under which a server offers it."""
     revision: str | None = None
+    """Commit to pin; locked on first use where it is left out."""
     dtype: DType | None = None
+    """Precision of the weights under vLLM; chosen for the machine and locked on first use where it
+    is left out, because it changes what is sampled.
+    """
     prompt: str | TemplateFile = "cot"
+    """``cot``, ``cot-short`` (worked examples; brief), ``cot-fewshot`` (base models),
+    ``gold-shown``, or ``{file: mine.jinja}``, a template of your own.
+    """
     samples: int = Field(default=4, ge=1)
+    """Rationales a question; more are drawn later without drawing these again. A mapping ``{min,
+    max, until}`` is reserved.
+    """
     sampling: Sampling = Sampling()
+    """How they are drawn; only what is set is sent."""
     seeds: bool = False
+    """Give every sample a seed of its own, so that an engine can repeat it alone; off by default,
+    since seeded sampling is slower and most servers do not keep the promise.
+    """
     template_args: dict[str, Any] = Field(default_factory=dict)
+    """For the model's chat template, as ``{enable_thinking: false}``."""
 
     @property
     def writer(self) -> str:

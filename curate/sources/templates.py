@@ -39,15 +39,12 @@ _ENVIRONMENT: Final = ImmutableSandboxedEnvironment(
 
 
 class TemplateFile(BaseModel):
-    """A template of the user's own.
+    """A template of the user's own."""
 
-    Attributes:
-        file: path of the Jinja file, relative to the recipe.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     file: str
+    """Path of the Jinja file, relative to the recipe."""
 
 
 @dataclass(frozen=True)

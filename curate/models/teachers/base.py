@@ -11,35 +11,32 @@ Message = dict[str, str]
 
 
 class Sampling(BaseModel):
-    """How a teacher is sampled; only what is set is sent and keyed.
+    """How a teacher is sampled; only what is set is sent and keyed."""
 
-    Attributes:
-        temperature: 0 takes the likeliest token.
-        top_p: share of the probability that is sampled from. On a CPU prefer `min_p`: for `top_p`
-            vLLM sorts the whole vocabulary, which took three fifths of the time with a model of
-            0.5B.
-        top_k: how many of the likeliest tokens are sampled from.
-        min_p: least probability of a token that is sampled, as a share of the likeliest one's.
-        presence_penalty: taken off the logit of every token that the completion holds already.
-        frequency_penalty: likewise, once for each time it stands there.
-        repetition_penalty: by which the logits of tokens seen before are divided; above 1 fewer
-            are repeated.
-        stop: strings that end a completion.
-        max_tokens: most tokens of a completion. In no key: a larger value continues samples that
-            were cut, a smaller one uses what was paid for.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     temperature: float = Field(default=0.7, ge=0)
+    """0 takes the likeliest token."""
     top_p: float | None = Field(default=None, gt=0, le=1)
+    """Share of the probability that is sampled from. On a CPU prefer `min_p`: for `top_p` vLLM
+    sorts the whole vocabulary, which took three fifths of the time with a model of 0.5B.
+    """
     top_k: int | None = Field(default=None, ge=1)
+    """How many of the likeliest tokens are sampled from."""
     min_p: float | None = Field(default=None, ge=0, le=1)
+    """Least probability of a token that is sampled, as a share of the likeliest one's."""
     presence_penalty: float | None = None
+    """Taken off the logit of every token that the completion holds already."""
     frequency_penalty: float | None = None
+    """Likewise, once for each time it stands there."""
     repetition_penalty: float | None = Field(default=None, gt=0)
+    """By which the logits of tokens seen before are divided; above 1 fewer are repeated."""
     stop: tuple[str, ...] = ()
+    """Strings that end a completion."""
     max_tokens: int = Field(default=1024, ge=1)
+    """Most tokens of a completion. In no key: a larger value continues samples that were cut, a
+    smaller one uses what was paid for.
+    """
 
     def identity(self) -> dict[str, Any]:
         """Give the parameters that were set, without `max_tokens`, for the log key."""

@@ -18,18 +18,15 @@ DType = Literal["float32", "bfloat16", "float16"]
 
 
 class Backend(BaseModel):
-    """How a teacher is reached; none of it is in a key but whether the weights are loaded here.
+    """How a teacher is reached; none of it is in a key but whether the weights are loaded here."""
 
-    Attributes:
-        backend: the word by which a recipe chooses it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     remote: ClassVar[bool] = False
     """Whether somebody else has the weights, whose precision is then not known."""
 
     backend: str
+    """The word by which a recipe chooses it."""
 
     def tariff(self) -> Price | None:
         """Give what tokens cost; None where nobody says."""
@@ -41,28 +38,25 @@ class Backend(BaseModel):
 
 
 class VllmOptions(Backend):
-    """How the in-process engine is run; none of it is in a key.
-
-    Attributes:
-        max_num_seqs: most samples decoded together; default 256, on a CPU 128.
-        max_model_len: context in tokens; default what the longest prompt needs.
-        gpu_memory_utilization: share of a GPU's memory the engine may take.
-        kv_cache_gib: memory for the key-value cache in GiB; by default on a CPU what
-            `max_num_seqs` samples of full length need, on a GPU what `gpu_memory_utilization`
-            leaves.
-        tensor_parallel_size: GPUs of this machine that share the model, for one that is too large
-            for a single one.
-        compile: compile the model before sampling; default on a GPU only, since on a CPU the
-            compilation costs more time than it saves in runs under an hour.
-    """
+    """How the in-process engine is run; none of it is in a key."""
 
     backend: Literal["vllm"] = "vllm"  # pyright: ignore[reportIncompatibleVariableOverride]
     max_num_seqs: int | None = Field(default=None, ge=1)
+    """Most samples decoded together; default 256, on a CPU 128."""
     max_model_len: int | None = Field(default=None, ge=16)
+    """Context in tokens; default what the longest prompt needs."""
     gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
+    """Share of a GPU's memory the engine may take."""
     kv_cache_gib: float | None = Field(default=None, gt=0)
+    """Memory for the key-value cache in GiB; by default on a CPU what `max_num_seqs` samples of
+    full length need, on a GPU what `gpu_memory_utilization` leaves.
+    """
     tensor_parallel_size: int = Field(default=1, ge=1)
+    """GPUs of this machine that share the model, for one that is too large for a single one."""
     compile: bool | None = None
+    """Compile the model before sampling; default on a GPU only, since on a CPU the compilation
+    costs more time than it saves in runs under an hour.
+    """
 
     def gpus(self) -> int:
         """Those that share the model, where there is one at all."""
@@ -70,22 +64,21 @@ class VllmOptions(Backend):
 
 
 class OpenAIOptions(ServerOptions, Backend):
-    """How an OpenAI-compatible server is reached; none of it is in a key.
-
-    Attributes:
-        continue_cut: the server understands vLLM's ``continue_final_message``, so samples that
-            were cut at a smaller `max_tokens` are continued; otherwise they are drawn again.
-        limit_field: name under which the server takes the token limit; OpenAI's reasoning models
-            want ``max_completion_tokens``.
-        price: what the server asks for a million tokens, for `curate plan` and ``max_cost``.
-    """
+    """How an OpenAI-compatible server is reached; none of it is in a key."""
 
     remote: ClassVar[bool] = True
 
     backend: Literal["openai"]  # pyright: ignore[reportIncompatibleVariableOverride]
     continue_cut: bool = False
+    """The server understands vLLM's ``continue_final_message``, so samples that were cut at a
+    smaller `max_tokens` are continued; otherwise they are drawn again.
+    """
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """Name under which the server takes the token limit; OpenAI's reasoning models want
+    ``max_completion_tokens``.
+    """
     price: Price | None = None
+    """What the server asks for a million tokens, for `curate plan` and ``max_cost``."""
 
     def tariff(self) -> Price | None:
         """The price, where the recipe gives one."""

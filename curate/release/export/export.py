@@ -34,34 +34,33 @@ Order = Literal["rank", "easy"]
 
 
 class ExportOptions(BaseModel):
-    """How a release is exported.
+    """How a release is exported."""
 
-    Attributes:
-        config: of the release; ``default`` is the selection, an arm is the control for it.
-        layout: by default the one the student was scored in, else ``chat``.
-        line: target line; by default the first the student was scored under.
-        think: where the rationale goes.
-        order: of the records: by rank of selection, or the easiest for the student first. No
-            trainer reads a weight or a stage of a record, so a curriculum is an order, and the
-            export says what keeps its trainer from shuffling it.
-        out: folder to write; by default beside the release.
-        student: whose tokenizer and template the records are tried with; by default the one the
-            release was made for.
-        max_length: tokens at which the trainer will cut; by default not looked at.
-        lint: whether they are tried at all.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     config: str = "default"
+    """Of the release; ``default`` is the selection, an arm is the control for it."""
     layout: Layout | None = None
+    """By default the one the student was scored in, else ``chat``."""
     line: str | None = None
+    """Target line; by default the first the student was scored under."""
     think: Think = "none"
+    """Where the rationale goes."""
     order: Order = "rank"
+    """Of the records: by rank of selection, or the easiest for the student first. No trainer reads
+    a weight or a stage of a record, so a curriculum is an order, and the export says what keeps its
+    trainer from shuffling it.
+    """
     out: Path | None = None
+    """Folder to write; by default beside the release."""
     student: str | None = None
+    """Whose tokenizer and template the records are tried with; by default the one the release was
+    made for.
+    """
     max_length: int | None = Field(default=None, ge=1)
+    """Tokens at which the trainer will cut; by default not looked at."""
     lint: bool = True
+    """Whether they are tried at all."""
 
 
 @dataclass(frozen=True, slots=True)

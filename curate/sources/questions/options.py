@@ -30,7 +30,7 @@ Columns = str | Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class _Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Choices(NamedTuple):
@@ -58,17 +58,14 @@ class Gold(NamedTuple):
 
 
 class ChoicesInText(_Options):
-    """Options that stand inside a text, such as ``Answer choices: (A) one, (B) two``.
-
-    Attributes:
-        column: holds the text.
-        after: look only behind the last place where this stands.
-        pattern: finds one option after another; its group is the option's text.
-    """
+    """Options that stand inside a text, such as ``Answer choices: (A) one, (B) two``."""
 
     column: str
+    """Holds the text."""
     after: str = ""
+    """Look only behind the last place where this stands."""
     pattern: OneGroup
+    """Finds one option after another; its group is the option's text."""
 
     def find(self, row: object) -> list[str]:
         """Find the options in one row's text."""
@@ -78,32 +75,29 @@ class ChoicesInText(_Options):
 
 
 class QuestionColumns(_Options):
-    """Which column holds what.
-
-    Attributes:
-        question: the text; several columns are joined by a space. A nested column is written
-            ``a.b``.
-        gold: the known answer.
-        choices: a column holding a list of options, or an object with `text` and `label` lists, or
-            a list of such objects (the Hub's usual forms); or several columns, one an option; or
-            where in a text they stand: ``{column: ..., after: ..., pattern: ...}``, the last with
-            one group, around an option. Left out, options in the question itself are found for
-            golds of type choice (``(A) one, (B) two`` and ``A: one, B: two``).
-        group: questions of a group never straddle a split; by default each is its own.
-        domain: for quotas and reports.
-        rationale: the source's own worked solution, for a `gold` source.
-        licence: the row's terms.
-        id: the id the questions come with, for joins by id.
-    """
+    """Which column holds what."""
 
     question: Columns = "question"
+    """The text; several columns are joined by a space. A nested column is written ``a.b``."""
     gold: str = "answer"
+    """The known answer."""
     choices: Columns | ChoicesInText | None = None
+    """A column holding a list of options, or an object with `text` and `label` lists, or a list of
+    such objects (the Hub's usual forms); or several columns, one an option; or where in a text they
+    stand: ``{column: ..., after: ..., pattern: ...}``, the last with one group, around an option.
+    Left out, options in the question itself are found for golds of type choice (``(A) one, (B)
+    two`` and ``A: one, B: two``).
+    """
     group: str | None = None
+    """Questions of a group never straddle a split; by default each is its own."""
     domain: str | None = None
+    """For quotas and reports."""
     rationale: str | None = None
+    """The source's own worked solution, for a `gold` source."""
     licence: str | None = None
+    """The row's terms."""
     id: str | None = None
+    """The id the questions come with, for joins by id."""
 
     def paths(self) -> list[str]:
         """List all columns named."""
@@ -141,20 +135,18 @@ class QuestionColumns(_Options):
 
 
 class GoldOptions(_Options):
-    r"""How the known answer is taken and compared.
-
-    Attributes:
-        type: how answers are compared.
-        extract: pattern with one group that finds the answer in its column, as
-            ``'####\s*(.+)'``; by default all of it is taken.
-        index_from: the column holds an option's place, counted from this number.
-        max_refused: largest share of rows whose gold may fail its own verifier.
-    """
+    r"""How the known answer is taken and compared."""
 
     type: GoldType
+    """How answers are compared."""
     extract: OneGroup | None = None
+    r"""Pattern with one group that finds the answer in its column, as ``'####\s*(.+)'``; by default
+    all of it is taken.
+    """
     index_from: int | None = None
+    """The column holds an option's place, counted from this number."""
     max_refused: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of rows whose gold may fail its own verifier."""
 
     def take(self, row: object, column: str, choices: Choices | None) -> "Gold | None":
         """Take the answer's text from a row; None where there is none."""
@@ -175,17 +167,14 @@ class GoldOptions(_Options):
 
 
 class QuestionsOptions(TableOptions):
-    """The recipe's `questions` block.
-
-    Attributes:
-        columns: which column holds what.
-        gold: how the known answers are read.
-        limit: use only the first so many usable questions; ``--limit`` says another number.
-    """
+    """The recipe's `questions` block."""
 
     columns: QuestionColumns = QuestionColumns()
+    """Which column of the files holds what."""
     gold: GoldOptions
+    """How the known answers are read."""
     limit: int | None = Field(default=None, ge=1)
+    """Use only the first so many usable questions; ``--limit`` says another number."""
 
 
 def _letter(place: int) -> str:

@@ -37,25 +37,23 @@ _COMPRESSED: Final = (".gz", ".zst")
 
 
 class TableOptions(BaseModel):
-    """Where rows come from.
+    """Where rows come from."""
 
-    Attributes:
-        path: a file, folder or glob, relative to the recipe's folder: parquet, jsonl, json (a list,
-            or one object a line), csv, tsv, all but parquet also as .gz or .zst; or
-            ``hf://datasets/org/name``. Of a folder, the data files directly in it are read, in
-            natural order of their names (2 before 10).
-        config: configuration of the dataset. With `config` or `split` a folder is opened by
-            ``datasets.load_dataset``, as a dataset of the Hub is.
-        split: split of the dataset; needed where it has several.
-        revision: commit, branch or tag on the Hub.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     path: str
+    """A file, folder or glob, relative to the recipe's folder: parquet, jsonl, json (a list, or one
+    object a line), csv, tsv, all but parquet also as .gz or .zst; or ``hf://datasets/org/name``. Of
+    a folder, the data files directly in it are read, in natural order of their names (2 before 10).
+    """
     config: str | None = None
+    """Configuration of the dataset. With `config` or `split` a folder is opened by
+    ``datasets.load_dataset``, as a dataset of the Hub is.
+    """
     split: str | None = None
+    """Split of the dataset; needed where it has several."""
     revision: str | None = None
+    """Commit, branch or tag on the Hub."""
 
 
 class Chunk(NamedTuple):

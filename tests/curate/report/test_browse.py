@@ -43,7 +43,7 @@ def test_conditions_choose_what_they_say(sums_run: Path, audit: pl.DataFrame) ->
         ({"verdict": "selected"}, pl.col("selected")),
         ({"verdict": "live"}, pl.col("live")),
         ({"verdict": "dropped"}, ~pl.col("live")),
-        ({"gate": "correctness"}, verdict),
+        ({"filter": "correctness"}, verdict),
         ({"reason": "wrong_answer"}, verdict),
         ({"teacher": "pool"}, pl.lit(value=True)),
         ({"question": "plus 11"}, pl.col("question").str.contains("plus 11")),
@@ -98,7 +98,7 @@ def test_the_samples_of_one_question_stand_together(sums_run: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"gate": "corectness"}, "no filter is called 'corectness'; did you mean 'correctness'"),
+        ({"filter": "corectness"}, "no filter is called 'corectness'; did you mean 'correctness'"),
         ({"reason": "wrong"}, "no reason of this run is called 'wrong'"),
         ({"teacher": "gpt"}, "no teacher or source is called 'gpt'; there are: pool"),
         ({"sort": "rational_words"}, "no column 'rational_words'.*'rationale_words'"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from curate.errors import InputError
 from curate.recipe.model import recipe_schema
@@ -79,40 +79,49 @@ def test_every_reason_and_parameter_of_a_filter_is_explained() -> None:
 
 
 class Inner(BaseModel):
-    """A section.
+    """A section."""
 
-    Attributes:
-        low: the ``lower`` | end.
-    """
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     low: float | None = 0.5
+    """The ``lower`` | end."""
 
 
 class Outer(Inner):
     """Does this and that. And more.
 
     It follows somebody (A. Uthor, arXiv 1234.56789, section 2).
-
-    Attributes:
-        mode: how.
-        parts: one ``left`` or
-            another ``right``.
-        inner: a section.
     """
 
     mode: Literal["slow", "fast"]
+    """How."""
     parts: tuple[Literal["left", "right"], ...] = ("left",)
+    """One ``left`` or
+    another ``right``.
+    """
     inner: Inner | None = None
+    """A part."""
     bare: Inner = Field(default_factory=Inner)
 
 
+def test_the_schema_describes_every_property() -> None:
+    schema = json.loads(recipe_schema())
+    lacking = {
+        (name, key)
+        for name, model in {**schema["$defs"], "Recipe": schema}.items()
+        for key, held in (model.get("properties") or {}).items()
+        if len(held.get("description", "").split()) < 2
+    }
+    assert lacking == set()
+
+
 def test_keys_are_read_from_docstrings() -> None:
-    low = ("0.5", r"the `lower` \| end.")
+    low = ("0.5", r"The `lower` \| end.")
     assert list(meanings.keys(Outer, {"bare.low"})) == [
         ("low", *low),
         ("mode", None, "`slow` or `fast`: how."),
-        ("parts", "[left]", "one `left` or another `right`."),
-        ("inner", "", "a section."),
+        ("parts", "[left]", "One `left` or another `right`."),
+        ("inner", "", "A part."),
         ("inner.low", *low),
     ]
     link = "[arXiv 1234.56789](https://arxiv.org/abs/1234.56789)"
