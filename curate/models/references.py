@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from curate.errors import InputError, ModelError
 from curate.models import wheels
+from curate.store.whole import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -197,9 +198,7 @@ def _content_hashes(files: list[Path]) -> list[str]:
     if fresh:
         with FileLock(book.with_suffix(".lock")):
             known = _read_book(book) | fresh
-            scratch = book.with_suffix(f".{os.getpid()}")
-            scratch.write_bytes(orjson.dumps(known))
-            scratch.replace(book)
+            write_whole(book, orjson.dumps(known))
     return [known[key] for key in keys]
 
 

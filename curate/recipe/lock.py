@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from curate.errors import InputError
 from curate.models.references import ResolvedModel, resolve
+from curate.store.whole import write_whole
 
 SCHEMA: Final = 1
 
@@ -180,7 +181,4 @@ class Lock:
         text = lock_text(self.content).encode()
         if self.path.exists() and self.path.read_bytes() == text:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = self.path.with_suffix(".tmp")
-        scratch.write_bytes(text)
-        scratch.rename(self.path)
+        write_whole(self.path, text)

@@ -6,7 +6,6 @@ folder is known to `curate.release.write`, which writes it, and to `Run`.
 """
 
 import re
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from pydantic import ConfigDict
 
 from curate.errors import InputError
 from curate.release.funnel import Funnel
+from curate.store.whole import write_whole
 from filters import FILTERS
 from filters.columns import ARM_PREFIX, GLOSSARY, VERDICT_PREFIX, Glossary
 from filters.contract import Filter
@@ -36,9 +36,7 @@ def next_folder(name: str, key: str, runs: Path) -> Path:
 
 def mark_latest(folder: Path) -> None:
     """Let ``latest`` name a finished run."""
-    scratch = folder.parent / f".latest-{uuid.uuid4().hex}"
-    scratch.write_text(f"{folder.name}\n", encoding="utf-8")
-    scratch.rename(folder.parent / "latest")
+    write_whole(folder.parent / "latest", f"{folder.name}\n".encode())
 
 
 def is_run(reference: Path) -> bool:

@@ -9,10 +9,11 @@
     |-- locks/                who owns which engine
     `-- work/                 scratch of running runs
 
-Derived artefacts are Parquet files with page checksums, written under a temporary name and renamed,
+Derived artefacts are Parquet files with page checksums, whole or not there (`curate.store.whole`),
 so nothing half-written is ever read; a damaged one is made again.
 """
 
+import io
 import os
 import shutil
 import time
@@ -31,6 +32,7 @@ import pyarrow.parquet as pq
 
 from curate.errors import RecordError
 from curate.store.record import Book, sealed_intact
+from curate.store.whole import write_whole
 
 
 def default_root() -> Path:
@@ -41,10 +43,9 @@ def default_root() -> Path:
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     """Write a checksummed Parquet file that appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    pq.write_table(frame.to_arrow(), scratch, compression="zstd", write_page_checksum=True)
-    scratch.rename(path)
+    buffer = io.BytesIO()
+    pq.write_table(frame.to_arrow(), buffer, compression="zstd", write_page_checksum=True)
+    write_whole(path, buffer.getvalue())
 
 
 def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
@@ -94,12 +95,8 @@ class Store:
         """
         folder = self.root / "record" / kind / key
         if about is not None and not (folder / "about.json").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            scratch = folder / f".about.{uuid.uuid4().hex}"
-            scratch.write_bytes(
-                orjson.dumps(about, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
-            )
-            scratch.rename(folder / "about.json")
+            style = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+            write_whole(folder / "about.json", orjson.dumps(about, option=style))
         return Book(folder)
 
     def derived_path(self, step: str, key: str) -> Path:
@@ -202,13 +199,10 @@ class Store:
                 raise RecordError(
                     f"{path} changed since it was sealed; run `curate store verify` on that store"
                 )
-            target.parent.mkdir(parents=True, exist_ok=True)
-            scratch = target.with_suffix(f".{uuid.uuid4().hex}")
-            shutil.copyfile(path, scratch)
-            scratch.rename(target)
+            write_whole(target, path.read_bytes())
             about = path.with_name("about.json")
             if about.exists():
-                shutil.copyfile(about, target.with_name("about.json"))
+                write_whole(target.with_name("about.json"), about.read_bytes())
             copied += 1
         return copied
 

@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from filelock import FileLock
 
 from curate.errors import CurateError, InputError
+from curate.store.whole import write_whole
 
 VERSION: Final = re.compile(r"v\d+\.\d+\.\d+")
 """What a version is called."""
@@ -171,9 +172,7 @@ class FolderRepository:
             yield
 
     def _point_to(self, version: str) -> None:
-        scratch = self._root / f".latest-{uuid.uuid4().hex}"
-        scratch.write_text(f"{version}\n", encoding="utf-8")
-        scratch.rename(self._root / "latest")
+        write_whole(self._root / "latest", f"{version}\n".encode())
 
 
 def compare(written: Mapping[str, str], read: Mapping[str, str], where: str) -> None:

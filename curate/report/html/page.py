@@ -24,6 +24,7 @@ from curate.report.html.figures import Chart, Numbers
 from curate.report.html.flow import coverage_chart, funnel_charts, pass_rate_chart
 from curate.report.html.projection import project
 from curate.report.html.scores import in_order, map_chart, scores_chart, scores_length_chart
+from curate.store.whole import write_whole
 from filters.columns import VERDICT_PREFIX
 
 _RATIONALES: Final = 1_300_000
@@ -87,11 +88,8 @@ def page(title: str, context: Mapping[str, Any], template: str = "report.html.ji
 
 def save(text: str, path: Path) -> None:
     """Write a page so that it appears whole or not at all."""
-    scratch = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(path)
+        write_whole(path, text.encode())
     except OSError as error:
         raise InputError(f"can't write {str(path)!r}: {error.strerror}", "--out") from error
 
