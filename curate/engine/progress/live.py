@@ -10,11 +10,10 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderResult
 from rich.control import Control
 from rich.live import Live
-from rich.live_render import LiveRender
-from rich.segment import Segment
+from rich.segment import ControlType
 from rich.text import Text
 
 from curate.engine.progress.memory import Memory
@@ -52,6 +51,7 @@ class Region:
         self._console = console
         self._paces: list[Pace] = []
         self._meters: list[Meter] = []
+        self._lengths: list[int] = []
         self._live: _Live | None = None
         self._memory: Memory | None = None
         self._closed = False
@@ -85,10 +85,16 @@ class Region:
         foot = list(self._foot())
         room = console.size.height - len(stage) - len(foot) - 3
         funnel = list(_funnel(self.gates, width, room, "#" if options.ascii_only else "█"))
-        for line in (*stage, *_apart(funnel), *_apart(foot)):
+        lines = [*stage, *_apart(funnel), *_apart(foot)][: console.size.height - 1]
+        for line in lines:
             line.truncate(width, overflow="ellipsis")
             line.rstrip()
-            yield line
+        self._lengths = [line.cell_len for line in lines]
+        yield from lines
+
+    def folds(self, columns: int) -> int:
+        """Count the rows that what was drawn last takes beyond a row a line."""
+        return sum(max(length - 1, 0) // columns for length in self._lengths)
 
     def _stage(self, width: int, *, ascii_only: bool) -> Iterator[Text]:
         frames = ASCII_SPINNER if ascii_only else SPINNER
@@ -199,6 +205,8 @@ def _funnel(gates: list[GateCount], width: int, room: int, block: str) -> Iterat
 
 
 class _Live(Live):
+    """Draws over what it drew before, also where a terminal made narrower has folded that."""
+
     def __init__(self, region: Region, console: Console) -> None:
         super().__init__(
             region,
@@ -207,33 +215,10 @@ class _Live(Live):
             transient=True,
             redirect_stdout=sys.stdout.isatty(),
         )
-        self._live_render = _Drawn(region, console)
+        self._region = region
 
-
-class _Drawn(LiveRender):
-    """Knows how many rows its lines take, also after the terminal was made narrower."""
-
-    def __init__(self, region: Region, console: Console) -> None:
-        super().__init__(region)
-        self._console = console
-        self._lengths: list[int] = []
-
-    def position_cursor(self) -> Control:
-        self._fold()
-        return super().position_cursor()
-
-    def restore_cursor(self) -> Control:
-        self._fold()
-        return super().restore_cursor()
-
-    def _fold(self) -> None:
-        if self._shape is not None:
-            columns = self._console.width
-            rows = sum(max(1, -(-length // columns)) for length in self._lengths)
-            self._shape = (columns, rows)
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        drawn = super().__rich_console__(console, options)
-        segments = [segment for segment in drawn if isinstance(segment, Segment)]
-        self._lengths = [Segment.get_line_length(line) for line in Segment.split_lines(segments)]
-        yield from segments
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Go up by the folds after rich went up by the lines, before anything is written."""
+        folds = self._region.folds(self.console.width)
+        up = Control(*((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2)) * folds)
+        return super().process_renderables([up, *renderables])

@@ -103,6 +103,7 @@ def test_a_low_terminal_shows_the_stage_and_the_last_gates() -> None:
     assert "sample qwen7b" in text
     assert "gate19" in text
     assert "gate3 " not in text
+    assert len(drawn(region, 80, height=4).splitlines()) == 3
 
 
 def test_a_terminal_without_unicode_gets_ascii() -> None:
