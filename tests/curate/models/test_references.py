@@ -218,12 +218,30 @@ def test_resolving_what_is_here_imports_nothing_heavy(no_hub: Path) -> None:
     snapshot(no_hub, "some/student", "c0ffee")
     folder = model_folder(no_hub / "student")
     code = (
-        "import sys; from curate.models.references import resolve; resolve('some/student');"
-        f"resolve({str(folder)!r});"
-        "print([m for m in ('torch', 'transformers', 'huggingface_hub') if m in sys.modules])"
+        "import sys; from curate.models.references import resolve\n"
+        "heavy = {'torch', 'transformers', 'huggingface_hub', 'httpx'}\n"
+        f"for ref in ({str(folder)!r}, 'some/student'):\n"
+        "    resolve(ref); print(*sorted(m for m in sys.modules if m.split('.')[0] in heavy))"
     )
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True,
         env={**os.environ, "HF_HUB_CACHE": str(no_hub / "hub")},
     )  # fmt: skip
-    assert run.stdout.strip() == "[]"
+    # The constants of huggingface_hub name its cache; none of its other modules is loaded.
+    assert run.stdout.splitlines() == ["", "huggingface_hub huggingface_hub.constants"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("HF_HUB_CACHE", "$PLACE/hub"), ("HF_HOME", "$PLACE")]
+)
+def test_the_cache_is_where_the_hub_s_client_has_it(
+    no_hub: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    path = snapshot(no_hub, "some/student", "c0ffee")
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("PLACE", str(no_hub))
+    code = "from curate.models.references import resolve; print(resolve('some/student').path)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == str(path)
