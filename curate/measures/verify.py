@@ -188,11 +188,11 @@ class Worker:
             try:
                 outcome = cast("Outcome", self.pipe.recv())
             except (EOFError, ConnectionResetError):
-                # The process died at its memory limit, in code that can't raise MemoryError.
+                # The process ended at its memory limit, of itself or in code that can't raise.
                 self.fit = False
                 return "too_large"
             self._served += 1
-            self.fit = self._served < RECYCLE_AFTER and outcome != "too_large"
+            self.fit = self._served < RECYCLE_AFTER
             return outcome
         if time.monotonic() < self.deadline:
             return None
@@ -213,7 +213,8 @@ def serve(pipe: "Connection[Any, Any]") -> None:
     logging.disable(logging.CRITICAL)
     importlib.import_module("math_verify")
     pipe.send("loaded")
-    with contextlib.suppress(EOFError, KeyboardInterrupt):
+    # After a MemoryError the process ends: what is left of it may not have room for the next pair.
+    with contextlib.suppress(EOFError, KeyboardInterrupt, MemoryError):
         while True:
             gold, answer = pipe.recv()
             pipe.send(verify_pair(gold, answer))
@@ -225,6 +226,9 @@ def verify_pair(gold: str, answer: str) -> Outcome:
     Args:
         gold: without or within math delimiters.
         answer: the same.
+
+    Raises:
+        MemoryError: they take more than this process may have.
     """
     from math_verify import verify
 
@@ -239,7 +243,7 @@ def verify_pair(gold: str, answer: str) -> Outcome:
             return "unparseable"
         same = verify(golds, answers, timeout_seconds=None)
         return "equal" if same and _exactly(golds[0], answers[0]) else "different"
-    except (MemoryError, RecursionError, OverflowError):
+    except (RecursionError, OverflowError):
         return "too_large"
 
 

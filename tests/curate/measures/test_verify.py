@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from curate.measures.base import Item
-from curate.measures.verify import MAX_LENGTH, Verify, Worker
+from curate.measures.verify import MAX_LENGTH, MAX_MEMORY, Verify, Worker
 
 TOWER = "9^{9^{9^{9^{9}}}}"
 PAIRS = [
@@ -82,6 +82,40 @@ def test_a_process_that_dies_at_work_ran_out_of_memory():
         assert not worker.fit
     finally:
         worker.kill()
+
+
+class Huge:
+    """Takes more memory than a worker may have, as soon as it gets there."""
+
+    def __reduce__(self) -> tuple[type[bytes], tuple[int]]:
+        return bytes, (MAX_MEMORY,)
+
+
+def test_a_process_whose_memory_ran_out_ends_without_a_word(capfd: pytest.CaptureFixture[str]):
+    worker = Worker()
+    try:
+        worker.give(Item("huge", ("3", Huge())), seconds=60)
+        assert wait([worker.pipe], timeout=30)
+        assert worker.outcome(ready=True) == "too_large"
+        assert not worker.fit
+        worker.process.join()
+        assert worker.process.exitcode == 0
+        assert capfd.readouterr().err == ""
+    finally:
+        worker.kill()
+
+
+def test_what_is_too_long_to_look_at_costs_no_process():
+    measure = Verify(workers=1, seconds=60)
+    try:
+        long = [Item(str(n), ("3", "1" * (MAX_LENGTH + 1 + n))) for n in range(3)]
+        results = measure.compute(long)
+        assert next(results) == ("0", {"outcome": "too_large"})
+        first = measure.workers[0].process.pid
+        assert {value["outcome"] for _, value in results} == {"too_large"}
+        assert [worker.process.pid for worker in measure.workers] == [first]
+    finally:
+        measure.close()
 
 
 def test_a_process_that_dies_idle_costs_nothing():
