@@ -13,6 +13,7 @@ from curate.recipe.plan import make_plan
 from curate.release.templates import environment
 from curate.sources.questions.options import QuestionColumns
 from curate.sources.tables import TableOptions
+from curate.store.whole import write_whole
 from filters.answers import GoldType
 
 
@@ -73,8 +74,7 @@ def init(file: Path, options: InitOptions) -> str:
     values = _values(file, options)
     text = _environment_with_json().get_template("recipe.yaml.jinja").render(**values)
     make_plan(parse_recipe(text))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+    write_whole(file, text.encode())
     return f"questions in {values['columns']}, answers compared as {values['gold_type']}"
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 import yaml
 
 from curate.release.excerpt import Excerpt
+from curate.release.flat import flat
 from curate.release.funnel import Funnel, markdown, preamble
 from curate.release.templates import environment
 from filters.columns import Glossary
@@ -248,15 +249,9 @@ def _parameters(gate: Filter) -> str:
     return ", ".join(f"{name}: {_value(value)}" for name, value in given.items())
 
 
-def _flat(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def _flat(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Turn nested facts into rows of a table, ``masked.auc`` and its value."""
-    rows: list[tuple[str, str]] = []
-    for name, value in facts.items():
-        if isinstance(value, Mapping):
-            rows += _flat(cast("Mapping[str, Any]", value), f"{prefix}{name}.")
-        elif value is not None:
-            rows.append((f"{prefix}{name}", _value(value)))
-    return rows
+    return [(path, _value(leaf)) for path, leaf in flat(facts)]
 
 
 def _value(value: object) -> str:

@@ -5,13 +5,14 @@ selection, among the rejected with the filter that stopped it, or in neither, wh
 was never drawn or live beyond the budget.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from curate.release.flat import flat
 from curate.release.read import Release
 from curate.release.templates import environment
 from filters.columns import GLOSSARY
@@ -212,27 +213,11 @@ def _facts(release: Release) -> dict[str, str]:
         },
         "libraries": manifest.get("lock", {}).get("libraries", {}),
     }
-    return dict(flat(told, ""))
+    return {path: _said(leaf) for path, leaf in flat(told)}
 
 
-def flat(value: object, path: str) -> Iterator[tuple[str, str]]:
-    """Give each leaf with its path; items of a list by their name where they have one."""
-    if isinstance(value, Mapping):
-        for key, part in cast("Mapping[str, object]", value).items():
-            yield from flat(part, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list) and any(isinstance(p, dict) for p in cast("list[Any]", value)):
-        names: list[str] = []
-        for part in cast("Sequence[Mapping[str, Any]]", value):
-            # As a recipe names what has no name: a generating source after its model.
-            model = str(part.get("model", "")).rpartition("/")[2]
-            name = str(part.get("name") or model or part.get("use") or "item")
-            names.append(name)
-            number = names.count(name)
-            yield from flat(part, f"{path}.{name}" + (f".{number}" if number > 1 else ""))
-    elif isinstance(value, list):
-        yield path, ", ".join(map(str, cast("list[object]", value)))
-    elif value is not None:
-        yield path, str(value)
+def _said(leaf: Any) -> str:
+    return ", ".join(map(str, leaf)) if isinstance(leaf, list) else str(leaf)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _shifts(before: pl.DataFrame, after: pl.DataFrame, columns: Iterable[str]) -> Iterator[Shift]:

@@ -16,6 +16,7 @@ from rich.text import Text
 from curate.errors import CONTROLS, InputError
 from curate.release.runs import Run
 from curate.report.funnel import pairs
+from curate.select.ranking import may_be_taken
 from filters.columns import GLOSSARY, VERDICT_PREFIX, Glossary
 from filters.contract import Filter
 
@@ -183,9 +184,11 @@ def _instead(
     row: Mapping[str, Any], siblings: Sequence[Mapping[str, Any]], select: Mapping[str, Any]
 ) -> str:
     """Say what stood in the way of a live row: a sibling, the number of them, or the budget."""
-    taken = [one for one in siblings if one.get("selected")]
     column: str | None = select.get("one_per")
     most: int | None = select.get("per_question")
+    if _allowed([*siblings, row], column, most)[row["sample_id"]]:
+        return f"it stands beyond the budget {json.dumps(select.get('budget'))}"
+    taken = [one for one in siblings if one.get("selected")]
     value = row.get(column) if column else None
     same = [one for one in taken if column and value is not None and one.get(column) == value]
     if same:
@@ -194,11 +197,22 @@ def _instead(
             f"{best['sample_id']} (rank {best['selection_rank']}) was taken of its {column} "
             f"{value}; select.one_per=null takes both"
         )
-    if most is not None and len(taken) >= most:
-        ids = ", ".join(str(one["sample_id"]) for one in taken)
-        more = f"select.per_question={most + 1} takes one more"
-        return f"per_question {most} was reached by {ids}; {more}"
-    return f"it stands beyond the budget {json.dumps(select.get('budget'))}"
+    ids = ", ".join(str(one["sample_id"]) for one in taken)
+    more = f"select.per_question={(most or 0) + 1} takes one more"
+    return f"per_question {most} was reached by {ids}; {more}"
+
+
+def _allowed(
+    rows: Sequence[Mapping[str, Any]], one_per: str | None, per_question: int | None
+) -> dict[str, bool]:
+    """Tell of each row of a question whether the selection might take it, by its id."""
+    ranked = [row for row in rows if row.get("selection_rank") is not None]
+    ranked = sorted(ranked, key=lambda row: row["selection_rank"])
+    keys = ["sample_id", "question_id", *([one_per] if one_per else [])]
+    frame = pl.DataFrame({key: [row.get(key) for row in ranked] for key in keys})
+    allowed = may_be_taken("question_id", one_per, per_question)
+    ids = frame.select("sample_id", allowed=allowed).iter_rows()
+    return {str(row["sample_id"]): True for row in rows} | dict(ids)
 
 
 def _short(value: object) -> str:

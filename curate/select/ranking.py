@@ -62,6 +62,27 @@ def inside_questions(
     )
 
 
+def may_be_taken(question: str, one_per: str | None, per_question: int | None) -> pl.Expr:
+    """Tell which rows a selection may take, whatever its budget.
+
+    The first of each group that `one_per` tells apart, and of those the first `per_question`. Asked
+    of rows in the order of their ranking, in which those it allows stand before all others of their
+    question.
+
+    Args:
+        question: column that tells questions apart.
+        one_per: column of which the rows of a question must differ; a null is a group of its own.
+        per_question: most rows of one question.
+    """
+    allowed = pl.lit(value=True)
+    if one_per is not None:
+        nth = pl.int_range(pl.len()).over(question, one_per)
+        allowed &= pl.col(one_per).is_null() | (nth == 0)
+    if per_question is not None:
+        allowed &= pl.int_range(pl.len()).over(question) < per_question
+    return allowed
+
+
 def number(frame: pl.DataFrame, name: str) -> pl.Expr:
     """Read a key, with NaN as the null it stands for."""
     return pl.col(name).fill_nan(None) if frame.schema[name].is_float() else pl.col(name)

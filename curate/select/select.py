@@ -25,6 +25,7 @@ from curate.select.ranking import (
     hashes,
     inside_questions,
     matching_tokens,
+    may_be_taken,
     number,
 )
 
@@ -245,20 +246,19 @@ def _ranked(
     """
     keys = [key for key in options.order_by if key.removeprefix("-") not in unknown]
     ordered = inside_questions(table, pool, keys, (options.seed, salt), trusting=False)
-    eligible = pl.lit(value=True)
-    if options.one_per and options.one_per not in unknown:
-        group = pl.col(options.one_per)
+    one_per = None if options.one_per in unknown else options.one_per
+    if one_per:
+        group = pl.col(one_per)
         place = pl.int_range(pl.len()).over("question", group)
         ordered = ordered.with_columns(nth=pl.when(group.is_null()).then(0).otherwise(place)).sort(
             "question", "nth", maintain_order=True
         )
-        eligible = pl.col("nth") == 0
-    ordered = ordered.with_columns(round=pl.int_range(pl.len()).over("question"))
-    if options.per_question:
-        eligible &= pl.col("round") < options.per_question
+    ordered = ordered.with_columns(
+        round=pl.int_range(pl.len()).over("question"),
+        eligible=may_be_taken("question", one_per, options.per_question),
+    )
     return (
-        ordered.with_columns(eligible=eligible)
-        .sort("eligible", "round", "question", descending=[True, False, False])
+        ordered.sort("eligible", "round", "question", descending=[True, False, False])
         .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
         .select("row", "question", "tokens", "rank", "eligible")
     )

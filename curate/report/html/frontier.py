@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from curate.report.html.audit import Audit
 from curate.report.html.scores import placed
+from curate.select.ranking import may_be_taken
 
 _POINTS = 200
 
@@ -36,7 +37,9 @@ class Frontier:
 def frontier(audit: Audit) -> Frontier | None:
     """Follow the ranking to its end; None where no row is live."""
     ranked = audit.rows.filter("live").sort("selection_rank")
-    ranked = ranked.head(_eligible(ranked, audit.manifest["select"]))
+    one_per = "one_per" if "one_per" in ranked.columns else None
+    most = audit.manifest["select"].get("per_question")
+    ranked = ranked.filter(may_be_taken("question_id", one_per, most))
     if not ranked.height:
         return None
     budgets = np.unique(np.linspace(1, ranked.height, _POINTS).astype(np.int64))
@@ -60,16 +63,3 @@ def frontier(audit: Audit) -> Frontier | None:
         budgets, score, clusters, questions.to_series().to_numpy()[at],
         int(audit.rows["selected"].sum()),
     )  # fmt: skip
-
-
-def _eligible(ranked: pl.DataFrame, select: dict[str, object]) -> int:
-    """Count the rows that `one_per` and `per_question` allow; they are ranked before all others."""
-    allowed = pl.lit(value=True)
-    most = select.get("per_question")
-    if "one_per" in ranked.columns:
-        nth = pl.int_range(pl.len()).over("question_id", "one_per")
-        allowed &= pl.col("one_per").is_null() | (nth == 0)
-    if isinstance(most, int):
-        allowed &= pl.int_range(pl.len()).over("question_id") < most
-    flags = ranked.select(allowed=allowed)["allowed"]
-    return ranked.height if flags.all() else int((~flags).arg_max() or 0)

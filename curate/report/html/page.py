@@ -18,6 +18,7 @@ import polars as pl
 from markupsafe import Markup
 
 from curate.errors import InputError
+from curate.release.flat import flat
 from curate.report.html.audit import MOST, Audit, chosen_few
 from curate.report.html.choice import arms_chart, frontier_chart, what_if_chart
 from curate.report.html.figures import Chart, Numbers
@@ -273,7 +274,12 @@ def _facts(audit: Audit) -> Iterator[tuple[str, Numbers]]:
             ),
         ),
     )
-    yield "Selection", Numbers(("key", "value"), tuple(_flat(manifest["select"])))
+    yield (
+        "Selection",
+        Numbers(
+            ("key", "value"), tuple((path, _said(leaf)) for path, leaf in flat(manifest["select"]))
+        ),
+    )
     measured = {name: _listed(found["instrument"]) for name, found in manifest["measures"].items()}
     yield "Measures", Numbers(("measure", "instrument"), tuple(measured.items()))
     lock = manifest["lock"]
@@ -298,14 +304,8 @@ def _models(manifest: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         yield part, model["name"], str(model["revision"]), model["how"]
 
 
-def _flat(section: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in section.items():
-        yield name, _said(value)
-
-
 def _listed(section: Mapping[str, Any]) -> str:
-    told = {name: value for name, value in section.items() if value is not None and name != "use"}
-    return ", ".join(f"{name}: {_said(value)}" for name, value in told.items())
+    return ", ".join(f"{path}: {_said(leaf)}" for path, leaf in flat(section) if path != "use")
 
 
 def _said(value: object) -> str:

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from curate import cli
 from curate.errors import InputError
-from curate.release.diff import ABSENT, SELECTED, diff, flat
+from curate.release.diff import ABSENT, SELECTED, diff
+from curate.release.flat import flat
 from tests.curate.imported_sums import do, write
 
 SHORT = "filters.length.max=8"
@@ -80,10 +81,10 @@ def test_sources_without_a_name_are_told_apart() -> None:
         {"use": "generate", "model": "org/small", "samples": 4},
         {"use": "generate", "model": "org/small", "samples": 8},
     ]
-    told = dict(flat({"sources": sources}, ""))
-    assert told["sources.big.samples"] == "2"
-    assert told["sources.small.samples"] == "4"
-    assert told["sources.small.2.samples"] == "8"
+    told = dict(flat({"sources": sources}))
+    assert told["sources.big.samples"] == 2
+    assert told["sources.small.samples"] == 4
+    assert told["sources.small.2.samples"] == 8
 
 
 def rewritten(run: Path, folder: Path, *changes: pl.Expr) -> Path:

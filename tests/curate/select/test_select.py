@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from curate.errors import InputError
 from curate.select.arms import Arm
+from curate.select.ranking import may_be_taken
 from curate.select.select import (
     Budget,
     SelectOptions,
@@ -374,3 +375,18 @@ def test_a_missing_column_is_refused_by_name() -> None:
 def test_a_budget_says_one_thing(budget: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         SelectOptions.model_validate({"budget": budget})
+
+
+@given(chosen=st.data())
+def test_why_and_frontier_go_by_the_law_of_the_selection(chosen: st.DataObject) -> None:
+    """Rows the law allows, read off the finished ranking, are those the selection could take."""
+    rows = chosen.draw(tables())
+    options = SelectOptions(
+        one_per=chosen.draw(st.sampled_from([None, "cluster"])),
+        per_question=chosen.draw(st.sampled_from([None, 1, 2])),
+    )
+    ranking = select(rows, options)
+    ranked = ranking.join(rows.select("sample_id", "cluster"), on="sample_id")
+    ranked = ranked.drop_nulls("selection_rank").sort("selection_rank")
+    law = may_be_taken("question_id", options.one_per, options.per_question)
+    assert ranked.with_columns(allowed=law)["allowed"].to_list() == ranked["selected"].to_list()
