@@ -203,7 +203,26 @@ def make_plan(recipe: Recipe) -> Plan:
     steps.need(_ranked(recipe, ()), "select", "select", None)
     for arm in arms:
         steps.need(_ranked(recipe, [arm]), f"arm {arm.text!r}", "arms", None)
+        if arm.kind.judged_again:
+            _can_be_left_out(arm, recipe)
     return Plan(recipe, tuple(steps.steps), arms)
+
+
+def _can_be_left_out(arm: Arm, recipe: Recipe) -> None:
+    """Refuse to judge a chain without a filter on whose verdicts another one rests.
+
+    Raises:
+        InputError: a filter reads what the one left out writes.
+    """
+    place = [each.name for each in recipe.filters].index(arm.operand)
+    writes = {f"{VERDICT_PREFIX}{arm.operand}", *recipe.filters[place].writes}
+    for reader in recipe.filters[place + 1 :]:
+        if column := next((name for name in reader.reads() if name in writes), None):
+            raise InputError(
+                f"arm {arm.text!r}: filter {reader.name!r} reads {column!r}, so the chain can't be "
+                f"judged without {arm.operand!r}; take the arm or the filter out",
+                "arms",
+            )
 
 
 def _ranked(recipe: Recipe, arms: Sequence[Arm]) -> list[str]:
