@@ -278,8 +278,8 @@ GLOSSARY: Final = Glossary(
                "drawn from", "score", published=True, per_token=True),
         Column("answer_logprobs_with_rationale", _EACH_TOKEN, "log-probability of each token of "
                "the answer, given the rationale", "score", published=True, per_token=True),
-        Column("answer_logprobs_without_rationale", _EACH_TOKEN, "the same without", "score",
-               published=True, per_token=True),
+        Column("answer_logprobs_without_rationale", _EACH_TOKEN, "log-probability of each token of "
+               "the answer, given the question alone", "score", published=True, per_token=True),
         # Written by filters beside their verdicts.
         Column("cluster", _COUNT, "which siblings are alike, from 0 within a question, the largest "
                "first", "diversity", published=True),

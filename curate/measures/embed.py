@@ -72,10 +72,12 @@ class Embed(MemoMeasure):
 
     def compute(self, items: Iterable[Item]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Embed in batches; a vector is recorded as the base64 of its little-endian float32."""
+        waiting = list(items)
+        if not waiting:
+            return
         from curate.models.encoder import Encoder
 
         self._encoder = self._encoder or Encoder(self._model.path)
-        waiting = list(items)
         for start in range(0, len(waiting), _BATCH):
             batch = waiting[start : start + _BATCH]
             vectors = self._encoder.encode([item.payload for item in batch])

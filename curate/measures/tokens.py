@@ -47,10 +47,12 @@ class Tokens(MemoMeasure):
 
     def compute(self, items: Iterable[Item]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Count, a thousand at a time."""
+        waiting = list(items)
+        if not waiting:
+            return
         from curate.models.students.tokenizing import count_tokens, load_tokenizer
 
         self._tokenizer = self._tokenizer or load_tokenizer(self._student.path)
-        waiting = list(items)
         for start in range(0, len(waiting), _BATCH):
             batch = waiting[start : start + _BATCH]
             counts = count_tokens(self._tokenizer, [item.payload for item in batch])
