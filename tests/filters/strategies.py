@@ -1,12 +1,12 @@
-"""Random tables for filters, drawn from the types in filters/columns.py."""
+"""Random tables for filters and measures, drawn from the types in the glossary."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 import polars as pl
 from hypothesis import strategies as st
 
-from filters.columns import GLOSSARY, QUESTION_COLUMNS, VERDICT_PREFIX
+from filters.columns import GLOSSARY, QUESTION_COLUMNS, VERDICT_PREFIX, Glossary
 from filters.contract import Filter
 
 VERDICT: Final = pl.Struct({"keep": pl.Boolean, "reason": pl.String, "score": pl.Float64})
@@ -30,6 +30,7 @@ _POOLS: Final[dict[str, Sequence[str]]] = {
     "gold": ("7", "14", "A", "yes", "04/20/2021", "$\\frac{1}{2}$", "ynst", "?"),
     "answer": ("7", "7.0", "14", "(A)", "yes", "04/20/2021", "\\frac12", "ynst", "?"),
     "finish_reason": ("stop", "length", "error"),
+    "source": ("teacher", "strict"),
     "verify_outcome": ("equal", "different", "unparseable", "too_large", "time_out"),
 }
 _UNIT_VECTORS: Final = (
@@ -44,50 +45,65 @@ _UNIT_VECTORS: Final = (
 
 def value(column: str, dtype: pl.DataType) -> st.SearchStrategy[Any]:
     """Draw one value of a column: null, ordinary or odd, but of the declared type."""
+    return st.none() | present(column, dtype)
+
+
+def present(column: str, dtype: pl.DataType) -> st.SearchStrategy[Any]:
+    """Draw one value of a column that is not null."""
     if column == "embedding":
-        return st.none() | st.sampled_from(_UNIT_VECTORS)
+        return st.sampled_from(_UNIT_VECTORS)
     if column in _POOLS:
-        return st.none() | st.sampled_from(_POOLS[column])
+        return st.sampled_from(_POOLS[column])
     if column.startswith(VERDICT_PREFIX):
         fields = {"keep": st.none() | st.booleans(), "reason": st.none(), "score": st.none()}
-        return st.none() | st.fixed_dictionaries(fields)
+        return st.fixed_dictionaries(fields)
     if isinstance(dtype, pl.List):
-        return st.none() | st.lists(st.sampled_from(_TEXTS), min_size=1, max_size=4)
+        return st.lists(st.sampled_from(_TEXTS), min_size=1, max_size=4)
     if dtype == pl.String:
-        return st.none() | st.sampled_from(_TEXTS) | st.text(max_size=30)
+        return st.sampled_from(_TEXTS) | st.text(max_size=30)
     if dtype == pl.Boolean:
-        return st.none() | st.booleans()
+        return st.booleans()
     if dtype.is_float():
-        return st.none() | st.floats(-1e6, 1e6)
-    return st.none() | st.integers(0, 2_000)
+        return st.floats(-1e6, 1e6)
+    return st.integers(0, 2_000)
 
 
-def dtype_of(column: str) -> pl.DataType:
-    """Give the declared type of a column a filter may read."""
-    return VERDICT if column.startswith(VERDICT_PREFIX) else GLOSSARY[column].dtype
+def dtype_of(column: str, glossary: Glossary = GLOSSARY) -> pl.DataType:
+    """Give the declared type of a column that may be read."""
+    return VERDICT if column.startswith(VERDICT_PREFIX) else glossary[column].dtype
+
+
+def tables(gate: Filter) -> st.SearchStrategy[pl.DataFrame]:
+    """Draw a table that holds exactly what a filter asked for."""
+    return rows(gate.reads())
 
 
 @st.composite
-def tables(draw: st.DrawFn, gate: Filter) -> pl.DataFrame:
-    """Draw a table that holds exactly what a filter asked for.
+def rows(
+    draw: st.DrawFn,
+    columns: Iterable[str],
+    *,
+    glossary: Glossary = GLOSSARY,
+    never_null: Collection[str] = (),
+) -> pl.DataFrame:
+    """Draw a table with ids and the columns asked for.
 
     Up to three questions with up to five samples each, siblings together, columns of a question
     equal in all its rows.
     """
-    reads = [c for c in dict.fromkeys(gate.reads()) if c not in {"sample_id", "question_id"}]
+    reads = [c for c in dict.fromkeys(columns) if c not in {"sample_id", "question_id"}]
+    schema = {name: dtype_of(name, glossary) for name in ("sample_id", "question_id", *reads)}
+    values = {
+        name: (present if name in never_null else value)(name, schema[name]) for name in reads
+    }
     sizes = draw(st.lists(st.integers(1, 5), max_size=3))
     ids = draw(st.permutations([f"{number:04x}" for number in range(sum(sizes))]))
-    rows: list[dict[str, Any]] = []
+    drawn: list[dict[str, Any]] = []
     for question, size in enumerate(sizes):
-        shared = {
-            name: draw(value(name, QUESTION_COLUMNS[name]))
-            for name in reads
-            if name in QUESTION_COLUMNS
-        }
+        shared = {name: draw(values[name]) for name in reads if name in QUESTION_COLUMNS}
         for _ in range(size):
-            own = {name: draw(value(name, dtype_of(name))) for name in reads if name not in shared}
-            rows.append(
-                {"sample_id": ids[len(rows)], "question_id": f"q{question}", **shared, **own}
+            own = {name: draw(values[name]) for name in reads if name not in shared}
+            drawn.append(
+                {"sample_id": ids[len(drawn)], "question_id": f"q{question}", **shared, **own}
             )
-    schema = {name: dtype_of(name) for name in ("sample_id", "question_id", *reads)}
-    return pl.DataFrame(rows, schema=schema)
+    return pl.DataFrame(drawn, schema=schema)
