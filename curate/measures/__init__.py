@@ -1,8 +1,8 @@
 """Columns about rows: what a sample says, how long it is, what it does to the student.
 
-To add a measure: write its file, list its class in `SHIPPED`, write its test. The contract suite
-runs on it from then on, the plan inserts it where its columns are read, and whoever shows columns
-shows its.
+To add a measure (README.md): write its file, list its class in `SHIPPED`, write its test. The
+contract suite runs on it from then on, the plan inserts it where its columns are read, and whoever
+shows columns shows its.
 """
 
 from typing import Final
@@ -17,7 +17,14 @@ from curate.measures.verify import Verify
 from filters.columns import GLOSSARY, Glossary
 from filters.registry import Registry, subclass_of
 
-SHIPPED: Final[tuple[type[Measure], ...]] = (Parse, Tokens, Verify, Embed, Overrides, Score)
+SHIPPED: Final[tuple[type[Measure], ...]] = (
+    Parse,
+    Tokens,
+    Verify,
+    Embed,
+    Overrides,
+    Score,
+)
 """Every measure of this project."""
 
 MEASURES: Final = Registry[type[Measure]](

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 DOCS: Final = (
     "README.md",
     "curate/README.md",
+    "curate/measures/README.md",
     "filters/README.md",
     "recipes/README.md",
     "tests/bench/README.md",

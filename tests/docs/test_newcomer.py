@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,20 +14,40 @@ import pytest
 
 from tests.docs.fences import blocks, commands, words
 
-_TOLD: Final = {b.language: b.text for b in blocks() if b.doc == "filters/README.md"}
-FILTER: Final = _TOLD["python"]
-"""The filter that filters/README.md shows."""
-
 NAMES: Final = ("curate", "filters", "recipes", "tests", "pyproject.toml", "README.md", "Makefile")
-ADDED: Final = {"filters/arithmetic.py", "filters/__init__.py", "tests/golden/arithmetic-v1.jsonl"}
+ADDED: Final = {
+    "filters/README.md": (
+        "filters/arithmetic.py",
+        "filters/__init__.py",
+        "tests/golden/arithmetic-v1.jsonl",
+    ),
+    "curate/measures/README.md": (
+        "curate/measures/grounding.py",
+        "curate/measures/__init__.py",
+        "tests/curate/measures/test_grounding.py",
+    ),
+}
+"""The files of which a document shows what to write, in its order."""
 RENEWED: Final = {"filters/README.md", "recipes/recipe.schema.json"}
 """What ``make docs`` writes."""
 
+SHOWN: Final = {
+    doc: [b for b in blocks() if b.doc == doc and b.language in {"python", "diff", "json"}]
+    for doc in ADDED
+}
+"""What a document shows of its files."""
+FILTER: Final = SHOWN["filters/README.md"][0].text
+FILES: Final = frozenset(
+    block.text for shown in SHOWN.values() for block in shown if block.language == "python"
+)
+"""Python that is a file of the project's, and no script."""
 
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
     """Give a copy of the project."""
-    root = tmp_path_factory.mktemp("project")
+    root = tmp_path / "project"
+    root.mkdir()
     for name in NAMES:
         if Path(name).is_dir():
             shutil.copytree(name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -80,42 +101,60 @@ def apply(diff: str, text: str) -> str:
     return text
 
 
+def follow(root: Path, doc: str) -> None:
+    """Write what a document shows into the files it names, and hold them to the house's style."""
+    said = Path(doc).read_text()
+    for name, block in zip(ADDED[doc], SHOWN[doc], strict=True):
+        assert f"`{name}`" in said
+        path = root / name
+        whole = block.language != "diff"
+        path.write_text(block.text if whole else apply(block.text, path.read_text()))
+    python = [name for name in ADDED[doc] if name.endswith(".py")]
+    do(root, "ruff", "format", "--check", *python)
+    do(root, "ruff", "check", *python)
+
+
+def passing(root: Path, word: str, suites: Sequence[str]) -> list[str]:
+    """Run the tests of some files whose names have a word, and give the names of those that pass.
+
+    Raises:
+        AssertionError: one does not.
+    """
+    told = do(root, "pytest", "-v", "-p", "no:cacheprovider", *suites, "-k", word)
+    return re.findall(r"::(\S+) PASSED", told)
+
+
 def test_the_front_page_shows_the_same_filter() -> None:
     assert [b.doc for b in blocks("python") if b.text == FILTER] == [
         "README.md",
         "filters/README.md",
     ]
-    assert len(FILTER.splitlines()) <= 50, "one screen"
+
+
+def test_every_file_shown_fits_on_a_screen() -> None:
+    assert len(FILES) == 3
+    assert max(len(text.splitlines()) for text in FILES) <= 50
 
 
 def test_a_newcomer_adds_a_filter_in_three_files(copy: Path) -> None:
-    before = state(copy)
-    said = Path("filters/README.md").read_text()
-    files = [name for name in ADDED if f"`{name}`" in said]
-    assert set(files) == ADDED
-    listing = copy / "filters/__init__.py"
-    (copy / "filters/arithmetic.py").write_text(FILTER)
-    listing.write_text(apply(_TOLD["diff"], listing.read_text()))
-    (copy / "tests/golden/arithmetic-v1.jsonl").write_text(_TOLD["json"])
-    assert changed(before, state(copy)) == ADDED
+    doc = "filters/README.md"
+    before, added = state(copy), set(ADDED[doc])
+    follow(copy, doc)
+    assert changed(before, state(copy)) == added
 
-    do(copy, "ruff", "format", "--check", "filters")
-    do(copy, "ruff", "check", "filters")
-    suite = ["tests/filters/test_contract.py", "tests/filters/test_golden.py"]
-    told = do(copy, "pytest", "-q", "-p", "no:cacheprovider", *suite, "-k", "arithmetic or golden")
-    passed = re.search(r"(\d+) passed", told)
-    assert passed
-    assert int(passed[1]) > 50
-    assert "arithmetic" in do(copy, "pytest", "-q", "--co", *suite, "-k", "arithmetic")
+    suites = ["tests/filters/test_contract.py", "tests/filters/test_golden.py"]
+    passed = passing(copy, "arithmetic or golden", suites)
+    assert len(passed) > 50
+    assert "test_every_filter_keeps_every_law[arithmetic-0]" in passed
 
     for command in (c for c in commands() if "arithmetic" in c):
         said = do(copy, *words(command))
         assert "too_few_equations" in said, command
     chain = "filters=[{use: correctness}, {use: arithmetic}]"
     assert "fine" in do(copy, "curate", "check", "first-look", chain, "select={}")
-    assert changed(before, state(copy)) == ADDED
+    assert changed(before, state(copy)) == added
 
     (copy / "recipes/recipe.schema.json").write_text(do(copy, "curate", "schema"))
     do(copy, "curate.report.manual")
-    assert changed(before, state(copy)) == ADDED | RENEWED
+    assert changed(before, state(copy)) == added | RENEWED
     do(copy, "pytest", "-q", "-p", "no:cacheprovider", "tests/curate/report/test_manual.py")
