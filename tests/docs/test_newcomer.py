@@ -1,6 +1,7 @@
-"""A newcomer adds a filter with what filters/README.md says: three files, and nothing else."""
+"""A newcomer adds a filter, or a measure, with what its README says: three files, nothing else."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -8,8 +9,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import polars as pl
 import pytest
 
 from tests.docs.fences import blocks, commands, words
@@ -37,10 +39,13 @@ SHOWN: Final = {
 }
 """What a document shows of its files."""
 FILTER: Final = SHOWN["filters/README.md"][0].text
+MEASURE: Final = SHOWN["curate/measures/README.md"][0].text
 FILES: Final = frozenset(
     block.text for shown in SHOWN.values() for block in shown if block.language == "python"
 )
 """Python that is a file of the project's, and no script."""
+SCORE: Final = "ungrounded"
+"""What the measure writes."""
 
 
 @pytest.fixture
@@ -69,14 +74,20 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
     return {name for name in before | after if before.get(name) != after.get(name)}
 
 
-def do(root: Path, *arguments: str) -> str:
-    """Run a module of the copy in a process of its own, and want it to end well."""
+def do(root: Path, *arguments: str, also: Path | None = None) -> str:
+    """Run a module of the copy in a process of its own, and want it to end well.
+
+    Args:
+        root: of the copy.
+        arguments: the module and what it is told.
+        also: a folder of packages that are installed beside it.
+    """
     done = subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=root,
         env={
             **os.environ,
-            "PYTHONPATH": str(root),
+            "PYTHONPATH": os.pathsep.join(str(path) for path in (root, also) if path),
             "PYTHONDONTWRITEBYTECODE": "1",
             "CURATE_STORE": str(root / "store"),
             "COLUMNS": "120",
@@ -158,3 +169,120 @@ def test_a_newcomer_adds_a_filter_in_three_files(copy: Path) -> None:
     do(copy, "curate.report.manual")
     assert changed(before, state(copy)) == added | RENEWED
     do(copy, "pytest", "-q", "-p", "no:cacheprovider", "tests/curate/report/test_manual.py")
+
+
+def test_a_newcomer_adds_a_measure_in_three_files(copy: Path) -> None:
+    doc = "curate/measures/README.md"
+    before, added = state(copy), set(ADDED[doc])
+    follow(copy, doc)
+    suites = ["tests/curate/measures/test_contract.py", ADDED[doc][2]]
+    passed = passing(copy, "grounding", suites)
+    assert "test_every_measure_keeps_every_law[grounding-0]" in passed
+    assert sum(name.startswith("test_every_measure_is_what_it_says") for name in passed) == 4
+
+    (command,) = (words(c) for c in commands() if SCORE in c)
+    assert "measure grounding (for select)" in do(copy, "curate", "plan", *command[2:])
+    do(copy, *command)
+    (run,) = (copy / "runs" / "first-look").glob("001-*")
+    audit = pl.read_parquet(run / "audit" / "samples-*.parquet")
+    shown_in_lists(copy, run, audit)
+    shown_in_the_report(copy, run, audit)
+    shown_in_the_card(run, audit)
+
+    do(copy, *command, "select.per_question=1", "--out", "runs/few")
+    few = pl.read_parquet(copy / "runs" / "few" / "audit" / "samples-*.parquet")
+    best = few.filter("live").group_by("question_id").agg(pl.col(SCORE).min())
+    taken = few.filter("selected").select("question_id", SCORE)
+    assert taken.sort("question_id").equals(best.sort("question_id")), "lower is better"
+    told = json.loads(do(copy, "curate", "diff", str(run), "runs/few", "--json"))
+    (shift,) = [shift for shift in told["shifts"] if shift["column"] == SCORE]
+    assert shift["before"] == quartiles(audit.filter("selected")[SCORE])
+    assert shift["after"] == quartiles(taken[SCORE])
+    assert shift["before"] != shift["after"]
+    assert SCORE in do(copy, "curate", "diff", str(run), "runs/few")
+    assert changed(before, state(copy)) == added
+
+
+def quartiles(values: pl.Series) -> list[float | None]:
+    return [values.quantile(share, "linear") for share in (0.25, 0.5, 0.75)]
+
+
+def shown_in_lists(root: Path, run: Path, audit: pl.DataFrame) -> None:
+    """Want the score in the list of samples, and in what is said of one."""
+    listed = do(root, "curate", "show", str(run))
+    assert SCORE in listed.splitlines()[0]
+    told = json.loads(do(root, "curate", "show", str(run), "--json", "--sort", f"-{SCORE}"))
+    values = [row[SCORE] for row in told["rows"]]
+    assert values == audit[SCORE].sort(descending=True, nulls_last=True).head(len(values)).to_list()
+    first = told["rows"][0]
+    said = do(root, "curate", "why", str(run), first["sample_id"])
+    assert re.search(rf"scores +.*{SCORE} {first[SCORE]:.4g}", said)
+
+
+def shown_in_the_report(root: Path, run: Path, audit: pl.DataFrame) -> None:
+    """Want figures of the score: how it is spread, and against length."""
+    do(root, "curate", "report", str(run))
+    page = run.with_name(f"{run.name}.html").read_text()
+    figures, samples = (
+        json.loads(re.findall(rf'<script [^>]*id="{name}">(.*?)</script>', page, re.DOTALL)[0])
+        for name in ("figures", "data")
+    )
+    spread = figure_of(figures["scores"], "xaxis")
+    assert sum(sum(trace["y"]) for trace in spread["data"]) == audit[SCORE].count()
+    against = figure_of(figures["scores-length"], "yaxis")
+    assert sum(len(trace["x"]) for trace in against["data"]) == audit[SCORE].count()
+    assert SCORE in samples["numbers"]
+
+
+def figure_of(views: list[Any], axis: str) -> Any:
+    """Find the figure that has the score on an axis."""
+    (found,) = [view for view in views if view["layout"][axis]["title"]["text"] == SCORE]
+    return found
+
+
+def shown_in_the_card(run: Path, audit: pl.DataFrame) -> None:
+    """Want the column explained, and drawn over the selection."""
+    card = (run / "dataset" / "README.md").read_text()
+    (meaning,) = re.findall(r'MEANING = "(.*)"', MEASURE)
+    assert f"| `{SCORE}` | `Float64` | {meaning}; lower is better |" in card
+    spread = card.partition("## How the selection is spread")[2]
+    (drawn,) = re.findall(rf"^{SCORE}\n((?: .*\n)+)", spread, re.MULTILINE)
+    bars = re.findall(r"(?:to +\S+|and above) +(\d+)", drawn)
+    assert sum(map(int, bars)) == audit.filter("selected")[SCORE].count()
+
+
+def test_a_package_brings_a_measure(copy: Path, tmp_path: Path) -> None:
+    before, package = state(copy), tmp_path / "site"
+    about = package / "mine-1.0.dist-info"
+    about.mkdir(parents=True)
+    (package / "mine.py").write_text(MEASURE)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[curate.measures]\ngrounding = mine:Grounding\n")
+    plan = ["plan", "first-look", f"select.order_by=[{SCORE}]"]
+    assert "measure grounding (for select)" in do(copy, "curate", *plan, also=package)
+    assert changed(before, state(copy)) == set()
+
+
+SCRIPT: Final = f"""
+from pydantic import BaseModel
+from curate.measures import MEASURES
+from curate.recipe.files import read_recipe
+from curate.recipe.plan import make_plan
+from mine import Grounding
+
+class Options(BaseModel):
+    least: int = 2
+
+Grounding.section = Options
+MEASURES.register(Grounding)
+for given in (["measures={{grounding: {{least: 3}}}}"], []):
+    recipe = read_recipe("first-look", ["select.order_by=[{SCORE}]", *given]).recipe
+    print(repr(make_plan(recipe).measures[-1].options))
+"""
+
+
+def test_a_notebook_registers_a_measure_with_options(copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MEASURE)
+    (tmp_path / "notebook.py").write_text(SCRIPT)
+    told = do(copy, "notebook", also=tmp_path)
+    assert told.splitlines() == ["Options(least=3)", "Options(least=2)"]
