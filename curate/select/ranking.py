@@ -35,9 +35,10 @@ def inside_questions(
         trusting: order by RD also where the student does not follow rationales.
 
     Returns:
-        The rows of the pool with ``hash`` (UInt64), sorted; unknown tokens are 0.
+        The rows of the pool with ``hash`` (UInt64), sorted; unknown tokens come last where they are
+        a key, and are 0 where they are counted.
     """
-    frame = table.filter(pool).with_columns(pl.col("tokens").cast(pl.Int64).fill_null(0))
+    frame = table.filter(pool)
     names: list[str] = []
     descending: list[bool] = []
     for place, key in enumerate(keys):
@@ -52,7 +53,9 @@ def inside_questions(
             frame = _tie_within_spread(frame, names, column)
         names.append(column)
         descending.append(down)
-    return frame.with_columns(hash=hashes(frame["sample_id"], *salt)).sort(
+    # Only now, so that no key takes an unknown length for the least.
+    counted = pl.col("tokens").cast(pl.Int64).fill_null(0)
+    return frame.with_columns(counted, hash=hashes(frame["sample_id"], *salt)).sort(
         "question",
         *names,
         "hash",

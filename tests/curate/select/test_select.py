@@ -180,8 +180,6 @@ def plain_ranking(rows: pl.DataFrame, options: SelectOptions) -> list[dict[str, 
         parts: list[Any] = []
         for key in options.order_by:
             value, sign = row[key.removeprefix("-")], -1 if key.startswith("-") else 1
-            if key.endswith("tokens"):
-                value = value or 0
             missing = value is None or math.isnan(value)
             parts.append((missing, 0 if missing else sign * value))
         return (*parts, rank(options.seed, "selected", row["sample_id"]))
@@ -287,6 +285,14 @@ def test_without_a_filter_its_columns_are_unknown() -> None:
     arm = Arm.parse("without:diversity")
     chosen = select(rows, options, [arm], {"diversity": ["cluster"], "length": ["other"]})
     assert (chosen["selected"].sum(), chosen[arm.column].sum()) == (2, 3)
+
+
+def test_a_sample_of_unknown_length_is_not_the_shortest() -> None:
+    rows = table({"tokens": None}, {"tokens": 9}, {"tokens": 3})
+    options = SelectOptions(order_by=("tokens",), per_question=1)
+    chosen = select(rows, options, [Arm.parse("shortest")])
+    assert chosen["selection_rank"].to_list() == [3, 2, 1]
+    assert ids(chosen, "arm_shortest") == {"s2"}
 
 
 def test_random_correct_has_the_length_of_the_selection() -> None:
