@@ -1,7 +1,7 @@
 """Control arms: other choices from the same samples, each a row of one table.
 
 A kind of arm says from which samples it takes, in which order and how many; everything else
-(column, config, forecast, report) follows. To add one: write its row in `SHIPPED` and its test.
+(column, config, forecast, report) follows. To add one: see this folder's README.
 """
 
 from dataclasses import dataclass

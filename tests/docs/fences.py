@@ -9,6 +9,7 @@ DOCS: Final = (
     "README.md",
     "curate/README.md",
     "curate/measures/README.md",
+    "curate/select/README.md",
     "filters/README.md",
     "recipes/README.md",
     "tests/bench/README.md",

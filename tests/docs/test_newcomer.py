@@ -1,4 +1,4 @@
-"""A newcomer adds a filter, or a measure, with what its README says: three files, nothing else."""
+"""A newcomer adds one thing of each kind with what its README says: few files, nothing else."""
 
 import hashlib
 import json
@@ -106,7 +106,7 @@ def apply(diff: str, text: str) -> str:
     for number, line in enumerate(lines):
         if not line.startswith("+"):
             continue
-        near = lines[number + 1][1:]
+        near = next(other[1:] for other in lines[number + 1 :] if not other.startswith("+"))
         assert text.count(f"\n{near}\n") == 1, near
         text = text.replace(f"\n{near}\n", f"\n{line[1:]}\n{near}\n")
     return text
@@ -286,3 +286,33 @@ def test_a_notebook_registers_a_measure_with_options(copy: Path, tmp_path: Path)
     (tmp_path / "notebook.py").write_text(SCRIPT)
     told = do(copy, "notebook", also=tmp_path)
     assert told.splitlines() == ["Options(least=3)", "Options(least=2)"]
+
+
+ARM: Final = {b.language: b.text for b in blocks() if b.doc == "curate/select/README.md"}
+ARM_ADDED: Final = {"curate/select/arms.py", "tests/curate/select/test_longest.py"}
+
+
+def test_a_newcomer_adds_an_arm_in_two_files(copy: Path) -> None:
+    before = state(copy)
+    said = Path("curate/select/README.md").read_text()
+    assert {name for name in ARM_ADDED if f"`{name}`" in said} == ARM_ADDED
+    listing = copy / "curate/select/arms.py"
+    listing.write_text(apply(ARM["diff"], listing.read_text()))
+    (copy / "tests/curate/select/test_longest.py").write_text(ARM["python"])
+    assert changed(before, state(copy)) == ARM_ADDED
+
+    do(copy, "ruff", "format", "--check", "curate/select", "tests/curate/select")
+    do(copy, "ruff", "check", "curate/select", "tests/curate/select")
+    suite = ["-v", "-p", "no:cacheprovider", "tests/curate/select", "-k", "longest"]
+    told = do(copy, "pytest", *suite)
+    for test in ("every_arm_keeps_every_law", "every_kind_is_of_one_piece"):
+        assert f"{test}[longest] PASSED" in told
+    assert "test_the_longest_sample_of_each_question_is_taken PASSED" in told
+
+    planned, ran = (c for c in commands() if "longest" in c)
+    assert "arm longest: as many a question" in do(copy, *words(planned))
+    run = json.loads(do(copy, *words(ran), "--json"))
+    configs = json.loads((copy / run["folder"] / "dataset/manifest.json").read_text())["configs"]
+    assert configs["longest"]["splits"] == configs["default"]["splits"]
+    assert "longest" in [pick["name"] for pick in run["funnel"]["picks"]]
+    assert changed(before, state(copy)) == ARM_ADDED
