@@ -25,6 +25,9 @@ arms: [random, all_correct, "without:correctness"]
 splits: {validation: 0.25}
 """
 
+TERMS = "sources.pool.terms=cc0-1.0"
+"""Override that says on which terms the pool may be used, so that it can be published."""
+
 
 def texts(a: int, b: int) -> list[str]:
     """Give five completions for a sum: three right, of two paths, one wrong and one empty."""

@@ -1,8 +1,6 @@
-"""Publishing into a folder: versions that load, never change, and never are half there."""
+"""Publishing into a folder, by hand and with a run; what holds of every place is in the suite."""
 
 import json
-import shutil
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +10,11 @@ from typer.testing import CliRunner
 
 from curate import cli
 from curate.errors import CurateError, InputError
-from curate.release.diff import diff
-from curate.release.repositories import folder as repositories
 from curate.release.repositories.folder import FolderRepository, hashes, order
-from curate.release.repositories.push import CHANGES, open_repository, push
-from tests.curate.imported_sums import do, write
+from curate.release.repositories.push import open_repository, push
+from tests.curate.imported_sums import TERMS, do, write
+from tests.curate.release.repositories.places import FolderPlace
 from tests.curate.sums import curate
-
-TERMS = "sources.pool.terms=cc0-1.0"
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Runs of three versions, the second with fewer rows; and one without terms."""
-    folder = tmp_path_factory.mktemp("runs")
-    write(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CURATE_STORE", str(folder / "store"))
-        return {
-            "first": do(folder, TERMS).folder,
-            "second": do(folder, TERMS, "release=0.2.0", "filters.length.max=8").folder,
-            "changed": do(folder, TERMS, "filters.length.max=8").folder,
-            "tenth": do(folder, TERMS, "release=0.10.0").folder,
-            "unknown": do(folder, "release=0.3.0").folder,
-            "empty": do(folder, TERMS, "filters.length.max=1").folder,
-        }
 
 
 @pytest.fixture
@@ -48,99 +26,31 @@ def loaded(folder: Path, cache: Path, config: str = "default") -> Any:
     return datasets.load_dataset(str(folder), config, cache_dir=str(cache))
 
 
-def test_versions_load_side_by_side_and_latest_names_the_newest(
+def test_versions_load_with_datasets_and_latest_names_the_newest(
     runs: dict[str, Path], repo: str, tmp_path: Path
 ) -> None:
     root = tmp_path / "repo"
-    assert push(runs["first"], repo).version == "v0.1.0"
+    push(runs["first"], repo)
     assert (root / "latest").read_text() == "v0.1.0\n"
-    done = push(runs["second"], repo)
-    assert done.fresh
+    push(runs["second"], repo)
     assert (root / "latest").read_text() == "v0.2.0\n"
-    assert done.changes == diff(root / "versions/v0.1.0", root / "versions/v0.2.0")
     for version, run in (("v0.1.0", "first"), ("v0.2.0", "second")):
         here = loaded(root / "versions" / version, tmp_path / "cache")
         there = loaded(runs[run] / "dataset", tmp_path / "cache")
         assert {s: rows.to_list() for s, rows in here.items()} == {
             s: rows.to_list() for s, rows in there.items()
         }
-    fewer = json.loads((root / "versions/v0.2.0/manifest.json").read_text())
-    assert done.changes is not None
-    assert sum(fewer["configs"]["default"]["splits"].values()) == 120 - done.changes.removed
 
 
-def test_the_card_tells_what_changed_and_loses_nothing(
+def test_what_reads_back_wrong_leaves_the_folder_as_it_was(
     runs: dict[str, Path], repo: str, tmp_path: Path
 ) -> None:
     push(runs["first"], repo)
-    push(runs["second"], repo)
-    first, second = (tmp_path / "repo/versions" / v / "README.md" for v in ("v0.1.0", "v0.2.0"))
-    assert first.read_text() == (runs["first"] / "dataset/README.md").read_text()
-    text = second.read_text()
-    assert text.startswith((runs["second"] / "dataset/README.md").read_text())
-    assert CHANGES in text
-    assert "| selected | length: too_long |" in text
-    assert "| `recipe.filters.length.max` | 40 | 8 |" in text
-
-
-def test_pushing_twice_publishes_once(runs: dict[str, Path], repo: str, tmp_path: Path) -> None:
-    push(runs["first"], repo)
-    push(runs["second"], repo)
     before = hashes(tmp_path / "repo")
-    assert not push(runs["first"], repo).fresh
-    assert not push(runs["second"], repo).fresh
-    assert hashes(tmp_path / "repo") == before
-
-
-def test_a_version_is_never_changed(runs: dict[str, Path], repo: str, tmp_path: Path) -> None:
-    push(runs["first"], repo)
-    before = hashes(tmp_path / "repo")
-    with pytest.raises(
-        InputError,
-        match=r"v0.1.0 is published already.*\d+ removed.*filters.length.max.*release: 0.2.0",
-    ):
-        push(runs["changed"], repo)
-    push(runs["tenth"], repo)
-    with pytest.raises(InputError, match=r"v0.2.0 is older than v0.10.0.*release: 0.11.0"):
-        push(runs["second"], repo)
-    after = hashes(tmp_path / "repo")
-    assert {path: after[path] for path in before if path != "latest"} == {
-        path: digest for path, digest in before.items() if path != "latest"
-    }
-    assert FolderRepository(tmp_path / "repo").versions() == ["v0.1.0", "v0.10.0"]
-
-
-def test_what_may_not_be_published_is_refused(
-    runs: dict[str, Path], repo: str, tmp_path: Path
-) -> None:
-    with pytest.raises(InputError, match=r"terms on which the text of pool \(\d+ rows\).*`terms`"):
-        push(runs["unknown"], repo)
-    with pytest.raises(InputError, match="selects no row"):
-        push(runs["empty"], repo)
-    with pytest.raises(InputError, match="'nowhere' is no repository"):
-        push(runs["first"], "nowhere")
-    assert not (tmp_path / "repo").exists()
-
-
-def test_what_reads_back_wrong_is_not_published(
-    runs: dict[str, Path], repo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def damaging(source: Path, target: Path) -> None:
-        shutil.copytree(source, target, dirs_exist_ok=True)
-        (target / "manifest.json").write_text("{}")
-
-    class Damaging:
-        copytree = staticmethod(damaging)
-        rmtree = staticmethod(shutil.rmtree)
-
-    push(runs["first"], repo)
-    before = hashes(tmp_path / "repo")
-    monkeypatch.setattr(repositories, "shutil", Damaging)
-    with pytest.raises(CurateError, match=r"manifest.json of .* is not what was written"):
+    wrong = pytest.raises(CurateError, match=r"README.md of .* is not what was written")
+    with FolderPlace(tmp_path / "repo").damaging(), wrong:
         push(runs["second"], repo)
     assert hashes(tmp_path / "repo") == before
-    monkeypatch.undo()
-    assert push(runs["second"], repo).fresh
 
 
 def test_a_push_that_was_killed_leaves_nothing_for_long(
@@ -177,27 +87,6 @@ def test_other_folders_beside_versions_are_none(
     assert FolderRepository(tmp_path / "repo").versions() == ["v0.1.0", "v0.2.0"]
 
 
-def test_of_two_that_push_one_version_at_once_one_is_told(
-    runs: dict[str, Path], tmp_path: Path
-) -> None:
-    repository = FolderRepository(tmp_path / "repo")
-    told: list[str] = []
-
-    def publish() -> None:
-        try:
-            repository.publish(runs["first"] / "dataset", "v0.1.0")
-        except InputError as error:
-            told.append(str(error))
-
-    threads = [threading.Thread(target=publish) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(told) == 3
-    assert hashes(repository.fetch("v0.1.0")) == hashes(runs["first"] / "dataset")
-
-
 def test_versions_are_ordered_as_numbers() -> None:
     assert sorted(["v0.10.0", "v0.9.1", "v1.0.0", "v0.9.0"], key=order) == [
         "v0.9.0", "v0.9.1", "v0.10.0", "v1.0.0",
@@ -211,6 +100,8 @@ def test_relative_folders_and_spaces(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert open_repository("file://a#1/[b]").name == "file://a#1/[b]"
     with pytest.raises(InputError, match="or a folder as file://DIR"):
         open_repository("file://")
+    with pytest.raises(InputError, match="'nowhere' is no repository"):
+        open_repository("nowhere")
 
 
 def refused(folder: Path, *overrides: str) -> str:
