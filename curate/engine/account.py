@@ -217,7 +217,7 @@ class Account:
         drawn = {source.name: source.teacher for source in self.drawn}
         for source in self.file.recipe.used_sources:
             teacher = drawn[source.name]
-            name, revision = teacher.get("model", source.name), teacher.get("revision")
+            name, revision = teacher.get("model", source.writer), teacher.get("revision")
             yield ModelFacts(
                 "teacher", str(name), str(revision) if revision else None, terms=source.terms
             )
