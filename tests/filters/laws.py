@@ -8,7 +8,7 @@ import jsonschema
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from filters.columns import GLOSSARY, VERDICT_PREFIX
 from filters.contract import Contract, DatasetFilter, Filter, Threshold
@@ -141,11 +141,11 @@ def columns_are_in_the_glossary(gate: Filter) -> None:
     Contract.of(gate)
 
 
-def config_is_the_object(gate: Filter, required: dict[str, object]) -> None:
+def config_is_the_object(gate: BaseModel, required: dict[str, object]) -> None:
     """A filter is its parameters: it can be written down, read back, and not changed.
 
     Args:
-        gate: the filter.
+        gate: the filter; or a source, of which the same is true.
         required: fields that name a place; they are no part of what is written down.
     """
     written = {**required, **gate.model_dump(mode="json")}

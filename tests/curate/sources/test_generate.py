@@ -14,7 +14,9 @@ from curate.sources.generate import Generate
 from curate.sources.sampled import due, missing, record_value
 from curate.sources.templates import load_template
 from filters.columns import SOURCE_COLUMNS
+from tests.curate.sources.laws import Example
 
+EXAMPLE = Example({"model": "tiny", "samples": 2})
 QUESTIONS = pl.DataFrame(
     {
         "question_id": ["q1", "q2", "q3"],

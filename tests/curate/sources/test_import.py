@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,12 +18,29 @@ from curate.sources.base import Tally
 from curate.sources.import_ import Import
 from curate.sources.questions import QuestionsOptions, QuestionsTable, load_questions
 from filters.columns import SOURCE_COLUMNS
+from tests.curate.sources.laws import Example, QuestionRow
 
 JOINED = {"question": "q", "completion": "text"}
 
 
 def lines(file: Path, rows: list[Any]) -> None:
     file.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
+
+
+def write_pool(folder: Path, rows: Sequence[QuestionRow]) -> None:
+    lines(folder / "pool.jsonl", [{"q": row["question"], "text": row["solution"]} for row in rows])
+
+
+EXAMPLE = Example(
+    {
+        "name": "pool",
+        "path": "pool.jsonl",
+        "columns": JOINED,
+        "teacher": "ann",
+        "max_unmatched": 0.5,
+    },
+    write_pool,
+)
 
 
 def ask(base: Path, *questions: str, limit: int | None = None, **more: Any) -> QuestionsTable:
