@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from pydantic import BaseModel
+
 from curate.errors import InputError
 from curate.errors.strict import parse_yaml
 from curate.models.servers.servers import StudentServer
@@ -19,9 +21,7 @@ from curate.release.options import PublishOptions
 from curate.report.catalogue import work
 from curate.report.meanings import Key, key_table, keys, markdown, source, summary, table
 from curate.select.select import SelectOptions
-from curate.sources.generate import Generate
-from curate.sources.gold import Gold
-from curate.sources.import_ import Import
+from curate.sources import SOURCES, Source
 from curate.sources.questions.options import QuestionsOptions
 from curate.sources.tables import TableOptions
 from filters import SHIPPED
@@ -152,8 +152,24 @@ def _describe(kind: type[Filter]) -> Iterator[str]:
     yield table(headings, [[markdown(cell) for cell in row] for row in worked.rows])
 
 
-def _use(kind: type[Filter]) -> str:
+def _use(kind: type[BaseModel]) -> str:
     return str(kind.model_fields["use"].default)
+
+
+def sources() -> str:
+    """Describe every source: what it does, and the keys that are its own."""
+    return "\n".join(map(_source, SOURCES.shipped))
+
+
+def _source(kind: type[Source]) -> str:
+    shared, elsewhere = {"use", *OF_ALL}, ""
+    if issubclass(kind, TableOptions):
+        shared |= {*_TABLE}
+        elsewhere = (
+            f" {', '.join(f'`{key}`' for key in _TABLE)} are as for [questions](#questions)."
+        )
+    about = f"`use: {_use(kind)}`. {summary(kind)}{elsewhere}"
+    return f"{about}\n\n{key_table(keys(kind, shared))}"
 
 
 def _recipe() -> Iterator[Key]:
@@ -167,7 +183,7 @@ def _recipe() -> Iterator[Key]:
 
 
 def _of_all() -> Iterator[Key]:
-    return (key for key in keys(Gold) if key.name.partition(".")[0] in OF_ALL)
+    return (key for key in keys(Source) if key.name.partition(".")[0] in OF_ALL)
 
 
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
@@ -176,9 +192,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "keys of a recipe": lambda: key_table(_recipe()),
     "keys of questions": lambda: key_table(keys(QuestionsOptions)),
     "keys of every source": lambda: key_table(_of_all()),
-    "keys of generate": lambda: key_table(keys(Generate, ("use", *OF_ALL))),
-    "keys of import": lambda: key_table(keys(Import, ("use", *OF_ALL, *_TABLE))),
-    "keys of gold": lambda: key_table(keys(Gold, ("use", *OF_ALL))),
+    "each source": sources,
     "keys of measures": lambda: key_table(keys(Measures)),
     "keys of select": lambda: key_table(keys(SelectOptions)),
     "keys of publish": lambda: key_table(keys(PublishOptions)),

@@ -14,7 +14,7 @@ from curate.sources.questions import QuestionsTable
 
 
 class Gold(ReadSource):
-    """Samples from the column that `questions.columns.rationale` names."""
+    """Makes a sample of each question's own solution (`questions.columns.rationale`)."""
 
     use: Literal["gold"] = "gold"
     name: str = Field(default="gold", min_length=1)

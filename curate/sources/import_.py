@@ -68,7 +68,7 @@ class ImportColumns(_Options):
 
 
 class Import(TableOptions, ReadSource):
-    """Samples from files."""
+    """Reads what was written before, and joins each row to its question."""
 
     use: Literal["import"] = "import"
     name: str = Field(min_length=1)
