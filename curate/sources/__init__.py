@@ -3,8 +3,9 @@
 `generate` samples a teacher, `import_` reads what teachers wrote, `gold` takes the solutions that
 questions came with. `questions/` is the other table, `tables/` reads files of any format.
 
-To add a source: write its file, list its class in `SHIPPED`, write its test. The contract suite
-runs on it from then on, recipes know it by its `use`, and plan, probe and manifest count it.
+To add a source: write its file, list its class in `SHIPPED`, write its test, as README.md shows.
+The contract suite runs on it from then on, recipes know it by its `use`, and plan, probe and
+manifest count it.
 """
 
 from typing import Final
@@ -16,7 +17,11 @@ from curate.sources.import_ import Import
 from curate.sources.sampled import SampledSource
 from filters.registry import Registry, field_default, subclass_of
 
-SHIPPED: Final[tuple[type[Source], ...]] = (Generate, Import, Gold)
+SHIPPED: Final[tuple[type[Source], ...]] = (
+    Generate,
+    Import,
+    Gold,
+)
 """Every source of this project."""
 
 SOURCES: Final = Registry[type[Source]](
