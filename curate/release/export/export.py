@@ -142,6 +142,7 @@ def _fill(
         found = trial(
             release,
             lambda: _read(written),
+            made,
             turns=_has_turns(made, wording),
             student=options.student,
             max_length=options.max_length,

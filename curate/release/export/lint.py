@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from jinja2 import TemplateError
 
 from curate.models.students.packing import common
+from curate.release.formats import Format
 from curate.release.formats.wording import Record
 
 REASONS: Final[Mapping[str, str]] = {
@@ -63,11 +64,11 @@ class Finding(NamedTuple):
 
     Attributes:
         reason: one of `REASONS`.
-        sample_id: of the record.
+        record: the id that its format gives it.
     """
 
     reason: str
-    sample_id: str
+    record: str
 
 
 class _Text(NamedTuple):
@@ -91,19 +92,19 @@ class _Text(NamedTuple):
 
 
 def lint(
-    records: Iterable[Record], tokenizer: Tokenizer, max_length: int | None = None
+    records: Iterable[Record], form: Format, tokenizer: Tokenizer, max_length: int | None = None
 ) -> Iterator[Finding]:
     """Render and tokenise records; give what is wrong with each.
 
     Args:
-        records: with ``messages``, or with ``prompt`` and ``completion`` (or ``chosen`` and
-            ``rejected``), turns or strings.
+        records: of one format.
+        form: says what of a record a student is asked and is to say.
         tokenizer: the student's, a fast one.
         max_length: tokens at which the trainer cuts; None for no limit.
     """
     for record in records:
         found: list[str] = []
-        for prompt, completion in _halves(record):
+        for prompt, completion in form.exchanges(record):
             try:
                 text = _render(prompt, completion, tokenizer)
             except TemplateError:
@@ -111,16 +112,7 @@ def lint(
             else:
                 found += _judge(text, tokenizer, max_length)
         for reason in dict.fromkeys(found):
-            yield Finding(reason, record["sample_id"])
-
-
-def _halves(record: Record) -> Iterator[tuple[Any, Any]]:
-    """Give what is asked and what is to be learnt, both sides of a pair."""
-    if "messages" in record:
-        yield record["messages"][:-1], record["messages"][-1:]
-    for side in ("completion", "chosen", "rejected"):
-        if side in record:
-            yield record["prompt"], record[side]
+            yield Finding(reason, record[form.identified_by])
 
 
 def _render(prompt: Any, completion: Any, tokenizer: Tokenizer) -> _Text:

@@ -8,6 +8,7 @@ from curate.errors import CurateError, InputError
 from curate.models.references import resolve
 from curate.models.students.tokenizing import load_tokenizer
 from curate.release.export.lint import REASONS, REFUSED, lint
+from curate.release.formats import Format
 from curate.release.formats.wording import Record
 from curate.release.read import Release
 
@@ -20,6 +21,7 @@ WAY_OUT: Final = (
 def trial(
     release: Release,
     records: Callable[[], Iterable[Record]],
+    form: Format,
     *,
     turns: bool,
     student: str | None = None,
@@ -31,6 +33,7 @@ def trial(
     Args:
         release: names the student it was made for.
         records: called where there is a student to try them with.
+        form: their format.
         turns: they are turns of a chat, not strings.
         student: another one.
         max_length: tokens at which the trainer will cut.
@@ -51,8 +54,8 @@ def trial(
     if tokenizer.chat_template is None and turns:
         raise InputError(f"{name} has no chat template to put these turns into. {way_out}")
     ids: defaultdict[str, list[str]] = defaultdict(list)
-    for finding in lint(records(), tokenizer, max_length):
-        ids[finding.reason].append(finding.sample_id)
+    for finding in lint(records(), form, tokenizer, max_length):
+        ids[finding.reason].append(finding.record)
     told = {
         reason: f"{reason}: {REASONS[reason]} (records: {len(of)}, such as {of[0]})"
         for reason, of in ids.items()

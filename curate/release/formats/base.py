@@ -9,7 +9,7 @@ done with every format, unless it says why not.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 import polars as pl
 
@@ -19,6 +19,19 @@ from filters.columns import Column, Glossary
 
 SAMPLE: Final = Column("sample_id", pl.String(), "the sample it was made from")
 QUESTION: Final = Column("question_id", pl.String(), "the question it was made from")
+
+
+class Exchange(NamedTuple):
+    """What a student is asked, and what it is to say.
+
+    Attributes:
+        question: turns of a chat (``role``, ``content``), or a string.
+        reply: a turn in a list, or a string; a turn may have its rationale in a
+            ``reasoning_content``.
+    """
+
+    question: Any
+    reply: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +89,31 @@ class Format(ABC):
             pool: whole questions; any cut between questions gives the same records.
             wording: how they are put into words.
         """
+
+    def exchanges(self, record: Record) -> Iterator[Exchange]:
+        """Give what a record has a student learn, to be tried under the student's template.
+
+        Records with ``messages``, or with a ``prompt`` and a ``completion`` (or ``chosen`` and
+        ``rejected``), are read here; a format with other keys says it itself.
+
+        Raises:
+            NotImplementedError: it does not, and does not say in `untried` why it can't be tried.
+        """
+        sides = [side for side in ("completion", "chosen", "rejected") if side in record]
+        if "messages" in record:
+            yield Exchange(record["messages"][:-1], record["messages"][-1:])
+        elif "prompt" in record and sides:
+            yield from (Exchange(record["prompt"], record[side]) for side in sides)
+        else:
+            raise NotImplementedError(
+                f"nobody says how format {self.name!r} is tried under a student's template; write "
+                "its `exchanges`, or say in `untried` why it is not"
+            )
+
+    @property
+    def identified_by(self) -> str:
+        """The key by which one of its records is named."""
+        return next(iter(self.columns(Wording(""))))
 
     @property
     def traced_by(self) -> str:

@@ -218,13 +218,14 @@ def _tried(release: Release) -> Iterator[str]:
     Raises:
         InputError: nothing could be learnt from some of them.
     """
-    tried = [kind.name for kind in FORMATS if kind.untried is None]
-    for form in release.manifest["configs"]:
-        rows = release.config(form) if form in tried else pl.DataFrame()
-        if rows.height:
-            told = partial(map, _without_nulls, rows.iter_rows(named=True))
-            for line in trial(release, told, turns=_has_turns(rows), way_out=_WAY_OUT):
-                yield f"{form}: {line}"
+    for name in release.manifest["configs"]:
+        kind = FORMATS.get(name)
+        rows = release.config(name) if kind and kind.untried is None else pl.DataFrame()
+        if kind and rows.height:
+            records = partial(map, _without_nulls, rows.iter_rows(named=True))
+            turns = _has_turns(rows)
+            for line in trial(release, records, kind(), turns=turns, way_out=_WAY_OUT):
+                yield f"{name}: {line}"
 
 
 def _has_turns(rows: pl.DataFrame) -> bool:

@@ -11,6 +11,9 @@ import trl
 from curate.errors import InputError
 from curate.release.export.export import ExportOptions, export
 from curate.release.export.lint import REASONS, REFUSED, lint
+from curate.release.formats.dpo import Preferences
+from curate.release.formats.messages import Messages
+from curate.release.formats.prompt_completion import PromptCompletion
 from curate.release.formats.wording import Wording
 from curate.release.repositories.push import push
 from tests.curate.byte_tokenizer import byte_tokenizer
@@ -59,8 +62,8 @@ def found(
     template: str | None, think: Any = "none", layout: Any = "chat", limit: int | None = None
 ) -> list[str]:
     made = records([ROW], "prompt-completion", Wording(LINE, layout, think))
-    findings = list(lint(made, tokenizer(template), limit))
-    assert all(finding.sample_id == "a1" for finding in findings)
+    findings = list(lint(made, PromptCompletion(), tokenizer(template), limit))
+    assert all(finding.record == "a1" for finding in findings)
     assert all(finding.reason in REASONS for finding in findings)
     return [finding.reason for finding in findings]
 
@@ -116,7 +119,15 @@ def test_both_sides_of_a_pair_are_tried() -> None:
         "sample_id": "a1", "prompt": [{"role": "user", "content": "How many?"}], "chosen": [turn],
         "rejected": [turn | {"content": "<think>\nTwo.\n</think>\n\nThree."}],
     }  # fmt: skip
-    assert [f.reason for f in lint([pair], tokenizer(WITHOUT_THINKING))] == ["reasoning_lost"]
+    assert [f.reason for f in lint([pair], Preferences(), tokenizer(WITHOUT_THINKING))] == [
+        "reasoning_lost"
+    ]
+
+
+def test_a_format_of_which_nobody_says_how_it_is_tried_is_not_passed_over() -> None:
+    record = {"sample_id": "a1", "asked": "How many?", "answered": "Three."}
+    with pytest.raises(NotImplementedError, match="'messages' is tried"):
+        list(lint([record], Messages(), tokenizer(CHATML)))
 
 
 def test_under_every_template_that_trl_brings() -> None:
