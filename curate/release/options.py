@@ -41,14 +41,14 @@ class PublishOptions(BaseModel):
     """
 
     @model_validator(mode="after")
-    def _strings_have_no_field(self) -> Self:
-        worded = [each for each in map(format_of, self.formats) if each.worded and each.strings]
-        if self.think == "field" and worded:
-            name = worded[0].name
-            raise ValueError(
-                f"{name} records are strings, which have no reasoning field; use `think: inline` "
-                f"or `none`, or leave {name} out"
-            )
+    def _rationales_have_a_place(self) -> Self:
+        for form in map(format_of, self.formats):
+            if form.worded and self.think not in form.thinks:
+                raise ValueError(
+                    f"{form.name} records have no place for a rationale under `think: "
+                    f"{self.think}`; use `think: {'` or `'.join(form.thinks)}`, or leave "
+                    f"{form.name} out"
+                )
         return self
 
 

@@ -18,7 +18,6 @@ class Alpaca(RowFormat):
     about: ClassVar[str] = "instruction and output, bare strings in the trainer's own template"
     thinks: ClassVar[tuple[Think, ...]] = ("none", "inline")
     worded: ClassVar[bool] = True
-    strings: ClassVar[bool] = True
     untried: ClassVar[str | None] = "the trainer puts its own template around the question"
 
     def columns(self, wording: Wording) -> Glossary:

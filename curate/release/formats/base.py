@@ -62,7 +62,6 @@ class Format(ABC):
         about: a clause for cards and exports.
         thinks: where it can have the rationale.
         worded: whether the target line stands in it.
-        strings: whether it is strings also for a student that is asked in turns.
         untried: why it can't be tried under a student's template; None where it is.
         pairs: whether it needs the rejected samples.
         of_questions: whether it is made of questions and their pass rates, not of chosen samples.
@@ -72,7 +71,6 @@ class Format(ABC):
     about: ClassVar[str]
     thinks: ClassVar[tuple[Think, ...]] = ("none",)
     worded: ClassVar[bool] = False
-    strings: ClassVar[bool] = False
     untried: ClassVar[str | None] = None
     pairs: ClassVar[bool] = False
     of_questions: ClassVar[bool] = False

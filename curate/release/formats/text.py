@@ -16,7 +16,6 @@ class FineTuneCot(RowFormat):
 
     name: ClassVar[str] = "text"
     about: ClassVar[str] = "plain text with the marks of Fine-tune-CoT (arXiv 2212.10071)"
-    strings: ClassVar[bool] = True
     untried: ClassVar[str | None] = "its marks stand for a template"
 
     def columns(self, wording: Wording) -> Glossary:

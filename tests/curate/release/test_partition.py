@@ -222,7 +222,8 @@ def test_no_place_on_this_machine_is_published(
 
 
 def test_a_string_has_no_field_for_thoughts(folder: Path) -> None:
-    with pytest.raises(InputError, match=r"publish: .* alpaca records are strings"):
+    refusal = r"publish: .* alpaca records have no place .*use `think: none` or `inline`"
+    with pytest.raises(InputError, match=refusal):
         do(folder, "publish={formats: [alpaca], think: field}")
 
 
