@@ -26,12 +26,12 @@ class Generate(SampledSource):
     def _default_name(cls, data: object) -> object:
         if not isinstance(data, dict):
             return data
-        given = cast("dict[str, object]", data)
-        model = given.get("model")
-        if given.get("name") or not isinstance(model, str):
-            return given
+        fields = cast("dict[str, object]", data)
+        model = fields.get("model")
+        if fields.get("name") or not isinstance(model, str):
+            return fields
         last = model.rstrip("/").rsplit("/", 1)[-1]
-        return {**given, "name": re.sub(r"[^A-Za-z0-9._-]", "-", last)}
+        return {**fields, "name": re.sub(r"[^A-Za-z0-9._-]", "-", last)}
 
     @field_validator("samples", mode="before")
     @classmethod

@@ -249,7 +249,7 @@ def _origin(
 
 def _taken(pattern: str, *texts: str) -> str:
     for candidate in texts:
-        found = re.search(pattern, candidate)
-        if found:
-            return found[1]
+        match = re.search(pattern, candidate)
+        if match:
+            return match[1]
     raise InputError(f"{pattern!r} matches nothing in {texts[-1]!r}; wanted the group to be found")

@@ -69,8 +69,8 @@ class JoinByKey(Join):
         self._folded = folded
         self._ids: dict[str, str | None] = {}
         for key, name in pairs:
-            known = fold(key) if folded else key
-            self._ids[known] = name if self._ids.get(known, name) == name else None
+            entry = fold(key) if folded else key
+            self._ids[entry] = name if self._ids.get(entry, name) == name else None
 
     def _match(self, row: object) -> Match:
         raw = joined(row, self._columns)
@@ -138,12 +138,12 @@ class JoinByOrder(Join):
 
 def by_question(questions: QuestionsTable, columns: str | Sequence[str]) -> Join:
     """Join by the question's text, folded."""
-    known = (
+    pairs = (
         (text, name)
         for frame in (questions.frame, questions.beyond)
         for text, name in frame.select("question", "question_id").iter_rows()
     )
-    return JoinByKey(known, columns, folded=True)
+    return JoinByKey(pairs, columns, folded=True)
 
 
 def by_id(questions: QuestionsTable, column: str) -> Join:

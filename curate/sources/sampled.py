@@ -239,4 +239,4 @@ def record_value(completion: Completion, max_tokens: int) -> dict[str, Any]:
         "error": completion.error,
         "extra": dict(completion.extra),
     }
-    return value | {name: given for name, given in optional.items() if given}
+    return value | {name: detail for name, detail in optional.items() if detail}

@@ -150,12 +150,12 @@ def load_template(prompt: str | TemplateFile, folder: Path | None = None) -> Pro
                 where="prompt.file",
             ) from error
         return parse_template(f"{path.stem}-{key(text)[:8]}", text)
-    known = shipped_templates()
-    if prompt not in known:
-        close = difflib.get_close_matches(prompt, known, n=1)
+    names = shipped_templates()
+    if prompt not in names:
+        close = difflib.get_close_matches(prompt, names, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise InputError(
-            f"{prompt!r} is no shipped template; {hint}there are {', '.join(known)}, or name "
+            f"{prompt!r} is no shipped template; {hint}there are {', '.join(names)}, or name "
             "your own with prompt: {file: mine.jinja}",
             where="prompt",
         )
@@ -211,7 +211,7 @@ def parse_template(name: str, text: str) -> PromptTemplate:
 
 def _examples(blocks: Iterable[str]) -> list[int]:
     """Give the numbers of the worked examples among the blocks, in order."""
-    return sorted({int(found[1]) for block in blocks if (found := _EXAMPLE.fullmatch(block))})
+    return sorted({int(match[1]) for block in blocks if (match := _EXAMPLE.fullmatch(block))})
 
 
 def _folder() -> Any:

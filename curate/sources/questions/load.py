@@ -102,33 +102,33 @@ def load_questions(
     """
     questions: dict[str, _Question] = {}
     inputs: dict[str, list[str | None]] = {"question_id": [], "external_id": [], "rationale": []}
-    refused: list[str] = []
+    refusals: list[str] = []
     for row in _rows(options, base):
-        known = questions.setdefault(row.question_id, _Question(row.question, row.choices))
-        known.add(row)
+        question = questions.setdefault(row.question_id, _Question(row.question, row.choices))
+        question.add(row)
         inputs["question_id"].append(row.question_id)
         inputs["external_id"].append(row.facts.get("external_id"))
         inputs["rationale"].append(row.rationale)
         if row.refused is not None:
-            refused.append(row.refused)
+            refusals.append(row.refused)
     frame = _frame(questions, options.gold)
-    stated = {name: question.stated() for name, question in questions.items()}
-    summary = summarise(frame, stated, refused)
-    _refuse_unusable(summary, len(refused), options)
+    golds = {name: question.stated() for name, question in questions.items()}
+    summary = summarise(frame, golds, refusals)
+    _refuse_unusable(summary, len(refusals), options)
     usable_before = (frame["status"] == "ok").cast(pl.UInt32).cum_sum().shift(1, fill_value=0)
     within = usable_before < (frame.height + 1 if limit is None else limit)
     table = pl.DataFrame(inputs, schema=dict.fromkeys(inputs, pl.String))
     return QuestionsTable(frame.filter(within), frame.filter(~within), table, summary)
 
 
-def _refuse_unusable(summary: QuestionsSummary, refused: int, options: QuestionsOptions) -> None:
+def _refuse_unusable(summary: QuestionsSummary, refusals: int, options: QuestionsOptions) -> None:
     """Stop where the recipe must be wrong rather than a few rows."""
     if not summary.rows:
         raise InputError(f"{options.path!r} holds no rows", "questions.path")
-    if refused > options.gold.max_refused * summary.rows:
+    if refusals > options.gold.max_refused * summary.rows:
         forms = "; ".join(f"{form.rows:,} like {form.sample!r}" for form in summary.refused[:5])
         raise InputError(
-            f"{refused:,} of {summary.rows:,} golds are not of type {options.gold.type}: {forms}. "
+            f"{refusals:,} of {summary.rows:,} golds are not of type {options.gold.type}: {forms}. "
             "Choose another type, take the answer out with `extract`, or raise `max_refused`",
             "questions.gold",
         )
@@ -173,19 +173,19 @@ def _rows(options: QuestionsOptions, base: Path) -> Iterator[_Row]:
 
 def _read(row: object, columns: QuestionColumns, options: GoldOptions) -> _Row:
     question = joined(row, columns.question) or ""
-    found = columns.options(row)
-    choices = list(found.texts) if found else None
-    name = lineage.short_id("question", fold(question), choices)
-    if choices is None and options.type == "choice":
-        choices = list(options_of(None, question)) or None
-    taken = options.take(row, columns.gold, found)
-    gold = _checked(taken.text, options, choices) if taken and taken.found else None
+    choices = columns.options(row)
+    texts = list(choices.texts) if choices else None
+    name = lineage.short_id("question", fold(question), texts)
+    if texts is None and options.type == "choice":
+        texts = list(options_of(None, question)) or None
+    answer = options.take(row, columns.gold, choices)
+    gold = _checked(answer.text, options, texts) if answer and answer.found else None
     return _Row(
         name,
         question,
-        choices,
+        texts,
         gold=gold,
-        refused=taken.text if taken and gold is None else None,
+        refused=answer.text if answer and gold is None else None,
         facts={
             "external_id": columns.fact(row, columns.id),
             "group_id": columns.fact(row, columns.group),

@@ -102,7 +102,7 @@ class QuestionColumns(_Options):
     def paths(self) -> list[str]:
         """List all columns named."""
         choices = self.choices.column if isinstance(self.choices, ChoicesInText) else self.choices
-        found: list[str] = []
+        paths: list[str] = []
         for spec in (
             self.question,
             self.gold,
@@ -113,8 +113,8 @@ class QuestionColumns(_Options):
             self.licence,
             self.id,
         ):
-            found += [spec] if isinstance(spec, str) else list(spec or ())
-        return list(dict.fromkeys(found))
+            paths += [spec] if isinstance(spec, str) else list(spec or ())
+        return list(dict.fromkeys(paths))
 
     def fact(self, row: object, column: str | None) -> str | None:
         """Read an optional column as text."""
@@ -125,13 +125,13 @@ class QuestionColumns(_Options):
         if self.choices is None:
             return None
         if isinstance(self.choices, ChoicesInText):
-            found = Choices(self.choices.find(row))
+            choices = Choices(self.choices.find(row))
         elif isinstance(self.choices, str):
-            found = _listed(cell(row, self.choices), self.choices)
+            choices = _listed(cell(row, self.choices), self.choices)
         else:
             values = [text(cell(row, path), path) for path in self.choices]
-            found = Choices([value for value in values if value is not None])
-        return found if found.texts else None
+            choices = Choices([value for value in values if value is not None])
+        return choices if choices.texts else None
 
 
 class GoldOptions(_Options):
@@ -155,10 +155,10 @@ class GoldOptions(_Options):
             return None
         raw = whole.strip()
         if self.extract:
-            found = re.search(self.extract, whole)
-            if found is None:
+            match = re.search(self.extract, whole)
+            if match is None:
                 return Gold(raw, found=False)
-            raw = found[1].strip()
+            raw = match[1].strip()
         if choices and self.index_from is not None and raw.isdecimal():
             return Gold(_letter(int(raw) - self.index_from))
         if choices and raw in choices.labels:
@@ -198,4 +198,4 @@ def _listed(value: object, column: str) -> Choices:
 
 
 def _texts(values: Sequence[object] | None, column: str) -> list[str]:
-    return [found for value in values or () if (found := text(value, column)) is not None]
+    return [content for value in values or () if (content := text(value, column)) is not None]

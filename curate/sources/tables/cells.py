@@ -100,27 +100,29 @@ def require(paths: Iterable[str], rows: Sequence[object], file: str, where: str)
     for path in paths:
         if any(cell(row, path, _ABSENT) is not _ABSENT for row in rows):
             continue
-        there = _paths(rows[0])
-        if not there:
+        columns = _paths(rows[0])
+        if not columns:
             raise InputError(
                 f"{file} holds bare values ({_short(rows[0])}), not objects, so there is no "
                 f"column {path!r}; its path is '.'",
                 where,
             )
-        near = get_close_matches(path, there, n=1)
+        near = get_close_matches(path, columns, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"no column {path!r} in {file}, which has {', '.join(there)}{hint}", where)
+        raise InputError(
+            f"no column {path!r} in {file}, which has {', '.join(columns)}{hint}", where
+        )
 
 
 def _paths(row: object) -> list[str]:
     """List the paths to the values of an object, one level of nesting deep."""
     if not _is_object(row):
         return []
-    found: list[str] = []
+    paths: list[str] = []
     for name, value in row.items():
         nested = value if _is_object(value) else {}
-        found += [f"{name}.{inner}" for inner in nested] or [name]
-    return found
+        paths += [f"{name}.{inner}" for inner in nested] or [name]
+    return paths
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, object]]:

@@ -45,7 +45,7 @@ def _decode(data: bytes) -> object:
         return orjson.loads(orjson.dumps(json.loads(data)))
 
 
-def _json_lines(stream: BinaryIO, shown: str) -> Iterator[object]:
+def _json_lines(stream: BinaryIO, label: str) -> Iterator[object]:
     for number, line in enumerate(stream, 1):
         data = line.strip()
         if not data:
@@ -54,32 +54,32 @@ def _json_lines(stream: BinaryIO, shown: str) -> Iterator[object]:
             yield _decode(data)
         except (ValueError, TypeError, RecursionError) as error:
             whole = data.decode("utf-8", errors="replace")
-            yield Unreadable(f"{shown}:{number}", str(error), whole)
+            yield Unreadable(f"{label}:{number}", str(error), whole)
 
 
-def _json(stream: BinaryIO, shown: str) -> Iterator[object]:
+def _json(stream: BinaryIO, label: str) -> Iterator[object]:
     """Read a list, or one object a line, which many files named ``.json`` hold."""
     start = cast("io.BufferedReader", stream).peek(BLOCK)[:BLOCK].removeprefix(_BOM).lstrip()
     if start.startswith(b"["):
-        yield from _json_list(stream, shown)
+        yield from _json_list(stream, label)
         return
     first = start.split(b"\n", 1)[0].strip()
     if first == b"{":
         raise InputError(
-            f"{shown} holds one JSON object over several lines; wanted a list of rows, or one "
+            f"{label} holds one JSON object over several lines; wanted a list of rows, or one "
             "row a line",
             "path",
         )
-    yield from _json_lines(stream, shown)
+    yield from _json_lines(stream, label)
 
 
-def _json_list(stream: BinaryIO, shown: str) -> Iterator[object]:
+def _json_list(stream: BinaryIO, label: str) -> Iterator[object]:
     """Read a list item by item, holding no more of the text than the item at hand needs."""
     with io.TextIOWrapper(stream, encoding="utf-8-sig") as source:
-        yield from _items(source, shown)
+        yield from _items(source, label)
 
 
-def _items(source: io.TextIOWrapper, shown: str) -> Iterator[object]:
+def _items(source: io.TextIOWrapper, label: str) -> Iterator[object]:
     gap = re.compile(r"[\s,]*")
     buffer = source.read(BLOCK)
     at = buffer.index("[") + 1
@@ -94,15 +94,15 @@ def _items(source: io.TextIOWrapper, shown: str) -> Iterator[object]:
             more = source.read(max(BLOCK, len(buffer) - at))
             if not more:
                 near = buffer[at : at + 60]
-                told = f"{shown} is not a JSON list: {problem} after item {number}, at {near!r}"
-                raise InputError(told, "path")
+                message = f"{label} is not a JSON list: {problem} after item {number}, at {near!r}"
+                raise InputError(message, "path")
             buffer, at = buffer[at:] + more, 0
             continue
         number, at = number + 1, end
         try:
             yield orjson.loads(orjson.dumps(item))  # as strict as a line would be read
         except (ValueError, TypeError) as error:
-            yield Unreadable(f"{shown}: item {number}", str(error), ascii(item))
+            yield Unreadable(f"{label}: item {number}", str(error), ascii(item))
 
 
 def _item(buffer: str, at: int) -> tuple[object, int, str]:
@@ -113,27 +113,27 @@ def _item(buffer: str, at: int) -> tuple[object, int, str]:
         return None, len(buffer), error.msg
 
 
-def _csv(stream: BinaryIO, shown: str, delimiter: str = ",") -> Iterator[object]:
+def _csv(stream: BinaryIO, label: str, delimiter: str = ",") -> Iterator[object]:
     """Read every value as text, as written: no guessing of types, so 007 stays 007."""
     csv.field_size_limit(1 << 30)
     with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as source:
-        yield from _records(source, shown, delimiter)
+        yield from _records(source, label, delimiter)
 
 
-def _records(source: io.TextIOWrapper, shown: str, delimiter: str) -> Iterator[object]:
+def _records(source: io.TextIOWrapper, label: str, delimiter: str) -> Iterator[object]:
     reader = csv.reader(source, delimiter=delimiter, strict=True)
     try:
         header = next(reader, list[str]())
     except csv.Error as error:
-        raise InputError(f"{shown}: the line of column names: {error}", "path") from error
+        raise InputError(f"{label}: the line of column names: {error}", "path") from error
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
-        raise InputError(f"{shown} has two columns named {twice[0]!r}; rename one", "path")
+        raise InputError(f"{label} has two columns named {twice[0]!r}; rename one", "path")
     while header:
         try:
             values = next(reader, None)
         except csv.Error as error:
-            yield Unreadable(f"{shown}:{reader.line_num}", str(error), "")
+            yield Unreadable(f"{label}:{reader.line_num}", str(error), "")
             continue
         if values is None:
             return
@@ -141,11 +141,11 @@ def _records(source: io.TextIOWrapper, shown: str, delimiter: str) -> Iterator[o
             yield dict(zip(header, values, strict=True))
         elif values:
             problem = f"{len(values)} values under {len(header)} column names"
-            yield Unreadable(f"{shown}:{reader.line_num}", problem, delimiter.join(values))
+            yield Unreadable(f"{label}:{reader.line_num}", problem, delimiter.join(values))
 
 
-def _tsv(stream: BinaryIO, shown: str) -> Iterator[object]:
-    yield from _csv(stream, shown, delimiter="\t")
+def _tsv(stream: BinaryIO, label: str) -> Iterator[object]:
+    yield from _csv(stream, label, delimiter="\t")
 
 
 READERS: Final[dict[str, Callable[[BinaryIO, str], Iterator[object]]]] = {

@@ -88,8 +88,8 @@ def read(options: TableOptions, base: Path, columns: Iterable[str]) -> Iterator[
         yield from _chunks(options.path, _dataset_rows(options, folder, wanted))
         return
     for file in find(options.path, base):
-        shown = file.relative_to(base).as_posix() if file.is_relative_to(base) else str(file)
-        yield from _chunks(shown, _file_rows(file, shown, wanted))
+        label = file.relative_to(base).as_posix() if file.is_relative_to(base) else str(file)
+        yield from _chunks(label, _file_rows(file, label, wanted))
 
 
 def find(path: str, base: Path) -> list[Path]:
@@ -102,21 +102,21 @@ def find(path: str, base: Path) -> list[Path]:
     if place.is_file():
         return [place]
     if place.is_dir():
-        found = [file for file in place.iterdir() if file.is_file() and _format(file) in FORMATS]
+        files = [file for file in place.iterdir() if file.is_file() and _format(file) in FORMATS]
         nothing = f"{place} holds no data file ({', '.join(FORMATS)}); name a file or a glob"
     elif any(sign in path for sign in "*?["):
         matches = map(Path, glob.glob(str(place), recursive=True))  # noqa: PTH207 - `**` and absolute
-        found = [file for file in matches if file.is_file()]
+        files = [file for file in matches if file.is_file()]
         nothing = f"no file matches {path!r} in {base}"
     else:
-        found = []
+        files = []
         siblings = [file.name for file in place.parent.iterdir()] if place.parent.is_dir() else []
         near = get_close_matches(place.name, siblings, n=1)
         nothing = f"no such file or folder: {place}"
         nothing += f"; did you mean {near[0]!r}?" if near else ""
-    if not found:
+    if not files:
         raise InputError(nothing, "path")
-    return sorted(found, key=lambda file: _natural(str(file)))
+    return sorted(files, key=lambda file: _natural(str(file)))
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -135,24 +135,24 @@ def _chunks(file: str, rows: Iterator[object]) -> Iterator[Chunk]:
         yield Chunk(file, chunk)
 
 
-def _file_rows(file: Path, shown: str, columns: Sequence[str]) -> Iterator[object]:
+def _file_rows(file: Path, label: str, columns: Sequence[str]) -> Iterator[object]:
     kind = _format(file)
     if kind == ".parquet":
-        yield from _parquet(file, shown, columns)
+        yield from _parquet(file, label, columns)
         return
     reader = READERS.get(kind)
     if reader is None:
         raise InputError(
-            f"{shown}: format {kind or 'without a suffix'!r} is not one of "
+            f"{label}: format {kind or 'without a suffix'!r} is not one of "
             f"{', '.join(FORMATS)} (texts also as .gz or .zst)",
             "path",
         )
     with _open(file) as stream:
         try:
-            yield from reader(stream, shown)
+            yield from reader(stream, label)
         except UnicodeDecodeError as error:
             raise InputError(
-                f"{shown} is not UTF-8 ({error.reason}: "
+                f"{label} is not UTF-8 ({error.reason}: "
                 f"{error.object[error.start : error.start + 12]!r}); convert it, say with iconv",
                 "path",
             ) from error
@@ -167,21 +167,21 @@ def _open(file: Path) -> BinaryIO:
     return file.open("rb", buffering=BLOCK)
 
 
-def _parquet(file: Path, shown: str, columns: Sequence[str]) -> Iterator[object]:
+def _parquet(file: Path, label: str, columns: Sequence[str]) -> Iterator[object]:
 
     try:
         table = pq.ParquetFile(file)
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{shown} is not a parquet file: {error}", "path") from error
+        raise InputError(f"{label} is not a parquet file: {error}", "path") from error
     needed = _project(columns, table.schema_arrow.names)
     for batch in table.iter_batches(batch_size=CHUNK_ROWS, columns=needed):
         yield from cast("pl.DataFrame", pl.from_arrow(batch)).to_dicts()
 
 
-def _project(columns: Sequence[str], there: Sequence[str]) -> list[str] | None:
+def _project(columns: Sequence[str], names: Sequence[str]) -> list[str] | None:
     """Choose the columns to read; None, for all, where one is not there and must be named."""
-    roots = {path if path in there else path.split(".")[0] for path in columns}
-    return sorted(roots) if roots and roots <= set(there) else None
+    roots = {path if path in names else path.split(".")[0] for path in columns}
+    return sorted(roots) if roots and roots <= set(names) else None
 
 
 def _dataset_rows(options: TableOptions, folder: Path, columns: Sequence[str]) -> Iterator[object]:
