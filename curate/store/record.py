@@ -73,12 +73,12 @@ class _Index:
 
     def read_all(self, folder: Path) -> None:
         """Add every segment of a folder, those that other processes are sealing meanwhile too."""
-        known: set[Path] = set()
-        while fresh := sorted(set(folder.glob("*.log")) - known):
+        segments: set[Path] = set()
+        while fresh := sorted(set(folder.glob("*.log")) - segments):
             for path in fresh:
                 with suppress(FileNotFoundError):  # it has its final name by now
                     self.read(path)
-            known.update(fresh)
+            segments.update(fresh)
 
     def read(self, path: Path) -> None:
         """Add one segment: check every line, note where each key's newest revision lies."""
@@ -109,8 +109,8 @@ class _Index:
             self.damaged.append(Damage(path, line_number, key if key.isalnum() else None))
             return
         revision = int(body[33 : body.index(b" ", 33)])
-        known = self.places.get(key)
-        if known is None or (revision, crc) > (known.revision, known.crc):
+        place = self.places.get(key)
+        if place is None or (revision, crc) > (place.revision, place.crc):
             self.places[key] = _Place(number, offset, len(line), revision, crc)
 
 
@@ -228,8 +228,8 @@ class _Writer:
         with self._wake:
             if self._failure is not None:
                 raise self._failure
-            known = self.uncommitted.get(key) or self._index.places.get(key)
-            revision = known.revision + 1 if known else 0
+            entry = self.uncommitted.get(key) or self._index.places.get(key)
+            revision = entry.revision + 1 if entry else 0
             self.uncommitted[key] = _Waiting(encode(key, revision, value), revision)
             if len(self.uncommitted) in {1, GROUP_ENTRIES}:
                 self._wake.notify()

@@ -37,8 +37,8 @@ from curate.store.whole import write_whole
 
 def default_root() -> Path:
     """Give the store's folder: ``$CURATE_STORE``, else the user's data folder."""
-    given = os.environ.get("CURATE_STORE")
-    return Path(given).expanduser() if given else Path(platformdirs.user_data_dir("curate"))
+    store = os.environ.get("CURATE_STORE")
+    return Path(store).expanduser() if store else Path(platformdirs.user_data_dir("curate"))
 
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
@@ -137,17 +137,17 @@ class Store:
 
     def usage(self) -> list[Usage]:
         """Measure every book and the derived artefacts of every step."""
-        found: list[Usage] = []
+        usages: list[Usage] = []
         for part, book in self.books():
-            found.append(Usage(part, len(book), _size(book.folder)))
+            usages.append(Usage(part, len(book), _size(book.folder)))
             book.close()
         for folder in sorted((self.root / "derived").glob("*")):
             files = sum(1 for _ in folder.rglob("*.parquet"))
-            found.append(Usage(str(folder.relative_to(self.root)), files, _size(folder)))
+            usages.append(Usage(str(folder.relative_to(self.root)), files, _size(folder)))
         if (self.root / "models").is_dir():
             models = self.root / "models"
-            found.append(Usage("models", sum(1 for _ in models.iterdir()), _size(models)))
-        return found
+            usages.append(Usage("models", sum(1 for _ in models.iterdir()), _size(models)))
+        return usages
 
     def verify(self) -> list[str]:
         """Check every line and every sealed segment; give one sentence for each damage."""
