@@ -137,7 +137,7 @@ class Arm(NamedTuple):
             hint = f"; {word!r} stands alone"
         raise InputError(
             f"no arm is called {text!r}{hint}; wanted one of "
-            f"{', '.join(known.written for known in ARMS)}",
+            f"{', '.join(arm.written for arm in ARMS)}",
             "arms",
         )
 

@@ -119,7 +119,7 @@ def _tie_within_spread(frame: pl.DataFrame, before: Sequence[str], column: str) 
         column: the key to replace.
     """
     spread = pl.col("rd_spread").fill_nan(None).fill_null(0.0)
-    known = (
+    rows = (
         frame.select("row", "question", *before, column, spread=spread)
         .filter(pl.col(column).is_not_null())
         .sort("question", *before, column, "spread", nulls_last=True)
@@ -127,13 +127,13 @@ def _tie_within_spread(frame: pl.DataFrame, before: Sequence[str], column: str) 
         .with_columns(place=pl.int_range(pl.len()).over("sibling"))
     )
     groups = _greedy_groups(
-        known["sibling"].to_numpy(),
-        known["place"].to_numpy(),
-        known[column].to_numpy(),
-        known["spread"].to_numpy(),
+        rows["sibling"].to_numpy(),
+        rows["place"].to_numpy(),
+        rows[column].to_numpy(),
+        rows["spread"].to_numpy(),
     )
-    tied = known.select("row", pl.Series(column, groups))
-    return frame.drop(column).join(tied, on="row", how="left", maintain_order="left")
+    ties = rows.select("row", pl.Series(column, groups))
+    return frame.drop(column).join(ties, on="row", how="left", maintain_order="left")
 
 
 def _greedy_groups(

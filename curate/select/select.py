@@ -49,10 +49,10 @@ class Budget(BaseModel):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        given = sorted(self.model_fields_set)
-        if len(given) != 1 or getattr(self, given[0]) is None:
+        keys = sorted(self.model_fields_set)
+        if len(keys) != 1 or getattr(self, keys[0]) is None:
             raise ValueError(
-                f"got {', '.join(given) or 'nothing'}; wanted exactly one of rows, tokens, share, "
+                f"got {', '.join(keys) or 'nothing'}; wanted exactly one of rows, tokens, share, "
                 "for example {rows: 10000}"
             )
         return self
