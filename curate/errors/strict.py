@@ -71,9 +71,9 @@ def validate(model: type[Model], data: object) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        given = cast("dict[str, Any]", data)
+        fields = cast("dict[str, Any]", data)
         problems = error.errors(include_url=False)
-        lines = [_explain(model, given, p) for p in problems if not _follows_from(p, problems)]
+        lines = [_explain(model, fields, p) for p in problems if not _follows_from(p, problems)]
         raise InputError("\n".join(dict.fromkeys(lines))) from error
 
 
@@ -134,10 +134,10 @@ def _position(items: list[Any], part: str, path: str) -> int:
     if part.isdigit() and int(part) < len(items):
         return int(part)
     names = [_item_names(item) for item in items]
-    for index, known in enumerate(names):
-        if part in known:
+    for index, aliases in enumerate(names):
+        if part in aliases:
             return index
-    flat = sorted({name for known in names for name in known})
+    flat = sorted({name for aliases in names for name in aliases})
     raise InputError(f"override {path!r}: no item {part!r}; {did_you_mean(part, flat)}")
 
 
@@ -145,8 +145,8 @@ def _item_names(item: Any) -> list[str]:
     if not isinstance(item, dict):
         return []
     fields = cast("dict[str, Any]", item)
-    given = [str(fields[key]) for key in ("name", "use") if fields.get(key)]
-    return given + ([str(fields["model"]).rsplit("/", 1)[-1]] if fields.get("model") else [])
+    names = [str(fields[key]) for key in ("name", "use") if fields.get(key)]
+    return names + ([str(fields["model"]).rsplit("/", 1)[-1]] if fields.get("model") else [])
 
 
 def interpolate(data: Any, where: str = "") -> Any:
@@ -179,30 +179,30 @@ def _variable(name: str, where: str) -> str:
 def _explain(model: type[BaseModel], data: object, problem: ErrorDetails) -> str:
     """Turn one of pydantic's problems into one line: path, value got, what is wanted."""
     path, owner = _locate(model, data, problem["loc"])
-    got = _quote(problem["input"])
+    value = _quote(problem["input"])
     match problem["type"]:
         case "extra_forbidden":
-            known = [field.alias or name for name, field in owner.model_fields.items()]
+            names = [field.alias or name for name, field in owner.model_fields.items()]
             name = str(problem["loc"][-1])
-            return f"{path}: unknown key with value {got}; {did_you_mean(name, known)}"
+            return f"{path}: unknown key with value {value}; {did_you_mean(name, names)}"
         case "missing":
             return f"{path}: missing; it must be given"
         case "union_tag_invalid":
             context = problem.get("ctx", {})
-            known = re.findall(r"'([^']+)'", str(context.get("expected_tags", "")))
+            tags = re.findall(r"'([^']+)'", str(context.get("expected_tags", "")))
             tag = str(context.get("tag"))
             key = str(context.get("discriminator", "use")).strip("'()")
-            return f"{path}.{key}: got {tag!r}; {did_you_mean(tag, known)}"
+            return f"{path}.{key}: got {tag!r}; {did_you_mean(tag, tags)}"
         case "union_tag_not_found":
             key = str(problem.get("ctx", {}).get("discriminator", "'use'")).strip("'()")
-            return f"{path}: got {got}, which lacks the key {key!r} that says what it is"
+            return f"{path}: got {value}, which lacks the key {key!r} that says what it is"
         case "literal_error":
-            known = re.findall(r"'([^']+)'", str(problem.get("ctx", {}).get("expected", "")))
-            return f"{path}: got {got}; {did_you_mean(str(problem['input']), known)}"
+            choices = re.findall(r"'([^']+)'", str(problem.get("ctx", {}).get("expected", "")))
+            return f"{path}: got {value}; {did_you_mean(str(problem['input']), choices)}"
         case "value_error":
-            return f"{path}: got {got}; {problem['msg'].removeprefix('Value error, ')}"
+            return f"{path}: got {value}; {problem['msg'].removeprefix('Value error, ')}"
         case _:
-            return f"{path}: got {got}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
+            return f"{path}: got {value}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 
 def _follows_from(problem: ErrorDetails, problems: Sequence[ErrorDetails]) -> bool:
