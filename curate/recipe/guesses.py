@@ -68,8 +68,8 @@ def gold_of(
         choices: options of each row, None where it has none.
     """
     pattern = MARKED if values and all(re.search(MARKED, value) for value in values) else None
-    found = [re.search(pattern, value) if pattern else None for value in values]
-    golds = [match[1] if match else value for match, value in zip(found, values, strict=True)]
+    matches = [re.search(pattern, value) if pattern else None for value in values]
+    golds = [match[1] if match else value for match, value in zip(matches, values, strict=True)]
     for kind in _TYPES:
         if kind == "choice" and not any(choices):
             continue

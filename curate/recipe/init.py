@@ -83,23 +83,23 @@ def _values(file: Path, options: InitOptions) -> dict[str, Any]:
     table = TableOptions(path=options.questions, config=options.config, split=options.split)
     rows = first_rows(table, base)
     columns = columns_of(rows)
-    named = {
+    names = {
         "question": _known(columns, "question", options.question),
         "gold": _known(columns, "gold", options.gold),
     }
     choices = next((name for name in NAMES["choices"] if name in columns), None)
     if choices:
-        named["choices"] = choices
-    asked = QuestionColumns(choices=choices)
-    golds = [row for row in rows if str(row.get(named["gold"]) or "").strip()]
+        names["choices"] = choices
+    reader = QuestionColumns(choices=choices)
+    golds = [row for row in rows if str(row.get(names["gold"]) or "").strip()]
     kind, extract = gold_of(
-        [str(row[named["gold"]]) for row in golds],
-        [found.texts if (found := asked.options(row)) else None for row in golds],
+        [str(row[names["gold"]]) for row in golds],
+        [listing.texts if (listing := reader.options(row)) else None for row in golds],
     )
     values = options.model_dump() | {
         "file": file.name,
         "name": slug(file.stem if file.stem != "recipe" else Path(options.questions).stem),
-        "columns": ", ".join(f"{key}: {json.dumps(name)}" for key, name in named.items()),
+        "columns": ", ".join(f"{key}: {json.dumps(name)}" for key, name in names.items()),
         "gold_type": options.gold_type or kind,
         "extract": extract,
     }
@@ -111,12 +111,12 @@ def _values(file: Path, options: InitOptions) -> dict[str, Any]:
     return values
 
 
-def _known(columns: list[str], what: str, given: str | None) -> str:
-    if given is None:
+def _known(columns: list[str], what: str, column: str | None) -> str:
+    if column is None:
         return usual(columns, what)
-    if given not in columns:
-        raise InputError(f"no column {given!r}; there are {', '.join(columns)}", f"--{what}")
-    return given
+    if column not in columns:
+        raise InputError(f"no column {column!r}; there are {', '.join(columns)}", f"--{what}")
+    return column
 
 
 def _environment_with_json() -> Any:

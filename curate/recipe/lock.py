@@ -107,17 +107,17 @@ class Lock:
             InputError: it differs from what is locked.
             ModelError: it cannot be found.
         """
-        known = self.known_model(reference)
-        if known is None:
+        entry = self.known_model(reference)
+        if entry is None:
             self._refuse(f"model {reference!r} is not in the lock file")
-        pinned = revision or (known.revision if known and known.how == "hub" else None)
-        found = resolve(reference, pinned, weights=weights)
-        entry = LockedModel(name=found.name, revision=found.revision, how=found.how)
-        if known is not None and known.revision != entry.revision:
-            self._refuse(f"model {reference!r} is at {entry.revision}, locked at {known.revision}")
+        pin = revision or (entry.revision if entry and entry.how == "hub" else None)
+        model = resolve(reference, pin, weights=weights)
+        update = LockedModel(name=model.name, revision=model.revision, how=model.how)
+        if entry is not None and entry.revision != update.revision:
+            self._refuse(f"model {reference!r} is at {update.revision}, locked at {entry.revision}")
             self._tell(f"model {reference!r} changed since it was locked")
-        self.content.models[self._written.get(reference, reference)] = entry
-        return found
+        self.content.models[self._written.get(reference, reference)] = update
+        return model
 
     def known_model(self, reference: str) -> LockedModel | None:
         """Give what is locked of a model, if anything is."""
@@ -146,22 +146,22 @@ class Lock:
         """Note the versions of the libraries that decide something here."""
         for name in names:
             try:
-                found = library_version(name)
+                version = library_version(name)
             except PackageNotFoundError:
                 continue
-            self._note("library", "libraries", name, found)
+            self._note("library", "libraries", name, version)
 
     def _note(self, kind: str, section: str, name: str, value: str) -> None:
-        known: dict[str, str] = getattr(self.content, section)
+        entries: dict[str, str] = getattr(self.content, section)
         self._used[section].add(name)
-        if known.get(name) == value:
+        if entries.get(name) == value:
             return
-        if name in known:
-            self._refuse(f"{kind} {name!r} is {value}, locked as {known[name]}")
+        if name in entries:
+            self._refuse(f"{kind} {name!r} is {value}, locked as {entries[name]}")
             self._tell(f"{kind} {name!r} changed since it was locked")
         else:
             self._refuse(f"{kind} {name!r} is not in the lock file")
-        known[name] = value
+        entries[name] = value
 
     def _refuse(self, what: str) -> None:
         if self.locked:

@@ -57,7 +57,7 @@ class Measures(_Section):
     def of(self, section: type[Options]) -> Options | None:
         """Give the section of a model; None where the recipe has none."""
         sections = (getattr(self, name) for name in type(self).model_fields)
-        return next((found for found in sections if isinstance(found, section)), None)
+        return next((options for options in sections if isinstance(options, section)), None)
 
     @model_serializer(mode="wrap")
     def _without_what_nobody_wrote(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -169,19 +169,20 @@ class Recipe(_Section):
                 raise InputError(
                     f"{twice[0]!r} is the name of two items; give one of them another `name`", key
                 )
-        known = [source.name for source in self.sources]
+        sources = [source.name for source in self.sources]
         for name in self.runtime.sources:
-            if name not in known:
+            if name not in sources:
                 raise InputError(
-                    f"no source is called {name!r}; {did_you_mean(name, known)}", "runtime.sources"
+                    f"no source is called {name!r}; {did_you_mean(name, sources)}",
+                    "runtime.sources",
                 )
         self._student_is_where_it_is_said()
         self._spending_can_be_told()
         self._excluded_are_known()
-        rated = [name for name in self.publish.formats if format_of(name).of_questions]
-        if rated and self.judge_of_answers is None:
+        formats = [name for name in self.publish.formats if format_of(name).of_questions]
+        if formats and self.judge_of_answers is None:
             raise InputError(
-                f"{rated[0]} has the pass rate of every question; add `- use: correctness` to "
+                f"{formats[0]} has the pass rate of every question; add `- use: correctness` to "
                 "filters",
                 "publish.formats",
             )
@@ -200,19 +201,19 @@ class Recipe(_Section):
         """Refuse a limit on money that nothing would ever count against."""
         if self.runtime.max_cost is None:
             return
-        reached = [
+        backends = [
             self.backend(source.name)
             for source in self.sources
             if isinstance(source, SampledSource)
         ]
-        asked = [backend for backend in reached if backend.remote]
-        if not all(backend.tariff() for backend in asked):
+        servers = [backend for backend in backends if backend.remote]
+        if not all(backend.tariff() for backend in servers):
             raise InputError(
                 "a server has no price; give it one, as in sources: {NAME: {backend: openai, ..., "
                 "price: {prompt: 0.15, completion: 0.6}}}, for a million tokens",
                 "runtime.max_cost",
             )
-        if not asked:
+        if not servers:
             raise InputError(
                 "no source is drawn from a server with a price, so nothing would count; use "
                 "max_hours or max_tokens_total",
@@ -242,12 +243,12 @@ class Recipe(_Section):
 
     def _excluded_are_known(self) -> None:
         """Refuse to exclude who is not there, as far as that can be known before files are read."""
-        known = self.writers
+        names = self.writers
         in_files = any(source.names_writers for source in self.sources)
         for name in self.exclude_teachers if not in_files else ():
-            if name not in known:
+            if name not in names:
                 raise InputError(
-                    f"no source or teacher is called {name!r}; {did_you_mean(name, sorted(known))}",
+                    f"no source or teacher is called {name!r}; {did_you_mean(name, sorted(names))}",
                     "exclude_teachers",
                 )
         if not self.used_sources:
@@ -316,9 +317,9 @@ def _connect() -> None:
         section.model_fields[name].annotation = annotation
     for kind in MEASURES:
         if kind.section is not None and kind.name not in Measures.model_fields:
-            said = (inspect.getdoc(kind.section) or "").partition("\n\n")[0]
+            summary = (inspect.getdoc(kind.section) or "").partition("\n\n")[0]
             optional = cast("Any", kind.section | None)
-            field = FieldInfo(annotation=optional, default=None, description=said)
+            field = FieldInfo(annotation=optional, default=None, description=summary)
             Measures.model_fields[kind.name] = field
     for section in (Measures, Runtime, Recipe):
         section.model_rebuild(force=True)
@@ -351,12 +352,12 @@ def _describe(node: Any) -> None:
     if not isinstance(node, dict):
         return
     here = cast("dict[str, Any]", node)
-    if isinstance(said := here.get("description"), str):
-        here["description"] = " ".join(said.replace("``", "`").split())
-    for name, held in cast("dict[str, Any]", here.get("properties") or {}).items():
-        if isinstance(held, dict) and "const" in held and "description" not in held:
-            held["description"] = (
-                f"The word that chooses this kind, as in `{name}: {held['const']}`."
+    if isinstance(text := here.get("description"), str):
+        here["description"] = " ".join(text.replace("``", "`").split())
+    for name, field in cast("dict[str, Any]", here.get("properties") or {}).items():
+        if isinstance(field, dict) and "const" in field and "description" not in field:
+            field["description"] = (
+                f"The word that chooses this kind, as in `{name}: {field['const']}`."
             )
     for part in here.values():
         _describe(part)

@@ -163,11 +163,11 @@ class _Steps:
 
     def _nobody_writes(self, name: str, reader: str) -> str:
         if name.startswith(VERDICT_PREFIX):
-            earlier = [known for known in self.columns if known.startswith(VERDICT_PREFIX)]
+            columns = [column for column in self.columns if column.startswith(VERDICT_PREFIX)]
             other = name.removeprefix(VERDICT_PREFIX)
             return (
                 f"{reader} reads the verdicts of a filter {other!r} that does not stand before it; "
-                f"put one there ({did_you_mean(name, earlier) if earlier else 'there is none yet'})"
+                f"put one there ({did_you_mean(name, columns) if columns else 'there is none yet'})"
             )
         writer = next((kind for kind in FILTERS if name in kind.writes), None)
         if writer is not None:
@@ -183,9 +183,9 @@ def options_of(recipe: Recipe, kind: type[Measure]) -> BaseModel | None:
     """Give a measure's options: the recipe's section, or the defaults where there are any."""
     if kind.section is None:
         return None
-    given = recipe.measures.of(kind.section)
+    options = recipe.measures.of(kind.section)
     required = any(field.is_required() for field in kind.section.model_fields.values())
-    return given if given is not None or required else kind.section()
+    return options if options is not None or required else kind.section()
 
 
 def make_plan(recipe: Recipe) -> Plan:

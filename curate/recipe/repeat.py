@@ -84,10 +84,10 @@ def _fetched(reference: str) -> Path:
     repository = HubRepository(match[1], reading=True)
     version = match[2]
     if version is None:
-        there = repository.versions()
-        if not there:
+        versions = repository.versions()
+        if not versions:
             raise InputError(f"{match[1]!r} has no version; name a branch or commit behind an @")
-        version = there[-1]
+        version = versions[-1]
     folder = repository.fetch(version, without="data/")
     if lacking := [name for name in WANTED if not (folder / name).is_file()]:
         raise InputError(f"{reference!r} is no release of this tool: it has no {lacking[0]}")
@@ -102,13 +102,13 @@ def _of_release(
         raise InputError(f"it can't be repeated: {str(folder)!r} has no {lacking[0]}")
     text = (folder / "recipe.yaml").read_text(encoding="utf-8")
     theirs = mapping(text)
-    recorded = [str(one) for one in manifest.get("overrides", [])]
-    for assignment in recorded:
+    assignments = [str(one) for one in manifest.get("overrides", [])]
+    for assignment in assignments:
         override(theirs, assignment)
     # Whatever the overrides did is theirs, too.
     if "runtime" not in allow:
         theirs.pop("runtime", None)
-        recorded = [one for one in recorded if target(one)[0] != "runtime"]
+        assignments = [one for one in assignments if target(one)[0] != "runtime"]
     if "push" not in allow and isinstance(theirs.get("publish"), dict):
         for name in ("repo", "private"):
             theirs["publish"].pop(name, None)
@@ -118,15 +118,15 @@ def _of_release(
     _refuse(data, before, allow)
     here = _from_here(data, before)
     recipe, written = interpolated(data)
-    given = list(overrides)
+    changes = list(overrides)
     if exclude:
-        given.append(excluding(recipe, exclude))
-        override(data, given[-1])
+        changes.append(excluding(recipe, exclude))
+        override(data, changes[-1])
         recipe, written = interpolated(data)
     return RecipeFile(
         recipe=recipe,
         text=text,
-        overrides=(*recorded, *given),
+        overrides=(*assignments, *changes),
         folder=folder.resolve(),
         lock=Path("runs") / recipe.name / f"{_title(release)}.lock.json",
         lock_text=(folder / "recipe.lock.json").read_text(encoding="utf-8"),
@@ -141,14 +141,14 @@ def _from_here(data: dict[str, Any], before: Mapping[str, Any]) -> dict[str, str
     Returns:
         What was written by what it became.
     """
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for where, holder, name in path_holders(data):
         text = str(holder[name])
-        mine = _is_file(where) and before.get(where) != text
-        if mine and "://" not in text and "${" not in text and not Path(text).is_absolute():
+        change = _is_file(where) and before.get(where) != text
+        if change and "://" not in text and "${" not in text and not Path(text).is_absolute():
             holder[name] = str(Path.cwd() / Path(text).expanduser())
-            found[holder[name]] = text
-    return found
+            texts[holder[name]] = text
+    return texts
 
 
 def _hold_that_inputs_are_there(file: RecipeFile) -> None:
