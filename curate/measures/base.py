@@ -101,14 +101,14 @@ class Measure(ABC):
     needs: ClassVar[Collection[Need]] = ()
     item_bytes: ClassVar[int] = 0
 
-    def __init_subclass__(cls, **given: Any) -> None:
+    def __init_subclass__(cls, **options: Any) -> None:
         """Make the class the owner of its columns."""
-        super().__init_subclass__(**given)
-        declared: Glossary | None = cls.__dict__.get("writes")
-        if declared is not None and isinstance(cls.__dict__.get("name"), str):
+        super().__init_subclass__(**options)
+        glossary: Glossary | None = cls.__dict__.get("writes")
+        if glossary is not None and isinstance(cls.__dict__.get("name"), str):
             cls.writes = Glossary(
                 column if column.of else replace(column, of=cls.name)
-                for column in declared.values()
+                for column in glossary.values()
             )
 
     @classmethod

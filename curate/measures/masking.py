@@ -63,7 +63,7 @@ def _mentions(
 ) -> list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]]:
     """List what to look for, and what each find becomes."""
 
-    def always(found: re.Match[str]) -> str:  # noqa: ARG001 - what re.sub calls
+    def always(match: re.Match[str]) -> str:  # noqa: ARG001 - what re.sub calls
         return mask
 
     if gold_type == "number":
@@ -83,11 +83,11 @@ def _mentions(
     if gold_type == "boolean":
         truth = canonical(value, "boolean")
         return [(_words(word), always) for word in _TRUTHS.get(truth or "", (value,))]
-    found = [(_words(value), always)]
+    mentions = [(_words(value), always)]
     if gold_type == "latex":
         number = parse_number(value)
-        found += _number_mentions(number.value, mask) if number else []
-    return found
+        mentions += _number_mentions(number.value, mask) if number else []
+    return mentions
 
 
 def _number_mentions(
@@ -96,13 +96,13 @@ def _number_mentions(
     """Look for numerals of one magnitude, and for the word where there is a short one."""
     magnitude = abs(value)
 
-    def hide(found: re.Match[str]) -> str:
-        upper, _, lower = found[0].replace(",", "").replace(" ", "").partition("/")
+    def hide(match: re.Match[str]) -> str:
+        upper, _, lower = match[0].replace(",", "").replace(" ", "").partition("/")
         # "36 / 18 = 2" is a step towards 2, not a mention of it; 3/4 is how 3/4 is written.
         fraction = magnitude.denominator > 1 and bool(lower.strip("0"))
         if fraction and Fraction(upper) / int(lower) == magnitude:
             return mask
-        parts = re.split(r"(\s*/\s*)", found[0])
+        parts = re.split(r"(\s*/\s*)", match[0])
         return "".join(_hide_plain(part, magnitude, mask) for part in parts)
 
     patterns: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [(_NUMERAL, hide)]

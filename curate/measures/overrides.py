@@ -64,9 +64,9 @@ class Overrides(DerivedMeasure):
 
     def derive(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Look every row up."""
-        found = [self._verdicts.get(key, (None, None)) for key in frame["sample_id"]]
+        rows = [self._verdicts.get(key, (None, None)) for key in frame["sample_id"]]
         return pl.DataFrame(
-            found,
+            rows,
             schema=self.writes.types,
             orient="row",
         )
@@ -108,10 +108,10 @@ def _verdict(line: Mapping[str | None, Any], where: str) -> tuple[str, tuple[boo
             where=where,
         )
     sample = str(line["sample_id"] or "").strip()
-    said = str(line["keep"] or "").strip()
+    word = str(line["keep"] or "").strip()
     if not sample:
         raise InputError("no sample_id; every line names one sample", where=where)
-    keep = _KEEP.get(said.lower())
+    keep = _KEEP.get(word.lower())
     if keep is None:
-        raise InputError(f"keep is {said!r}; wanted true or false", where=where)
+        raise InputError(f"keep is {word!r}; wanted true or false", where=where)
     return sample, (keep, str(line.get("reason") or "").strip() or None)

@@ -110,9 +110,9 @@ def parse(
     reasoning, spoken = _split_thinking(text, reasoning_field)
     if not (reasoning or spoken.strip()):
         return Parsed()
-    found = extract_answer(spoken, gold_type, choices, options.answer.after)
+    extract = extract_answer(spoken, gold_type, choices, options.answer.after)
     if reasoning is None:
-        rationale = spoken[: found.start] if found else spoken
+        rationale = spoken[: extract.start] if extract else spoken
     else:
         closing = extract_answer(reasoning, gold_type, choices)
         rationale = reasoning[: closing.start] if closing else reasoning
@@ -122,8 +122,8 @@ def parse(
     return Parsed(
         reasoning,
         rationale,
-        found.answer if found else None,
-        found.form if found else None,
+        extract.answer if extract else None,
+        extract.form if extract else None,
         len(rationale.split()),
     )
 
@@ -142,8 +142,8 @@ def _split_thinking(text: str, reasoning_field: str | None) -> tuple[str | None,
     """
     if reasoning_field and reasoning_field.strip():
         return reasoning_field.strip(), text
-    thought, closed, said = text.rpartition(_CLOSING)
-    if closed:
-        return thought.replace(_CLOSING, "").replace(_OPENING, "").strip(), said
-    before, opened, thought = text.partition(_OPENING)
-    return (thought.strip(), before) if opened else (None, text)
+    reasoning, closing, rest = text.rpartition(_CLOSING)
+    if closing:
+        return reasoning.replace(_CLOSING, "").replace(_OPENING, "").strip(), rest
+    before, opening, reasoning = text.partition(_OPENING)
+    return (reasoning.strip(), before) if opening else (None, text)

@@ -38,17 +38,17 @@ def choose_probes(pool: pl.DataFrame, questions: int, mask: str) -> list[Probe]:
         questions: at most so many, those with both siblings first, then by hash.
         mask: what a rationale's own final value is replaced by.
     """
-    found = _siblings(pool)
-    order = sorted(found, key=lambda question: rank("calibrate", question))
-    both = [q for q in order if found[q].right and found[q].wrong][:questions]
+    siblings = _siblings(pool)
+    order = sorted(siblings, key=lambda question: rank("calibrate", question))
+    both = [q for q in order if siblings[q].right and siblings[q].wrong][:questions]
     kinds: tuple[Kind, Kind] = ("right", "wrong")
     probes = [
         Probe(question, kind, pair)
         for question in both
-        for kind, row in zip(kinds, found[question], strict=True)
+        for kind, row in zip(kinds, siblings[question], strict=True)
         if row and (pair := row.pair(mask))
     ]
-    rights = [(q, row) for q in (both or order) if (row := found[q].right)][:_PLANTED]
+    rights = [(q, row) for q in (both or order) if (row := siblings[q].right)][:_PLANTED]
     donors = [row for _, row in rights]
     for (question, row), donor in zip(rights, donors[1:] + donors[:1], strict=True):
         pair = row.pair(mask)
@@ -62,22 +62,22 @@ def choose_probes(pool: pl.DataFrame, questions: int, mask: str) -> list[Probe]:
 
 def _siblings(pool: pl.DataFrame) -> dict[str, _Siblings]:
     """Find each question's siblings; rows that can't be judged or scored are passed over."""
-    found: dict[str, _Siblings] = {}
+    siblings: dict[str, _Siblings] = {}
     ids = pool.select("question_id", "sample_id").iter_rows()
-    drawn = sorted(
+    entries = sorted(
         zip(cast("list[tuple[str, str]]", list(ids)), rows_of(pool), strict=True),
         key=lambda entry: rank("calibrate", *entry[0]),
     )
-    for (question, _), row in drawn:
+    for (question, _), row in entries:
         if not (row.answer and row.gold and row.rationale and row.rationale.strip()):
             continue
         right = equal(row.answer, row.gold, row.kind, row.options)
-        so_far = found.setdefault(question, _Siblings(None, None))
+        so_far = siblings.setdefault(question, _Siblings(None, None))
         if right is True and so_far.right is None:
-            found[question] = so_far._replace(right=row)
+            siblings[question] = so_far._replace(right=row)
         elif right is False and so_far.wrong is None:
-            found[question] = so_far._replace(wrong=row)
-    return found
+            siblings[question] = so_far._replace(wrong=row)
+    return siblings
 
 
 def _plant(donor: Row, answer: str) -> str:

@@ -259,10 +259,10 @@ def refuse_no_effect(rd: Sequence[float | None], student: str) -> None:
     Raises:
         ModelError: at least three rationales were scored and none had any effect.
     """
-    known = [value for value in rd if value is not None]
-    if len(known) >= 3 and all(abs(value - 1) < 1e-9 for value in known):
+    values = [value for value in rd if value is not None]
+    if len(values) >= 3 and all(abs(value - 1) < 1e-9 for value in values):
         raise ModelError(
-            f"Rationale Difficulty is 1 for all {len(known)} rationales under {student}: the "
+            f"Rationale Difficulty is 1 for all {len(values)} rationales under {student}: the "
             "student never saw them; set `layout: plain` under measures.score"
         )
 
