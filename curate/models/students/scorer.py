@@ -193,16 +193,18 @@ class Scorer:
         targets = [Target((*stem, *end), spans) for end in ends]
         plain = self._plain.score(targets)
         try:
-            found = list(self._looked_up(route, targets))
+            batches = list(self._looked_up(route, targets))
         except _REFUSALS as error:
             logger.info("%s refused by the model: %s", type(route).__name__, error)
             return False
-        mine = {
-            member: sums for members, of in found for member, sums in zip(members, of, strict=True)
+        scores = {
+            member: sums
+            for members, of in batches
+            for member, sums in zip(members, of, strict=True)
         }
-        allowed = 1e-3 if self.model.dtype == self._torch.float32 else 0.1
-        gaps = [abs(mine[n][0][0] - plain[n][0][0]) / plain[n][0][1] for n in mine]
-        return max(gaps) <= allowed
+        tolerance = 1e-3 if self.model.dtype == self._torch.float32 else 0.1
+        gaps = [abs(scores[n][0][0] - plain[n][0][0]) / plain[n][0][1] for n in scores]
+        return max(gaps) <= tolerance
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -33,9 +33,9 @@ def open_student(folder: Path, dtype: str) -> SpanScorer:
     Raises:
         ModelError: the folder's model can't be loaded.
     """
-    found = devices()
-    if len(found) > 1:
-        return ShardedScorer(folder, dtype, found)
+    names = devices()
+    if len(names) > 1:
+        return ShardedScorer(folder, dtype, names)
     from curate.models.students.scorer import load_scorer
 
     return load_scorer(folder, dtype)
@@ -82,11 +82,11 @@ class ShardedScorer:
             ModelError: memory does not suffice for a single target, or a process ended by itself.
         """
         parts = [part for part in shares(targets, len(self._workers)) if part]
-        found: list[list[list[Summed]]] = self._all(
+        scores: list[list[list[Summed]]] = self._all(
             [(_score, [targets[number] for number in part]) for part in parts]
         )
         results: list[list[Summed]] = [[] for _ in targets]
-        for part, sums in zip(parts, found, strict=True):
+        for part, sums in zip(parts, scores, strict=True):
             for number, values in zip(part, sums, strict=True):
                 results[number] = values
         return results

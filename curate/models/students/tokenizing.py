@@ -94,9 +94,9 @@ def encode(
         begin: add the tokens that open a text; false where a chat template wrote them.
     """
     ids, offsets = _tokens(tokenizer, text, begin=begin)
-    found = tuple(covering(offsets, span) for span in spans)
-    sourced = tuple(tokenizer(source, verbose=False)["input_ids"]) if source else ()
-    return Target(ids, found, sourced)
+    ranges = tuple(covering(offsets, span) for span in spans)
+    source_ids = tuple(tokenizer(source, verbose=False)["input_ids"]) if source else ()
+    return Target(ids, ranges, source_ids)
 
 
 def token_ends(tokenizer: Any, text: str, span: Span, *, begin: bool) -> list[int]:

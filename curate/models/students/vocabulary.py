@@ -94,8 +94,8 @@ class Wanted(NamedTuple):
             flags[rows[np.array(reads, dtype=np.bool_)]] = True
             return flags
 
-        asked = [targets[member] for member in members]
-        return cls(members, asked, places, rows, tokens, marked(short), marked(whole))
+        batch = [targets[member] for member in members]
+        return cls(members, batch, places, rows, tokens, marked(short), marked(whole))
 
 
 class Read(NamedTuple):
@@ -188,8 +188,8 @@ class Vocabulary:
             normalisers[chunk], spread[chunk] = self._with_entropies(hidden[chunk])
         at = torch.from_numpy(rows).to(self._device)
         ids = torch.tensor(tokens, dtype=torch.int64, device=self._device)
-        found = self._logits(hidden, at, ids) - normalisers[at]
-        return found.double().tolist(), spread[at].double().tolist()
+        log_probabilities = self._logits(hidden, at, ids) - normalisers[at]
+        return log_probabilities.double().tolist(), spread[at].double().tolist()
 
     def _chunks(self, which: Flags) -> Iterator[Any]:
         """Give the numbers of marked rows, as many at a time as are multiplied together."""
@@ -239,7 +239,7 @@ class Vocabulary:
         rough = states.to(torch.bfloat16)
         shift = torch.full((len(states),), -torch.inf)
         total = torch.zeros(len(states))
-        found: list[tuple[Any, Any, Any]] = []
+        entries: list[tuple[Any, Any, Any]] = []
         for start in range(0, len(self._rough), self._tile):
             logits = torch.nn.functional.linear(rough, self._rough[start : start + self._tile])
             # A few rows at a time stay in the cache while they are gone over.
@@ -256,8 +256,8 @@ class Vocabulary:
                 runs = mass.unflatten(1, (-1, _RUN))
                 holds = runs.amax(dim=-1) > _SHARE * total[few, None]
                 at, run = torch.nonzero(holds, as_tuple=True)
-                found.append((at + first, start + run * _RUN, runs[at, run]))
-        at, ids, masses = (torch.cat(parts) for parts in zip(*found, strict=True))
+                entries.append((at + first, start + run * _RUN, runs[at, run]))
+        at, ids, masses = (torch.cat(parts) for parts in zip(*entries, strict=True))
         which, place = torch.nonzero(masses > _SHARE * total[at, None], as_tuple=True)
         at, ids, roughly = at[which], ids[which] + place, masses[which, place]
         order = (at * len(self._rough) + ids).argsort()

@@ -169,13 +169,13 @@ def server_message(data: bytes) -> str:
         return shorten(data)
     if not isinstance(body, dict):
         return shorten(data)
-    given = cast("dict[str, object]", body)
-    error = given.get("error", given)
+    fields = cast("dict[str, object]", body)
+    error = fields.get("error", fields)
     if not isinstance(error, dict):
         return shorten(str(error).encode())
     parts = cast("dict[str, object]", error)
-    said = [str(parts[name]) for name in ("message", "code", "detail") if parts.get(name)]
-    return shorten(" / ".join(said).encode() or data)
+    texts = [str(parts[name]) for name in ("message", "code", "detail") if parts.get(name)]
+    return shorten(" / ".join(texts).encode() or data)
 
 
 def shorten(data: bytes) -> str:

@@ -19,6 +19,6 @@ def cut_at_stop(text: str, stops: Sequence[str], joint: int) -> str | None:
     """
     longest = max((len(stop) for stop in stops), default=0)
     start = max(0, joint - longest + 1)
-    found = [text.find(stop, start) for stop in stops]
-    first = min((at for at in found if 0 <= at < joint), default=None)
+    places = [text.find(stop, start) for stop in stops]
+    first = min((at for at in places if 0 <= at < joint), default=None)
     return None if first is None else text[:first]

@@ -90,12 +90,12 @@ class EngineGenerator:
             ModelError: the tokenizer cannot be loaded, or there is no chat template.
         """
         limit = self._options.max_model_len or context_of(self._config)
-        counted = None
+        last_prompt = None
         for request in requests:
-            asked = request.messages or request.prompt
-            if asked is counted and not request.prefix:
+            prompt = request.messages or request.prompt
+            if prompt is last_prompt and not request.prefix:
                 continue
-            counted = asked
+            last_prompt = prompt
             length = len(self._tokens(request)) - request.prefix_tokens
             self._need = max(self._need, length + self._sampling.max_tokens)
             if self._need > limit:
@@ -243,7 +243,7 @@ class EngineGenerator:
 
         options, dtype = self._options, self._teacher.dtype or default_dtype()
         context = options.max_model_len or self._needed_context()
-        given: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "max_num_seqs": options.max_num_seqs,
             "max_model_len": context,
             "kv_cache_memory_bytes": options.kv_cache_gib and int(options.kv_cache_gib * 2**30),
@@ -262,7 +262,7 @@ class EngineGenerator:
             }
         return {
             **machine,
-            **{name: value for name, value in given.items() if value is not None},
+            **{name: value for name, value in settings.items() if value is not None},
             "model": self._path,
             "dtype": dtype,
             "seed": secrets.randbits(31),
