@@ -65,21 +65,21 @@ class Column:
 
     def as_json(self) -> dict[str, Any]:
         """Give what is not as by default, JSON-able."""
-        told = {
+        facts = {
             "name": self.name, "type": str(self.dtype), "meaning": self.meaning, "of": self.of,
         }  # fmt: skip
         defaults = Column("", _TEXT, "")
-        return told | {
+        return facts | {
             field: getattr(self, field)
             for field in _TOLD
             if getattr(self, field) != getattr(defaults, field)
         }
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
+    def from_json(cls, facts: Mapping[str, Any]) -> Self:
         """Read what `as_json` gave, by this version or a later one."""
-        known = {field: told[field] for field in _TOLD if field in told}
-        return cls(told["name"], read_type(told["type"]), told["meaning"], told["of"], **known)
+        extras = {field: facts[field] for field in _TOLD if field in facts}
+        return cls(facts["name"], read_type(facts["type"]), facts["meaning"], facts["of"], **extras)
 
 
 _TOLD: Final = ("published", "kept", "score", "role", "per_token", "trusted", "after", "hashed")
@@ -170,9 +170,9 @@ class Glossary(Mapping[str, Column]):
         return [column.as_json() for column in self.values()]
 
     @classmethod
-    def from_json(cls, told: Sequence[Mapping[str, Any]]) -> Self:
+    def from_json(cls, columns: Sequence[Mapping[str, Any]]) -> Self:
         """Read what `as_json` gave."""
-        return cls(map(Column.from_json, told))
+        return cls(map(Column.from_json, columns))
 
 
 def read_type(text: str) -> pl.DataType:

@@ -102,8 +102,8 @@ class Filter(BaseModel, ABC):
     def _default_name(cls, data: object) -> object:
         if not isinstance(data, dict):
             return data
-        given = cast("dict[str, object]", data)
-        return given if given.get("name") else {**given, "name": cls.model_fields["use"].default}
+        fields = cast("dict[str, object]", data)
+        return fields if fields.get("name") else {**fields, "name": cls.model_fields["use"].default}
 
     @abstractmethod
     def reads(self) -> Sequence[str]:
@@ -128,12 +128,12 @@ class Filter(BaseModel, ABC):
         Returns:
             The filter, the rows with the columns it reads, and its verdicts.
         """
-        gate = cls.model_validate(
+        filter_ = cls.model_validate(
             {"use": cls.model_fields["use"].default, **cls.example.parameters}
         )
         kinds = {"sample_id": pl.String(), "question_id": pl.String()}
         kinds |= {
-            name: GLOSSARY[name].dtype if name in GLOSSARY else _VERDICT for name in gate.reads()
+            name: GLOSSARY[name].dtype if name in GLOSSARY else _VERDICT for name in filter_.reads()
         }
         ids = [chr(ord("a") + number) for number in range(len(cls.example.rows))]
         rows = [
@@ -141,7 +141,7 @@ class Filter(BaseModel, ABC):
             for letter, row in zip(ids, cls.example.rows, strict=True)
         ]
         frame = pl.DataFrame(rows, schema=kinds)
-        return gate, frame, gate.judge(frame)
+        return filter_, frame, filter_.judge(frame)
 
     def would_pass(
         self, reason: str, score: float | None, evidence: Mapping[str, Any]
@@ -234,7 +234,7 @@ class Filter(BaseModel, ABC):
             and the columns of `writes`.
         """
         height = keep.len()
-        given = evidence or {}
+        facts = evidence or {}
         columns = [
             keep.cast(pl.Boolean).alias("keep"),
             reason.cast(pl.String).alias("reason"),
@@ -244,7 +244,7 @@ class Filter(BaseModel, ABC):
         ]
         if self.evidence:
             fields = [
-                (given[name] if name in given else pl.Series([None] * height))
+                (facts[name] if name in facts else pl.Series([None] * height))
                 .cast(dtype)
                 .alias(name)
                 for name, dtype in self.evidence.items()
@@ -316,12 +316,12 @@ class DatasetFilter(Filter):
     def judge(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Judge a table that fits in memory: sketch, resolve every part, assess."""
         sketches = self.sketch(frame)
-        found = [
+        parts = [
             self.resolve(part).with_columns(part=pl.lit(key, pl.UInt8))
             for (key,), part in sketches.partition_by("part", as_dict=True).items()
         ]
         empty = pl.DataFrame(schema={"sample_id": pl.String, "leader": pl.String, "part": pl.UInt8})
-        groups = pl.concat([empty, *(g.select(empty.columns) for g in found)])
+        groups = pl.concat([empty, *(g.select(empty.columns) for g in parts)])
         return self.assess(frame, groups)
 
 
@@ -338,14 +338,14 @@ class Contract(BaseModel):
     parameters: dict[str, Any]
 
     @classmethod
-    def of(cls, gate: Filter) -> Self:
+    def of(cls, filter_: Filter) -> Self:
         """Describe one configured filter."""
-        reads = tuple(dict.fromkeys(("sample_id", "question_id", *gate.reads())))
+        reads = tuple(dict.fromkeys(("sample_id", "question_id", *filter_.reads())))
         return cls(
-            name=gate.name,
-            version=gate.version,
-            scope=gate.scope,
-            sees=gate.sees,
+            name=filter_.name,
+            version=filter_.version,
+            scope=filter_.scope,
+            sees=filter_.sees,
             reads=reads,
-            parameters=gate.model_dump(mode="json", exclude={"name", "on_abstain"}),
+            parameters=filter_.model_dump(mode="json", exclude={"name", "on_abstain"}),
         )

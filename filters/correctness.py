@@ -97,7 +97,7 @@ class Correctness(Filter):
         """Compare every row by its own gold's type."""
         columns = ("answer", "rationale", "gold", "gold_type", "choices", "question")
         rows = zip(*(frame[name].to_list() for name in (*columns, "verify_outcome")), strict=True)
-        found = [
+        verdicts = [
             self._judge_one(
                 answer,
                 rationale,
@@ -109,7 +109,7 @@ class Correctness(Filter):
             for answer, rationale, gold, gold_type, choices, question, outcome in rows
         ]
         table = pl.DataFrame(
-            found,
+            verdicts,
             schema={
                 "keep": pl.Boolean,
                 "reason": pl.String,

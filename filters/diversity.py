@@ -151,12 +151,12 @@ class Diversity(Filter):
                 keep, reason, nearest = False, "near_duplicate", repeats[row]
             elif medoids.get(cluster, row) != row:
                 keep, reason, nearest = False, "not_medoid", medoids[cluster]
-            found = question.paths[row]
+            path = question.paths[row]
             rows.append(
                 (
                     keep,
                     reason,
-                    None if found is None else str(found),
+                    None if path is None else str(path),
                     decided[row],
                     None if nearest is None else question.ids[nearest],
                     None if nearest is None else question.likeness(row, nearest),

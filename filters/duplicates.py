@@ -63,18 +63,18 @@ class Duplicates(DatasetFilter):
 
     def sketch(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Hash each whole text, and each band of its signature: 25 bytes a row a part."""
-        told = frame.filter(pl.col("rationale").is_not_null()).select("sample_id", "rationale")
-        whole = [stable_hash(" ".join(words(text))) for text in told["rationale"]]
-        exact = told.select(
+        texts = frame.filter(pl.col("rationale").is_not_null()).select("sample_id", "rationale")
+        whole = [stable_hash(" ".join(words(text))) for text in texts["rationale"]]
+        exact = texts.select(
             pl.lit(EXACT, pl.UInt8).alias("part"),
             "sample_id",
             pl.Series("key", whole, dtype=pl.UInt64),
         )
         if self.jaccard is None:
             return exact
-        places, keys = band_keys(told["rationale"], self.ngram, bands_for(self.jaccard))
+        places, keys = band_keys(texts["rationale"], self.ngram, bands_for(self.jaccard))
         near = (
-            keys.with_columns(told["sample_id"].gather(places))
+            keys.with_columns(texts["sample_id"].gather(places))
             .unpivot(index="sample_id", variable_name="part", value_name="key")
             .select(pl.col("part").cast(pl.UInt8), "sample_id", pl.col("key").cast(pl.UInt64))
         )

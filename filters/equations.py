@@ -69,7 +69,9 @@ def equations(text: str) -> frozenset[Equation]:
         The set of canonical equations, empty where nothing parses.
     """
     marks: list[str] = MARK.findall(text)
-    return frozenset(found for source in marks or [text] for found in _Parser(lex(source)).run())
+    return frozenset(
+        equation for source in marks or [text] for equation in _Parser(lex(source)).run()
+    )
 
 
 def canonical_number(value: Fraction) -> str:
@@ -251,10 +253,10 @@ class _Parser:
         if self._is("equals"):
             self.at += 1
             self._words(RESULT_WORDS)
-            found = self.at
+            start = self.at
             first = self._peek()
             if first and first.kind == "number" and (whole := self._sum()):
-                self.at = found
+                self.at = start
                 return node.value if node.value == whole.value else first.value
         self.at = before
         return None

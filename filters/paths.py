@@ -59,14 +59,14 @@ def path(rationale: str, question: str | None, choices: Sequence[str] | None) ->
     Returns:
         The path, or None where nothing parses: then another measure must tell siblings apart.
     """
-    given = days(question) if question else frozenset[str]()
-    steps = frozenset(map(str, equations(rationale))) | (days(rationale) - given)
+    premises = days(question) if question else frozenset[str]()
+    steps = frozenset(map(str, equations(rationale))) | (days(rationale) - premises)
     if steps:
         return Path("equations", steps)
     if choices:
-        discussed = options(rationale, choices)
-        if discussed:
-            return Path("options", discussed)
+        letters = options(rationale, choices)
+        if letters:
+            return Path("options", letters)
     return None
 
 
@@ -78,7 +78,7 @@ def path_distance(left: Path, right: Path) -> float:
 @lru_cache(maxsize=256)  # siblings share their question
 def days(text: str) -> frozenset[str]:
     """Read the days a text names, as ``2021-04-30``; ``04-30`` where no year is said."""
-    found: set[str] = set()
+    dates: set[str] = set()
     for match in DATE.finditer(text):
         parts = match.groupdict()
         if parts["month"]:
@@ -88,16 +88,16 @@ def days(text: str) -> frozenset[str]:
             month = parts["m"] or parts["iso_m"]
             day, year = parts["d"] or parts["iso_d"], parts["y"] or parts["iso_y"]
         tail = f"{int(month):02}-{int(day):02}"
-        found.add(f"{year}-{tail}" if year else tail)
-    return frozenset(found)
+        dates.add(f"{year}-{tail}" if year else tail)
+    return frozenset(dates)
 
 
 def options(text: str, choices: Sequence[str]) -> frozenset[str]:
     """Find the options a text discusses, by letter or by their own words."""
-    found = {letter for groups in _OPTION.findall(text) for letter in groups if letter}
-    spoken = f" {' '.join(words(text))} "
+    letters = {letter for groups in _OPTION.findall(text) for letter in groups if letter}
+    passage = f" {' '.join(words(text))} "
     for letter, choice in zip(_LETTERS, choices, strict=False):
-        said = " ".join(words(choice))
-        if said and f" {said} " in spoken:
-            found.add(letter)
-    return frozenset(found & set(_LETTERS[: len(choices)]))
+        phrase = " ".join(words(choice))
+        if phrase and f" {phrase} " in passage:
+            letters.add(letter)
+    return frozenset(letters & set(_LETTERS[: len(choices)]))

@@ -75,12 +75,12 @@ class RationaleDifficulty(Filter):
     def _default_band(cls, data: object) -> object:
         if not isinstance(data, dict):
             return data
-        given = cast("dict[str, object]", data)
+        fields = cast("dict[str, object]", data)
         limits = ("max", "min", "max_quantile", "min_quantile")
         return (
-            given
-            if any(given.get(limit) is not None for limit in limits)
-            else {**given, "max": 1.0}
+            fields
+            if any(fields.get(limit) is not None for limit in limits)
+            else {**fields, "max": 1.0}
         )
 
     @model_validator(mode="after")

@@ -78,7 +78,7 @@ class Registry(Generic[Kind]):
         return iter((*self.shipped, *self._entry_points(), *self._added.values()))
 
     def __contains__(self, item: object) -> bool:
-        return any(item is known for known in self)
+        return any(item is member for member in self)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -109,7 +109,7 @@ class Registry(Generic[Kind]):
                 name of another.
         """
         if self._plugged is None:
-            found: list[Kind] = []
+            items: list[Kind] = []
             names = {self._name_of(item) for item in self.shipped}
             for point in entry_points(group=self.group):
                 item = self._load(point)
@@ -120,8 +120,8 @@ class Registry(Generic[Kind]):
                         "name already; uninstall the package, or have it take another name"
                     )
                 names.add(name)
-                found.append(item)
-            self._plugged = tuple(found)
+                items.append(item)
+            self._plugged = tuple(items)
         return self._plugged
 
     def _load(self, point: EntryPoint) -> Kind:

@@ -98,8 +98,8 @@ class Repetition(Filter):
     def _measure(self, text: str) -> tuple[float, float, str | None]:
         """Give both shares, and what is said most often."""
         lines = _line_share([line for line in map(str.strip, text.split("\n")) if line])
-        said = words(text)
-        ngrams = _ngram_share(said, self.ngram)
+        tokens = words(text)
+        ngrams = _ngram_share(tokens, self.ngram)
         loop = lines.most if lines.share > self.max_line_share else ngrams.most or lines.most
         return lines.share, ngrams.share, loop
 
@@ -118,17 +118,17 @@ def _line_share(lines: Sequence[str]) -> _Repeated:
     return _Repeated(again / sum(map(len, lines)) if lines else 0.0, _most(counts))
 
 
-def _ngram_share(said: Sequence[str], size: int) -> _Repeated:
+def _ngram_share(tokens: Sequence[str], size: int) -> _Repeated:
     """Weigh the words inside n-grams that repeat an earlier one."""
-    grams = [" ".join(said[start : start + size]) for start in range(len(said) - size + 1)]
+    grams = [" ".join(tokens[start : start + size]) for start in range(len(tokens) - size + 1)]
     seen: set[str] = set()
     starts: list[int] = []
     for start, gram in enumerate(grams):
         if gram in seen:
             starts.append(start)
         seen.add(gram)
-    covered = sum(min(size, after - start) for start, after in pairwise([*starts, len(said)]))
-    return _Repeated(covered / len(said) if said else 0.0, _most(Counter(grams)))
+    covered = sum(min(size, after - start) for start, after in pairwise([*starts, len(tokens)]))
+    return _Repeated(covered / len(tokens) if tokens else 0.0, _most(Counter(grams)))
 
 
 def _most(counts: Counter[str]) -> str | None:

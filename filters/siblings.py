@@ -127,18 +127,18 @@ class Siblings:
 
     def repeats(self, threshold: float) -> dict[int, int]:
         """Find each row that repeats an earlier kept one of its path, and which."""
-        kept: dict[Path | None, list[int]] = {}
-        found: dict[int, int] = {}
+        survivors: dict[Path | None, list[int]] = {}
+        repeats: dict[int, int] = {}
         for row, grams in enumerate(self.grams):
             if grams is None:
                 continue
-            before = kept.setdefault(self.paths[row], [])
+            before = survivors.setdefault(self.paths[row], [])
             most = max(before, key=lambda other: self.likeness(row, other), default=None)
             if most is not None and self.likeness(row, most) >= threshold:
-                found[row] = most
+                repeats[row] = most
             else:
                 before.append(row)
-        return found
+        return repeats
 
     def medoids(self, clusters: Sequence[int | None], repeats: Mapping[int, int]) -> dict[int, int]:
         """Choose the row that stands for each cluster, among those that repeat nothing.
@@ -175,10 +175,10 @@ def read_siblings(ordered: pl.DataFrame, by: Sequence[Level]) -> Iterator[Siblin
         texts: list[str | None] = question["rationale"].to_list()
         paths: list[Path | None] = [None] * count
         if use_path:
-            given = zip(texts, question["question"], question["choices"].to_list(), strict=True)
+            inputs = zip(texts, question["question"], question["choices"].to_list(), strict=True)
             paths = [
-                None if text is None else path(text, asked, options)
-                for text, asked, options in given
+                None if text is None else path(text, prompt, options)
+                for text, prompt, options in inputs
             ]
         here = [] if places is None else [int(place) for place in places[at : at + count]]
         rows = [row for row, place in enumerate(here) if place >= 0]

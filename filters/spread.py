@@ -44,14 +44,14 @@ class Spread(Filter):
         """Walk through each question; the score is the distance to the nearest kept sibling."""
         placed = frame.select("sample_id", "question_id", "embedding").with_row_index("row")
         measured = placed.filter(pl.col("embedding").is_not_null()).sort("question_id", "sample_id")
-        found: list[tuple[str | None, float | None]] = []
+        neighbours: list[tuple[str | None, float | None]] = []
         for _, question in measured.group_by("question_id", maintain_order=True):
             ids = question["sample_id"].to_list()
             rows, _ = vectors(question["embedding"])
             for nearest, distance in self._walk(cosine_distances(rows)):
-                found.append((None if nearest is None else ids[nearest], distance))
+                neighbours.append((None if nearest is None else ids[nearest], distance))
         schema = {"nearest": pl.String(), "distance": pl.Float64()}
-        walked = pl.DataFrame(found, schema=schema, orient="row").with_columns(measured["row"])
+        walked = pl.DataFrame(neighbours, schema=schema, orient="row").with_columns(measured["row"])
         judged = placed.join(walked, on="row", how="left", maintain_order="left").select(
             keep=pl.when(pl.col("embedding").is_not_null()).then(
                 pl.col("distance").is_null() | (pl.col("distance") >= self.min_distance)
@@ -74,12 +74,12 @@ class Spread(Filter):
 
     def _walk(self, distances: Matrix) -> list[tuple[int | None, float | None]]:
         """Give each row's nearest row kept before it, and how far that is."""
-        kept: list[int] = []
-        found: list[tuple[int | None, float | None]] = []
+        survivors: list[int] = []
+        neighbours: list[tuple[int | None, float | None]] = []
         for row in range(len(distances)):
-            nearest = min(kept, key=lambda other: distances[row, other], default=None)
+            nearest = min(survivors, key=lambda other: distances[row, other], default=None)
             distance = None if nearest is None else float(distances[row, nearest])
-            found.append((nearest, distance))
+            neighbours.append((nearest, distance))
             if distance is None or distance >= self.min_distance:
-                kept.append(row)
-        return found
+                survivors.append(row)
+        return neighbours

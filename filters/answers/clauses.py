@@ -43,8 +43,8 @@ def clause_at(text: str, at: int) -> tuple[int, int]:
         Start and end; leading white space, line breaks and emphasis are stepped over.
     """
     start = _OPEN.match(text, at).end()  # pyright: ignore[reportOptionalMemberAccess] - may be ""
-    found = _END.search(text, start, start + _MAX_CLAUSE)
-    return start, found.start() if found else min(len(text), start + _MAX_CLAUSE)
+    match = _END.search(text, start, start + _MAX_CLAUSE)
+    return start, match.start() if match else min(len(text), start + _MAX_CLAUSE)
 
 
 def read_clause(clause: str, gold_type: GoldType, options: tuple[str, ...]) -> str | None:
@@ -63,13 +63,13 @@ def read_clause(clause: str, gold_type: GoldType, options: tuple[str, ...]) -> s
         word = BOOLEAN_WORD.match(clause)
         return word[1] if word and parse_boolean(clause) is not None else None
     if gold_type == "date":
-        days = {as_date(found): found[0] for found in DATE.finditer(clause)}
+        days = {as_date(match): match[0] for match in DATE.finditer(clause)}
         return days.popitem()[1] if len(days) == 1 and None not in days else None
     if gold_type == "latex":
         formulas = list(_MATH.finditer(clause))
         return strip_math(formulas[-1][0] if formulas else clause.strip().strip("*").strip())
-    quoted = _QUOTED.match(clause.lstrip(" *_"))
-    return tidy((quoted[1] or quoted[2]) if quoted else clause) or None
+    quotation = _QUOTED.match(clause.lstrip(" *_"))
+    return tidy((quotation[1] or quotation[2]) if quotation else clause) or None
 
 
 def read_closing(line: str, gold_type: GoldType, options: tuple[str, ...]) -> str | None:
@@ -80,13 +80,13 @@ def read_closing(line: str, gold_type: GoldType, options: tuple[str, ...]) -> st
     words after the last colon, equals sign, "is", "get" or "gives". LaTeX: the last formula.
     """
     if gold_type == "number":
-        found = [m[0] for m in _EXPRESSION.finditer(clean(line)) if parse_number(m[0])]
-        return found[-1] if found else None
+        numbers = [m[0] for m in _EXPRESSION.finditer(clean(line)) if parse_number(m[0])]
+        return numbers[-1] if numbers else None
     if gold_type == "choice":
         letter = last_option(line, options)
         return f"({letter})" if letter else None
     if gold_type == "date":
-        dates = [found[0] for found in DATE.finditer(line) if as_date(found)]
+        dates = [match[0] for match in DATE.finditer(line) if as_date(match)]
         return dates[-1] if dates else None
     if gold_type == "boolean":
         word = BOOLEAN_WORD.match(line, _CONNECTOR.match(line).end())  # pyright: ignore[reportOptionalMemberAccess] - may be ""
@@ -94,9 +94,9 @@ def read_closing(line: str, gold_type: GoldType, options: tuple[str, ...]) -> st
     if gold_type == "latex":
         formulas = list(_MATH.finditer(line))
         return strip_math(formulas[-1][0]) if formulas else None
-    quoted = _QUOTED_END.search(line[-200:])
-    if quoted:
-        return tidy(quoted[1] or quoted[2]) or None
+    quotation = _QUOTED_END.search(line[-200:])
+    if quotation:
+        return tidy(quotation[1] or quotation[2]) or None
     tail = _TAIL.search(tidy(line[-200:]))
     words = tidy(tail[1]) if tail else tidy(line)
     return words if 0 < len(words.split()) <= (4 if tail else 1) else None
@@ -113,17 +113,17 @@ def _number(clause: str) -> str | None:
     leading = _leading(cleaned)
     if leading or _ALGEBRA.search(cleaned):
         return leading
-    found = [m[0] for m in _EXPRESSION.finditer(cleaned)]
-    return found[-1] if found and parse_number(found[-1]) else None
+    expressions = [m[0] for m in _EXPRESSION.finditer(cleaned)]
+    return expressions[-1] if expressions and parse_number(expressions[-1]) else None
 
 
 def _leading(text: str) -> str | None:
     """Read the number a text begins with, where an aside and no second number follows it."""
-    found = _EXPRESSION.search(text)
-    if found is None or any(c.isalnum() or c in "([{" for c in text[: found.start()]):
+    match = _EXPRESSION.search(text)
+    if match is None or any(c.isalnum() or c in "([{" for c in text[: match.start()]):
         return None
-    if _LIST.match(text, found.end()):
+    if _LIST.match(text, match.end()):
         return None
-    aside = _ASIDE.search(text, found.end())
+    aside = _ASIDE.search(text, match.end())
     head = text[: aside.start()] if aside else text
     return head.strip() if parse_number(head.strip()) else None

@@ -59,8 +59,8 @@ def equal(
         or LaTeX that differs in writing (it may still be the same value; `verify` measures that).
     """
     if gold_type == "number":
-        mine, theirs = parse_number(answer.strip()), parse_number(gold.strip())
-        return None if mine is None or theirs is None else numbers_equal(mine, theirs)
+        value, gold_value = parse_number(answer.strip()), parse_number(gold.strip())
+        return None if value is None or gold_value is None else numbers_equal(value, gold_value)
     a, b = canonical(answer, gold_type, choices), canonical(gold, gold_type, choices)
     if a is None or b is None:
         return None
@@ -120,9 +120,9 @@ def _last_number(tail: str) -> str | None:
     return None
 
 
-def _read(text: str, found: re.Match[str]) -> str | None:
+def _read(text: str, match: re.Match[str]) -> str | None:
     """Read a number; a minus sign between two operands belongs to neither."""
-    start, end = found.span()
+    start, end = match.span()
     if text[start] == "-" and _OPERAND.search(text, max(0, start - 4), start):
         start += 1
     number = parse_number(text[start:end])
@@ -131,8 +131,8 @@ def _read(text: str, found: re.Match[str]) -> str | None:
 
 def _last_date(tail: str) -> str | None:
     """Read the last date."""
-    for found in reversed(list(DATE.finditer(tail))):
-        day = as_date(found)
+    for match in reversed(list(DATE.finditer(tail))):
+        day = as_date(match)
         if day:
             return day.isoformat()
     return None

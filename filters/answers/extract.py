@@ -126,9 +126,9 @@ def extract_answer(
     if gold_type != "choice":
         forms.append(_a_line(text))
     for mentions in (*forms, _answer_is(text)):
-        found = _stated(text, mentions, gold_type, options)
-        if found:
-            return found
+        answer = _stated(text, mentions, gold_type, options)
+        if answer:
+            return answer
     return _closing(text, gold_type, options)
 
 
@@ -212,9 +212,9 @@ def _answer_is(text: str) -> Iterator[_Mention]:
         at = max(lower.rfind(word, 0, end) for word in _KEYWORDS)
         if at < 0:
             return
-        found = _ANSWER_IS.match(text, at)
-        if found:
-            clause, stop = clause_at(text, found.end())
+        match = _ANSWER_IS.match(text, at)
+        if match:
+            clause, stop = clause_at(text, match.end())
             yield _Mention("answer_is", _lead_in(text, at), clause, stop)
         end = at
 
@@ -266,6 +266,6 @@ def _sentence_start(text: str, at: int) -> int:
     """Find where the sentence around a place begins."""
     floor = max(0, at - 1000)
     last = floor
-    for found in _SENTENCE.finditer(text, floor, at):
-        last = found.end()
+    for match in _SENTENCE.finditer(text, floor, at):
+        last = match.end()
     return last

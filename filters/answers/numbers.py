@@ -117,10 +117,10 @@ def parse_number(text: str) -> Number | None:
         return None
     text = _value_side(clean(text))
     start = _LEAD.match(text).end()  # pyright: ignore[reportOptionalMemberAccess] - matches empty
-    found = read_expression(text, start)
-    if found is None or not _UNIT.match(text, found[1]):
+    reading = read_expression(text, start)
+    if reading is None or not _UNIT.match(text, reading[1]):
         return None
-    return found[0]
+    return reading[0]
 
 
 def number_text(value: Fraction) -> str:
@@ -177,16 +177,16 @@ def read_expression(text: str, start: int) -> tuple[Number, int] | None:
         by zero, or where it is too deep or too large to be an answer.
     """
     try:
-        found = _sum(text, start, 0)
+        reading = _sum(text, start, 0)
     except ZeroDivisionError:
         return None
-    if found is None:
+    if reading is None:
         return None
-    value, end = found
+    value, end = reading
     if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
         return None
-    written = text[start:end].strip().lstrip("+-").replace(",", "")
-    whole, _, decimals = written.partition(".")
+    numeral = text[start:end].strip().lstrip("+-").replace(",", "")
+    whole, _, decimals = numeral.partition(".")
     if decimals.isdigit() and (whole.isdigit() or not whole):
         digits = len((whole + decimals).lstrip("0"))
         return Number(value, len(decimals), digits), end
@@ -241,18 +241,18 @@ def _factor(text: str, at: int, depth: int) -> tuple[Fraction, int] | None:
 
 def _literal(text: str, at: int) -> tuple[Fraction, int] | None:
     """Read an unsigned number: grouped, decimal, scientific, mixed or with a magnitude word."""
-    found = _LITERAL.match(text, at)
-    if found is None or not (found["digits"] or found["point"]):
+    match = _LITERAL.match(text, at)
+    if match is None or not (match["digits"] or match["point"]):
         return None
-    end = found.end()
+    end = match.end()
     if text[end : end + 1].isdigit() or (text[end : end + 1] in ".," and _digit(text, end + 1)):
         return None
-    digits = (found["digits"] or "0").replace(",", "")
-    value = Fraction(int(digits)) if not found["point"] else Fraction(digits + found["point"])
-    exponent = found["exponent"] or found["power"]
+    digits = (match["digits"] or "0").replace(",", "")
+    value = Fraction(int(digits)) if not match["point"] else Fraction(digits + match["point"])
+    exponent = match["exponent"] or match["power"]
     if exponent:
         value *= Fraction(10) ** int(exponent)
-    mixed = _MIXED.match(text, end) if not found["point"] and not exponent else None
+    mixed = _MIXED.match(text, end) if not match["point"] and not exponent else None
     if mixed and int(mixed[2]):
         return value + Fraction(int(mixed[1]), int(mixed[2])), mixed.end()
     word = _MAGNITUDE.match(text, end)

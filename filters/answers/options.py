@@ -35,18 +35,18 @@ def choices_in(question: str) -> tuple[str, ...]:
         The options' texts in order; empty where no run of at least two letters from A is found.
     """
     runs: list[list[re.Match[str]]] = []
-    for found in _MARKER.finditer(question):
-        letter, style = _letter(found)
+    for match in _MARKER.finditer(question):
+        letter, style = _letter(match)
         if letter == "A":
-            runs.append([found])
+            runs.append([match])
         elif runs and letter == chr(65 + len(runs[-1])) and style == _letter(runs[-1][0])[1]:
-            runs[-1].append(found)
+            runs[-1].append(match)
     none: list[re.Match[str]] = []
     run = next((run for run in reversed(runs) if len(run) > 1), none)
     ends = [*(following.start() for following in run[1:]), len(question)]
     return tuple(
-        question[found.end() : end].strip().rstrip(".,;").strip()
-        for found, end in zip(run, ends, strict=False)
+        question[match.end() : end].strip().rstrip(".,;").strip()
+        for match, end in zip(run, ends, strict=False)
     )
 
 
@@ -117,7 +117,7 @@ def options_equal(a: str, b: str, options: tuple[str, ...]) -> bool | None:
 
 def last_option(text: str, options: tuple[str, ...]) -> str | None:
     """Read the one option a closing line names, in brackets, as "option B", or by its text."""
-    bracketed = {found.upper() for found in _BRACKETED.findall(text)}
+    bracketed = {letter.upper() for letter in _BRACKETED.findall(text)}
     valid = {letter for letter in bracketed if not options or ord(letter) - 65 < len(options)}
     if len(valid) == 1:
         return valid.pop()
@@ -129,12 +129,12 @@ def _letters(head: str, count: int) -> set[str]:
     whole = _LOWER_ALONE.fullmatch(head)
     first = whole or _NAMED.match(head)
     if first is None:
-        found = {letter.upper() for letter in _BRACKETED.findall(head)}
+        letters = {letter.upper() for letter in _BRACKETED.findall(head)}
     else:
-        found = {next(group for group in first.groups() if group).upper()}
+        letters = {next(group for group in first.groups() if group).upper()}
         for another in _ANOTHER.finditer(head, first.end()):
-            found.add((another[1] or another[2]).upper())
-    return {letter for letter in found if not count or ord(letter) - 65 < count}
+            letters.add((another[1] or another[2]).upper())
+    return {letter for letter in letters if not count or ord(letter) - 65 < count}
 
 
 def _strip_letter(head: str) -> str:
@@ -145,8 +145,8 @@ def _strip_letter(head: str) -> str:
 
 def _equals(text: str, keys: tuple[str, ...]) -> str | None:
     """Give the letter of the first option whose text this is."""
-    mine = option_key(text)
-    return chr(65 + keys.index(mine)) if mine and mine in keys else None
+    key = option_key(text)
+    return chr(65 + keys.index(key)) if key and key in keys else None
 
 
 def _by_text(text: str, keys: tuple[str, ...]) -> str | None:
@@ -154,8 +154,8 @@ def _by_text(text: str, keys: tuple[str, ...]) -> str | None:
     exact = _equals(text, keys)
     if exact:
         return exact
-    mine = f" {option_key(text)} "
-    inside = {key for key in keys if key and f" {key} " in mine}
+    phrase = f" {option_key(text)} "
+    inside = {key for key in keys if key and f" {key} " in phrase}
     longest = {key for key in inside if not any(key != other and key in other for other in inside)}
     return chr(65 + keys.index(longest.pop())) if len(longest) == 1 else None
 

@@ -65,13 +65,13 @@ def parse_boolean(text: str) -> bool | None:
     return False if alone in _FALSE else None
 
 
-def as_date(found: re.Match[str]) -> date | None:
+def as_date(match: re.Match[str]) -> date | None:
     """Turn a match of `DATE` into a day of the calendar, None where there is no such day.
 
     ``a/b/year`` is month first, as in the task families that ask for MM/DD/YYYY; only where the
     first number can't be a month is it the day.
     """
-    part = found.groupdict()
+    part = match.groupdict()
     if part["y1"]:
         month, day, year = int(part["a"]), int(part["b"]), int(part["y1"])
         if month > 12:
@@ -90,7 +90,7 @@ def as_date(found: re.Match[str]) -> date | None:
 
 def parse_date(text: str) -> date | None:
     """Read a text that holds one date, or the same date several times."""
-    days = {as_date(found) for found in DATE.finditer(text)}
+    days = {as_date(match) for match in DATE.finditer(text)}
     return days.pop() if len(days) == 1 else None
 
 
