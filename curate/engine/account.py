@@ -119,7 +119,7 @@ def funnel_of(
         samples=table.height,
         quarantined=sum(int((~live).sum()) for live in ran.started),
         covered=ranked["question_id"].n_unique(),
-        gates=tuple(ran.counts),
+        filters=tuple(ran.counts),
         picks=count_picks(ranked, chosen, choice_share(ranked, chosen)),
         notes=tuple(
             f"order_by {name} decides nothing: {why}"
@@ -198,7 +198,7 @@ class Account:
                 formats=recipe.publish.formats,
             ),
             glossary=self.plan.glossary,
-            gates=tuple(self.ran.filters),
+            filters=tuple(self.ran.filters),
             arms=tuple(arm.name for arm in self.plan.arms),
             publish=recipe.publish,
             wording=wording_of(identity["measures"], recipe.publish.think),

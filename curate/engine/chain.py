@@ -20,7 +20,7 @@ from curate.engine.progress.progress import Progress
 from curate.engine.table import Part, Shard, Table, write_part
 from curate.measures.base import DerivedMeasure, Measure, MemoMeasure
 from curate.recipe.plan import FilterStep, MeasureStep, Step
-from curate.release.funnel import GateCount
+from curate.release.funnel import FilterCount
 from curate.store.keys import digest, key
 from curate.store.store import Store
 from filters.contract import Contract, Filter
@@ -43,7 +43,7 @@ class ChainResult:
     """
 
     measured: list[MeasureResult] = field(default_factory=list[MeasureResult])
-    counts: list[GateCount] = field(default_factory=list[GateCount])
+    counts: list[FilterCount] = field(default_factory=list[FilterCount])
     filters: list[Filter] = field(default_factory=list[Filter])
     judged: dict[str, int] = field(default_factory=dict[str, int])
     started: list[pl.Series] = field(default_factory=list[pl.Series])

@@ -15,7 +15,7 @@ import polars as pl
 from curate.engine.executors.base import Executor
 from curate.engine.progress.progress import Progress
 from curate.engine.table import Part, Shard
-from curate.release.funnel import GateCount, count
+from curate.release.funnel import FilterCount, count
 from curate.store.keys import digest, key
 from curate.store.store import Store, read_parquet, write_parquet
 from filters.columns import VERDICT_PREFIX
@@ -36,7 +36,7 @@ class ShardVerdicts:
 
     part: Part
     live: pl.Series
-    count: GateCount
+    count: FilterCount
     fresh: int
 
 
@@ -125,7 +125,7 @@ def _judge_shard(task: _Task) -> ShardVerdicts:
     return ShardVerdicts(part, live, _count(filter_, task.shard, part, live), fresh)
 
 
-def _count(filter_: Filter, shard: Shard, part: Part, live: pl.Series) -> GateCount:
+def _count(filter_: Filter, shard: Shard, part: Part, live: pl.Series) -> FilterCount:
     judged = shard.fork()
     judged.add(part)
     frame = judged.read([f"{VERDICT_PREFIX}{filter_.name}"])

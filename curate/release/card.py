@@ -115,7 +115,7 @@ class CardFacts:
 def dataset_card(
     facts: CardFacts,
     configs: Sequence[ConfigFacts],
-    gates: Sequence[Filter],
+    filters: Sequence[Filter],
     excerpt: Excerpt,
     columns: Sequence[tuple[str, Glossary]] = (),
 ) -> str:
@@ -124,7 +124,7 @@ def dataset_card(
     Args:
         facts: what to tell.
         configs: of the dataset, ``default`` first; those without rows are named, not listed.
-        gates: the filters in order.
+        filters: the filters in order.
         excerpt: what is shown of the rows.
         columns: of the dataset, by the configs that have them.
     """
@@ -147,7 +147,7 @@ def dataset_card(
         loadable=len([config for config in configs if config.rows]) > 1,
         came_in=preamble(facts.funnel),
         funnel=markdown(facts.funnel),
-        gates=[(gate.name, _parameters(gate)) for gate in gates],
+        filters=[(filter_.name, _parameters(filter_)) for filter_ in filters],
         select=_flat(facts.select),
         calibration=_flat(facts.calibration or {}),
         follows=(facts.calibration or {}).get("student_follows"),
@@ -177,13 +177,13 @@ def merged(card: str, before: str) -> str:
         before: the repository's.
     """
     theirs, (front, body) = _front(before)[0], _front(card)
-    kept = {key: value for key, value in theirs.items() if key not in _WRITTEN}
+    extras = {key: value for key, value in theirs.items() if key not in _WRITTEN}
     tags = dict.fromkeys(
         str(tag)
-        for found in (front.get("tags"), theirs.get("tags"))
-        for tag in (cast("list[object]", found) if isinstance(found, list) else ())
+        for value in (front.get("tags"), theirs.get("tags"))
+        for tag in (cast("list[object]", value) if isinstance(value, list) else ())
     )
-    return f"---\n{_yaml({**front, 'tags': list(tags), **kept})}\n---\n{body}"
+    return f"---\n{_yaml({**front, 'tags': list(tags), **extras})}\n---\n{body}"
 
 
 def _front(card: str) -> tuple[dict[str, Any], str]:
@@ -195,8 +195,8 @@ def _front(card: str) -> tuple[dict[str, Any], str]:
         front = yaml.safe_load(match[1])
     except yaml.YAMLError:
         front = None
-    known = cast("dict[str, Any]", front) if isinstance(front, dict) else {}
-    return known, card[match.end() :]
+    fields = cast("dict[str, Any]", front) if isinstance(front, dict) else {}
+    return fields, card[match.end() :]
 
 
 def run_card(facts: CardFacts, configs: Sequence[ConfigFacts]) -> str:
@@ -244,9 +244,9 @@ def _size(rows: int) -> str:
     return next((name for limit, name in SIZES if rows < limit), "100M<n<1B")
 
 
-def _parameters(gate: Filter) -> str:
-    given = gate.model_dump(mode="json", exclude={"name", "use"})
-    return ", ".join(f"{name}: {_value(value)}" for name, value in given.items())
+def _parameters(filter_: Filter) -> str:
+    parameters = filter_.model_dump(mode="json", exclude={"name", "use"})
+    return ", ".join(f"{name}: {_value(value)}" for name, value in parameters.items())
 
 
 def _flat(facts: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -123,9 +123,9 @@ def diff(before: Path, after: Path) -> Diff:
     """
     a, b = Release.open(before), Release.open(after)
     rows_a, rows_b = _selected(a), _selected(b)
-    known = b.glossary
+    glossary = b.glossary
     for more in (a.glossary, GLOSSARY):
-        known = known.plus(column for column in more.values() if column.name not in known)
+        glossary = glossary.plus(column for column in more.values() if column.name not in glossary)
     both = rows_a.join(rows_b, on="sample_id", suffix="_after")
     stopped = [release.rejected() for release in (a, b)]
     if not all(release.knows_rejected for release in (a, b)):
@@ -139,8 +139,8 @@ def diff(before: Path, after: Path) -> Diff:
         altered=dict(_altered(both)),
         moves=tuple(_moves(_places(rows_a, stopped[0]), _places(rows_b, stopped[1]))),
         parameters=tuple(_parameters(a, b)),
-        shifts=tuple(_shifts(rows_a, rows_b, [*known.scores, *known.lengths])),
-        shares=tuple(_shares(rows_a, rows_b, known.categories)),
+        shifts=tuple(_shifts(rows_a, rows_b, [*glossary.scores, *glossary.lengths])),
+        shares=tuple(_shares(rows_a, rows_b, glossary.categories)),
     )
 
 
@@ -180,14 +180,14 @@ def _places(selected: pl.DataFrame, rejected: pl.DataFrame) -> pl.DataFrame:
 
 def _moves(before: pl.DataFrame, after: pl.DataFrame) -> Iterator[Move]:
     joined = before.join(after, on="sample_id", how="full", coalesce=True, suffix="_after")
-    moved = (
+    moves = (
         joined.with_columns(pl.col("place", "place_after").fill_null(ABSENT))
         .filter(pl.col("place") != pl.col("place_after"))
         .group_by("place", "place_after")
         .agg(samples=pl.len(), example=pl.col("sample_id").min())
         .sort(["samples", "place", "place_after"], descending=[True, False, False])
     )
-    for place, place_after, samples, example in moved.iter_rows():
+    for place, place_after, samples, example in moves.iter_rows():
         yield Move(before=place, after=place_after, samples=samples, example=example)
 
 
@@ -201,19 +201,19 @@ def _parameters(a: Release, b: Release) -> Iterator[Change]:
 
 def _facts(release: Release) -> dict[str, str]:
     manifest = release.manifest
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "recipe": {k: part for k, part in release.recipe().items() if k not in _NOT_DATA},
         "limit": manifest.get("limit"),
         "models": manifest.get("models", {}),
         "teachers": manifest.get("teachers", {}),
-        "versions": {gate["name"]: gate.get("version") for gate in manifest.get("filters", [])},
+        "versions": {entry["name"]: entry.get("version") for entry in manifest.get("filters", [])},
         "measures": {
             name: measure.get("instrument")
             for name, measure in manifest.get("measures", {}).items()
         },
         "libraries": manifest.get("lock", {}).get("libraries", {}),
     }
-    return {path: _said(leaf) for path, leaf in flat(told)}
+    return {path: _said(leaf) for path, leaf in flat(facts)}
 
 
 def _said(leaf: Any) -> str:
@@ -229,8 +229,8 @@ def _shifts(before: pl.DataFrame, after: pl.DataFrame, columns: Iterable[str]) -
 
 
 def _quartiles(values: pl.Series) -> tuple[float, float, float] | None:
-    found = [values.quantile(share, "linear") for share in (0.25, 0.5, 0.75)]
-    return None if None in found else cast("tuple[float, float, float]", tuple(found))
+    quartiles = [values.quantile(share, "linear") for share in (0.25, 0.5, 0.75)]
+    return None if None in quartiles else cast("tuple[float, float, float]", tuple(quartiles))
 
 
 def _shares(before: pl.DataFrame, after: pl.DataFrame, columns: Iterable[str]) -> Iterator[Share]:

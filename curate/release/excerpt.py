@@ -62,13 +62,13 @@ class Excerpt:
                 what is shown of them.
         """
         columns = [name for name in _COLUMNS if name in rows.columns]
-        kept = rows.filter("selected")
-        best = kept.sort("selection_rank").head(SHOWN).select("selection_rank", *columns)
+        selection = rows.filter("selected")
+        best = selection.sort("selection_rank").head(SHOWN).select("selection_rank", *columns)
         ranked = [*self._kept, *best.iter_rows(named=True)]
         self._kept = sorted(ranked, key=lambda row: row["selection_rank"])[:SHOWN]
         for name in self._numbers:
-            if name in kept.columns:
-                self._values.setdefault(name, []).append(kept[name].drop_nulls())
+            if name in selection.columns:
+                self._values.setdefault(name, []).append(selection[name].drop_nulls())
         stopped = rows.filter(pl.col("rejected_reason").is_not_null())
         by_reason = stopped.sort("sample_id").group_by(_WHY, maintain_order=True)
         firsts = by_reason.agg(pl.len().alias("count"), *(pl.col(n).first() for n in columns))
@@ -91,12 +91,12 @@ class Excerpt:
 
     def histograms(self) -> dict[str, list[Bin]]:
         """Give the distribution of each number over the selection; none where all are equal."""
-        drawn: dict[str, list[Bin]] = {}
+        bins: dict[str, list[Bin]] = {}
         for name, parts in self._values.items():
             values = pl.concat(parts).sort().to_numpy().astype(np.float64)
             if len(values) and values[0] < values[-1]:
-                drawn[name] = list(_bins(values))
-        return drawn
+                bins[name] = list(_bins(values))
+        return bins
 
 
 def _bins(values: Floats) -> list[Bin]:

@@ -1,9 +1,9 @@
-"""The funnel: where samples and questions went, counted gate by gate.
+"""The funnel: where samples and questions went, counted filter by filter.
 
-Both tables are counted, so that questions never leave silently: after every gate stands how many
-still have a live sample ("covered"), and in what share of the questions the gate had a choice, that
-is kept one sample and dropped another. A gate without a choice selects questions, not rationales.
-Counts of shards add up, whatever the grouping.
+Both tables are counted, so that questions never leave silently: after every filter stands how many
+still have a live sample ("covered"), and in what share of the questions the filter had a choice,
+that is kept one sample and dropped another. A filter without a choice selects questions, not
+rationales. Counts of shards add up, whatever the grouping.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from functools import reduce
 from typing import Any, Final, Self, TypeVar
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from filters.columns import VERDICT_PREFIX
 
@@ -65,7 +65,7 @@ class SourceCount(_Counts):
         )
 
 
-class GateCount(_Counts):
+class FilterCount(_Counts):
     """What one filter did."""
 
     name: str
@@ -90,11 +90,11 @@ class GateCount(_Counts):
 
     @property
     def choice_share(self) -> float:
-        """Share of the questions covered before in which the gate had a choice."""
+        """Share of the questions covered before in which the filter had a choice."""
         return self.choice / self.covered_before if self.covered_before else 0.0
 
     def __add__(self, other: Self) -> Self:
-        """Add another shard's count of the same gate."""
+        """Add another shard's count of the same filter."""
         if self.name != other.name:
             raise ConservationError(f"counts of {self.name!r} and {other.name!r} do not add up")
         numbers = ("rows", "kept", "skipped", "live", "covered_before", "covered", "choice")
@@ -141,6 +141,10 @@ class PickCount(_Counts):
 class Funnel(_Counts):
     """Both tables counted from the first row read to the last one taken."""
 
+    model_config = ConfigDict(
+        serialize_by_alias=True, validate_by_alias=True, validate_by_name=True
+    )
+
     questions: QuestionCount | None = None
     """The questions table's line."""
     sources: tuple[SourceCount, ...] = ()
@@ -151,8 +155,10 @@ class Funnel(_Counts):
     """Samples of quarantined questions among them, never live."""
     covered: int = 0
     """Questions with a sample."""
-    gates: tuple[GateCount, ...] = ()
-    """The filters in the order of the chain."""
+    filters: tuple[FilterCount, ...] = Field(
+        default=(), validation_alias="gates", serialization_alias="gates"
+    )
+    """The filters in the order of the chain; manifests call them ``gates``."""
     picks: tuple[PickCount, ...] = ()
     """The selection, then the control arms."""
     notes: tuple[str, ...] = ()
@@ -167,27 +173,27 @@ class Funnel(_Counts):
                 "samples": self.samples + other.samples,
                 "quarantined": self.quarantined + other.quarantined,
                 "covered": self.covered + other.covered,
-                "gates": _added(self.gates, other.gates),
+                "filters": _added(self.filters, other.filters),
                 "picks": (*self.picks, *other.picks),
                 "notes": tuple(dict.fromkeys((*self.notes, *other.notes))),
             }
         )
 
     def check(self) -> None:
-        """Hold that every gate got what the one before left.
+        """Hold that every filter got what the one before left.
 
         Raises:
-            ConservationError: rows were lost or made in a gate or between two.
+            ConservationError: rows were lost or made in a filter or between two.
         """
         live, before = self.samples - self.quarantined, "the sources"
-        for gate in self.gates:
-            gate.check()
-            if gate.rows != self.samples or gate.rows - gate.skipped != live:
+        for line in self.filters:
+            line.check()
+            if line.rows != self.samples or line.rows - line.skipped != live:
                 raise ConservationError(
-                    f"filter {gate.name!r} saw {gate.rows - gate.skipped} live of {gate.rows} "
+                    f"filter {line.name!r} saw {line.rows - line.skipped} live of {line.rows} "
                     f"rows, but {before} left {live} of {self.samples}; please report this"
                 )
-            live, before = gate.live, f"filter {gate.name!r}"
+            live, before = line.live, f"filter {line.name!r}"
 
 
 def merge(funnels: Iterable[Funnel]) -> Funnel:
@@ -201,7 +207,7 @@ def count(
     *,
     before: str = "live_before",
     after: str = "live_after",
-) -> GateCount:
+) -> FilterCount:
     """Count what one filter did to one shard.
 
     Args:
@@ -232,7 +238,7 @@ def count(
         live=pl.col("live").any(),
         choice=(pl.col("outcome") == "kept").any() & (pl.col("outcome") == "dropped").any(),
     )
-    gate = GateCount(
+    line = FilterCount(
         name=name,
         rows=frame.height,
         kept=int((judged["outcome"] == "kept").sum()),
@@ -244,33 +250,33 @@ def count(
         covered=int(questions["live"].sum()),
         choice=int(questions["choice"].sum()),
     )
-    gate.check()
-    return gate
+    line.check()
+    return line
 
 
 def count_picks(
-    table: pl.DataFrame, chosen: pl.DataFrame, choice: float | None = None
+    table: pl.DataFrame, selection: pl.DataFrame, choice: float | None = None
 ) -> tuple[PickCount, ...]:
     """Count what the selection and the arms took.
 
     Args:
         table: ``sample_id`` and ``tokens`` of all samples.
-        chosen: what `select` returned.
+        selection: what `select` returned.
         choice: the selection's share of questions with a choice.
     """
-    columns = [name for name in chosen.columns if name == "selected" or name.startswith("arm_")]
-    rows = chosen.select("sample_id", "question_id", *columns).join(
+    columns = [name for name in selection.columns if name == "selected" or name.startswith("arm_")]
+    rows = selection.select("sample_id", "question_id", *columns).join(
         table.select("sample_id", "tokens"), on="sample_id"
     )
     picks: list[PickCount] = []
     for name in columns:
-        taken = rows.filter(name)
+        part = rows.filter(name)
         picks.append(
             PickCount(
                 name=name.removeprefix("arm_"),
-                rows=taken.height,
-                questions=taken["question_id"].n_unique(),
-                tokens=int(taken["tokens"].cast(pl.Int64).sum()),
+                rows=part.height,
+                questions=part["question_id"].n_unique(),
+                tokens=int(part["tokens"].cast(pl.Int64).sum()),
                 choice=choice if name == "selected" else None,
             )
         )
@@ -283,7 +289,7 @@ def _reasons_added(left: Mapping[str, int], right: Mapping[str, int]) -> dict[st
     }
 
 
-_Line = TypeVar("_Line", SourceCount, GateCount)
+_Line = TypeVar("_Line", SourceCount, FilterCount)
 
 
 def _added(left: Sequence[_Line], right: Sequence[_Line]) -> tuple[_Line, ...]:
@@ -315,36 +321,36 @@ def reasons(counts: Mapping[str, int]) -> str:
     return ", ".join(parts)
 
 
-def losses(gate: GateCount) -> tuple[str, ...]:
-    """Say what a gate dropped and where it abstained, a line each."""
-    said = [
+def losses(line: FilterCount) -> tuple[str, ...]:
+    """Say what a filter dropped and where it abstained, a line each."""
+    texts = [
         f"{sum(counts.values()):,} {verb}: {reasons(counts)}"
-        for verb, counts in (("dropped", gate.dropped), ("abstained", gate.abstained))
+        for verb, counts in (("dropped", line.dropped), ("abstained", line.abstained))
         if counts
     ]
-    return tuple(said)
+    return tuple(texts)
 
 
-def gate_line(gate: GateCount) -> str:
-    """Say in one line what a gate did."""
+def filter_line(line: FilterCount) -> str:
+    """Say in one line what a filter did."""
     head = (
-        f"{gate.name}: {gate.live:,} live ({percent(gate.live, gate.rows)}), "
-        f"{gate.covered:,} questions, choice in {percent(gate.choice, gate.covered_before)}"
+        f"{line.name}: {line.live:,} live ({percent(line.live, line.rows)}), "
+        f"{line.covered:,} questions, choice in {percent(line.choice, line.covered_before)}"
     )
-    return "; ".join((head, *losses(gate)))
+    return "; ".join((head, *losses(line)))
 
 
 def preamble(funnel: Funnel) -> tuple[tuple[str, str], ...]:
     """Say what came in: pairs of a name (``questions``, a source) and what is known about it."""
-    said: list[tuple[str, str]] = []
-    if (asked := funnel.questions) is not None:
-        parts = [f"{asked.in_use:,} in use of {asked.read:,} rows"]
-        if asked.merged:
-            parts.append(f"{asked.merged:,} merged")
-        if asked.quarantined:
-            total = sum(asked.quarantined.values())
-            parts.append(f"{total:,} quarantined: {reasons(asked.quarantined)}")
-        said.append(("questions", "; ".join(parts)))
+    facts: list[tuple[str, str]] = []
+    if (questions := funnel.questions) is not None:
+        parts = [f"{questions.in_use:,} in use of {questions.read:,} rows"]
+        if questions.merged:
+            parts.append(f"{questions.merged:,} merged")
+        if questions.quarantined:
+            total = sum(questions.quarantined.values())
+            parts.append(f"{total:,} quarantined: {reasons(questions.quarantined)}")
+        facts.append(("questions", "; ".join(parts)))
     for source in funnel.sources:
         parts = [f"{source.rows:,} samples"]
         if source.errors:
@@ -353,36 +359,36 @@ def preamble(funnel: Funnel) -> tuple[tuple[str, str], ...]:
             parts.append(f"{source.unmatched:,} more rows matched no question")
         if source.excluded:
             parts.append(f"{source.excluded:,} more are of excluded teachers")
-        said.append((source.name, "; ".join(parts)))
-    return tuple(said)
+        facts.append((source.name, "; ".join(parts)))
+    return tuple(facts)
 
 
 def lines(funnel: Funnel) -> list[str]:
-    """Say the funnel in plain lines, one a gate, for pipes and logs."""
-    said = [f"{name}: {text}" for name, text in preamble(funnel)]
-    said.append(f"all samples: {funnel.samples:,} samples, {funnel.covered:,} questions")
-    said += [gate_line(gate) for gate in funnel.gates]
+    """Say the funnel in plain lines, one a filter, for pipes and logs."""
+    texts = [f"{name}: {text}" for name, text in preamble(funnel)]
+    texts.append(f"all samples: {funnel.samples:,} samples, {funnel.covered:,} questions")
+    texts += [filter_line(line) for line in funnel.filters]
     for pick in funnel.picks:
         choice = "" if pick.choice is None else f", choice in {percent(pick.choice, 1)}"
-        said.append(
+        texts.append(
             f"{pick.name}: {pick.rows:,} samples ({percent(pick.rows, funnel.samples)}), "
             f"{pick.questions:,} questions, {pick.tokens:,} tokens{choice}"
         )
-    return [*said, *(f"note: {note}" for note in funnel.notes)]
+    return [*texts, *(f"note: {note}" for note in funnel.notes)]
 
 
 def markdown(funnel: Funnel) -> str:
     """Write the funnel as a table for the card."""
     rows = [
-        "| gate | live | of all | questions | choice | dropped or abstained |",
+        "| filter | live | of all | questions | choice | dropped or abstained |",
         "| :--- | ---: | ---: | ---: | ---: | :--- |",
         f"| all samples | {funnel.samples:,} | {percent(1, 1)} | {funnel.covered:,} | | |",
     ]
     rows += [
-        f"| `{gate.name}` | {gate.live:,} | {percent(gate.live, funnel.samples)} "
-        f"| {gate.covered:,} | {percent(gate.choice, gate.covered_before)} "
-        f"| {'; '.join(losses(gate))} |"
-        for gate in funnel.gates
+        f"| `{line.name}` | {line.live:,} | {percent(line.live, funnel.samples)} "
+        f"| {line.covered:,} | {percent(line.choice, line.covered_before)} "
+        f"| {'; '.join(losses(line))} |"
+        for line in funnel.filters
     ]
     rows += [
         f"| **{pick.name}** | {pick.rows:,} | {percent(pick.rows, funnel.samples)} "

@@ -39,8 +39,8 @@ def arrow_type(dtype: pl.DataType) -> pa.DataType:
     if isinstance(dtype, pl.List):
         return pa.list_(arrow_type(_whole(dtype.inner)))
     if dtype not in _ARROW:
-        known = ", ".join(str(kind) for kind in _ARROW)
-        raise TypeError(f"cannot release a column of type {dtype}; wanted {known}, List or Struct")
+        names = ", ".join(str(kind) for kind in _ARROW)
+        raise TypeError(f"cannot release a column of type {dtype}; wanted {names}, List or Struct")
     return _ARROW[dtype]
 
 
@@ -87,11 +87,11 @@ class PartWriter:
             self._write(pl.concat(self._waiting))
         if self._writer is not None:
             self._writer.close()
-        named: list[Path] = []
+        paths: list[Path] = []
         for number, path in enumerate(self._files):
             name = f"{self._stem.name}-{number:05d}-of-{len(self._files):05d}.parquet"
-            named.append(path.rename(path.with_name(name)))
-        return named
+            paths.append(path.rename(path.with_name(name)))
+        return paths
 
     def _write(self, group: pl.DataFrame) -> None:
         if self._writer is not None and self.rows % FILE_ROWS == 0:

@@ -47,7 +47,7 @@ class ReleaseSpec:
 
     Attributes:
         card: what the card tells; its name and version are the release's.
-        gates: the filters in order, as they judged.
+        filters: the filters in order, as they judged.
         arms: the arms' names as columns spell them (``lowest_nll_rationale``).
         publish: what the dataset holds.
         wording: of the formats in it.
@@ -62,7 +62,7 @@ class ReleaseSpec:
     """
 
     card: CardFacts
-    gates: tuple[Filter, ...] = ()
+    filters: tuple[Filter, ...] = ()
     arms: tuple[str, ...] = ()
     publish: PublishOptions = field(default_factory=PublishOptions)
     wording: Wording = field(default_factory=lambda: wording_of({}))
@@ -77,9 +77,11 @@ class ReleaseSpec:
     def schema(self) -> dict[str, pl.DataType]:
         """Declare the type of every column a shard may bring."""
         apart = {"question", "source", "select", "release", "question facts"}
-        written = self.glossary.where(lambda column: column.kept and column.of not in apart)
-        declared = {**QUESTION_COLUMNS, **SOURCE_COLUMNS, **written.types}
-        declared |= {f"{VERDICT_PREFIX}{gate.name}": gate.verdict_type() for gate in self.gates}
+        columns = self.glossary.where(lambda column: column.kept and column.of not in apart)
+        declared = {**QUESTION_COLUMNS, **SOURCE_COLUMNS, **columns.types}
+        declared |= {
+            f"{VERDICT_PREFIX}{filter_.name}": filter_.verdict_type() for filter_ in self.filters
+        }
         return declared | CHOICE_COLUMNS | {f"{ARM_PREFIX}{arm}": pl.Boolean() for arm in self.arms}
 
 
@@ -110,10 +112,10 @@ class _Config:
         self._fingerprint = Fingerprint({**hashed, "split": pl.String()}, by)
 
     def add(self, rows: pl.DataFrame) -> None:
-        mine = rows.filter(self._where)
-        if "source" in mine.columns:
-            self._sources.update(mine["source"].drop_nulls())
-        self._write(mine)
+        part = rows.filter(self._where)
+        if "source" in part.columns:
+            self._sources.update(part["source"].drop_nulls())
+        self._write(part)
 
     def close(self) -> ConfigFacts:
         for writer in self._splits.values():
@@ -147,9 +149,9 @@ class _View(_Config):
 
     def add(self, rows: pl.DataFrame) -> None:
         for (split,), part in rows.partition_by("split", as_dict=True).items():
-            made = pl.DataFrame(list(self._records(part)), schema=dict(self._columns))
-            self._write(made.with_columns(split=pl.lit(str(split))))
-            self._count(made, part)
+            records = pl.DataFrame(list(self._records(part)), schema=dict(self._columns))
+            self._write(records.with_columns(split=pl.lit(str(split))))
+            self._count(records, part)
 
     def _count(self, records: pl.DataFrame, rows: pl.DataFrame) -> None:
         """Count whose text is in the records; a pair has two sides."""
@@ -220,13 +222,15 @@ class Partition:
         rows = shard.select(pl.col(n).cast(t) for n, t in self._columns.items())
         assert self._audit is not None
         self._audit.add(rows)
-        rows = rows.with_columns(pl.col("split").fill_null("train"), *rejections(self._spec.gates))
+        rows = rows.with_columns(
+            pl.col("split").fill_null("train"), *rejections(self._spec.filters)
+        )
         for config in (*self._configs, *self._views):
             config.add(rows)
         self.excerpt.add(rows)
         if "override_keep" in rows.columns:
-            said = rows.filter(pl.col("override_keep").is_not_null())
-            self._verdicts.append(said.select("sample_id", keep="override_keep"))
+            verdicts = rows.filter(pl.col("override_keep").is_not_null())
+            self._verdicts.append(verdicts.select("sample_id", keep="override_keep"))
 
     def verdicts(self) -> pl.DataFrame:
         """Give what a person said of these samples, without the words."""
@@ -252,7 +256,7 @@ class Partition:
 
     def _judged(self) -> Iterator[Column]:
         """Describe the columns that belong to single filters and arms."""
-        for each in self._spec.gates:
+        for each in self._spec.filters:
             meaning = f"verdict of filter {each.name}: keep, reason, score, evidence"
             yield Column(f"{VERDICT_PREFIX}{each.name}", each.verdict_type(), meaning)
         for arm in self._spec.arms:
@@ -274,8 +278,8 @@ class Partition:
         for config in self._configs:
             if config.name == AUDIT:
                 # `split` says which file a row is in, as in every config
-                held = {n: t for n, t in self._columns.items() if n != "split"}
-                config.declare({**held, **REJECTION})
+                columns = {n: t for n, t in self._columns.items() if n != "split"}
+                config.declare({**columns, **REJECTION})
             else:
                 more = REJECTION if config.name == REJECTED else {}
                 config.declare({**self.published, **more}, unhashed)

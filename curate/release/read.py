@@ -71,16 +71,16 @@ class Release:
     @property
     def address(self) -> PublishOptions:
         """Where the recipe of a run says that it goes; nowhere, where there is no run."""
-        told: Mapping[str, Any] = self.run.told if self.run else {}
-        return PublishOptions.model_validate(told.get("publish") or {})
+        account: Mapping[str, Any] = self.run.account if self.run else {}
+        return PublishOptions.model_validate(account.get("publish") or {})
 
     @property
     def glossary(self) -> Glossary:
         """What is known of its columns; of old releases, what this version knows."""
         if self.run:
             return self.run.glossary
-        told = self.manifest.get("glossary")
-        return Glossary.from_json(told) if told else GLOSSARY
+        entries = self.manifest.get("glossary")
+        return Glossary.from_json(entries) if entries else GLOSSARY
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,8 +96,8 @@ class Release:
             InputError: there is no such config.
         """
         if name not in self.names:
-            there = ", ".join(self.names)
-            raise InputError(f"{self.title} has no config {name!r}; it has {there}")
+            names = ", ".join(self.names)
+            raise InputError(f"{self.title} has no config {name!r}; it has {names}")
         folder = self._unpublished().get(name, self.folder / "data" / name)
         splits = sorted({path.name.partition("-")[0] for path in folder.glob("*-*.parquet")})
         parts = [

@@ -58,9 +58,9 @@ def find_run(reference: Path) -> Path:
     latest = reference / "latest"
     if latest.is_file():
         return reference / latest.read_text(encoding="utf-8").strip()
-    known = sorted(str(path.parent) for path in Path("runs").glob("*/latest"))
-    there = f"there are {', '.join(known)}" if known else "no run was finished here yet"
-    raise InputError(f"no finished run at {str(reference)!r}; {there}")
+    folders = sorted(str(path.parent) for path in Path("runs").glob("*/latest"))
+    hint = f"there are {', '.join(folders)}" if folders else "no run was finished here yet"
+    raise InputError(f"no finished run at {str(reference)!r}; {hint}")
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ class Run:
     Attributes:
         folder: of the run.
         manifest: of its release.
-        told: its ``run.json``.
+        account: its ``run.json``.
     """
 
     folder: Path
     manifest: Mapping[str, Any]
-    told: Mapping[str, Any]
+    account: Mapping[str, Any]
 
     @classmethod
     def open(cls, reference: Path) -> Self:
@@ -117,10 +117,12 @@ class Run:
 
         Columns by which the run decided come first, so that they are seen first.
         """
-        told = self.manifest.get("glossary")
-        known = Glossary.from_json(told) if told else GLOSSARY
-        known = known.plus(c for c in GLOSSARY.of("release").values() if c.name not in known)
-        present = known.among([*self.columns, *GLOSSARY.of("release")])
+        entries = self.manifest.get("glossary")
+        glossary = Glossary.from_json(entries) if entries else GLOSSARY
+        glossary = glossary.plus(
+            c for c in GLOSSARY.of("release").values() if c.name not in glossary
+        )
+        present = glossary.among([*self.columns, *GLOSSARY.of("release")])
         first = [present[name] for name in self.deciding if name in present]
         return Glossary([*first, *present.values()])
 
@@ -193,10 +195,10 @@ class Absent(Filter):
         )
 
 
-def _filter(told: Mapping[str, Any]) -> Filter:
+def _filter(entry: Mapping[str, Any]) -> Filter:
     """Make a filter of what the manifest tells of it."""
-    kind = FILTERS.get(told["parameters"]["use"]) or Absent
+    kind = FILTERS.get(entry["parameters"]["use"]) or Absent
     # a parameter that names a file is in no manifest
     places = {name: "unknown" for name, field in kind.model_fields.items() if field.exclude}
-    named = {"name": told["name"], "on_abstain": told["on_abstain"]}
-    return kind.model_validate({**places, **told["parameters"], **named})
+    named = {"name": entry["name"], "on_abstain": entry["on_abstain"]}
+    return kind.model_validate({**places, **entry["parameters"], **named})

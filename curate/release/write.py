@@ -143,7 +143,7 @@ def _write_texts(
         dataset / "README.md": dataset_card(
             spec.card,
             [config for config in configs if config.published],
-            spec.gates,
+            spec.filters,
             writers.excerpt,
             writers.explained(),
         ),

@@ -29,7 +29,7 @@ def render(funnel: Funnel) -> RenderableType:
 class _FunnelView:
     def __init__(self, funnel: Funnel) -> None:
         self.funnel = funnel
-        names = ["all samples", *(g.name for g in funnel.gates), *(p.name for p in funnel.picks)]
+        names = ["all samples", *(g.name for g in funnel.filters), *(p.name for p in funnel.picks)]
         numbers = [funnel.samples, funnel.covered, *(p.tokens for p in funnel.picks)]
         self.name_width = min(max(map(len, names)), 26)
         self.live_width = max(7, len(f"{numbers[0]:,}"))
@@ -49,7 +49,7 @@ class _FunnelView:
             yield Text()
         yield self._row("", "samples", bar * " ", "", "questions", "choice", style="dim")
         yield self._counts("all samples", funnel.samples, funnel.covered, "", bar, block)
-        for gate in funnel.gates:
+        for gate in funnel.filters:
             choice = percent(gate.choice, gate.covered_before)
             yield self._counts(gate.name, gate.live, gate.covered, choice, bar, block)
             for loss in losses(gate):

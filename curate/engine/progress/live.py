@@ -18,7 +18,7 @@ from rich.text import Text
 
 from curate.engine.progress.memory import Memory
 from curate.engine.progress.pace import Meter, Pace, duration, frequency, one_line
-from curate.release.funnel import GateCount, percent
+from curate.release.funnel import FilterCount, percent
 
 A_SECOND: Final = 4
 """Drawings."""
@@ -47,7 +47,7 @@ class Region:
     """
 
     def __init__(self, console: Console) -> None:
-        self.gates: list[GateCount] = []
+        self.gates: list[FilterCount] = []
         self._console = console
         self._paces: list[Pace] = []
         self._meters: list[Meter] = []
@@ -177,7 +177,7 @@ def _apart(lines: list[Text]) -> list[Text]:
     return [Text(), *lines] if lines else []
 
 
-def _funnel(gates: list[GateCount], width: int, room: int, block: str) -> Iterator[Text]:
+def _funnel(gates: list[FilterCount], width: int, room: int, block: str) -> Iterator[Text]:
     """Lay out the funnel so far; where a terminal is low, the last gates."""
     if not gates or room < 3:
         return

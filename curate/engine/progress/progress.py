@@ -17,7 +17,7 @@ from rich.text import Text
 
 from curate.engine.progress.live import Region
 from curate.engine.progress.pace import Pace, duration, frequency, one_line
-from curate.release.funnel import GateCount, gate_line
+from curate.release.funnel import FilterCount, filter_line
 
 PLAIN_SECONDS: Final = 10.0
 
@@ -109,12 +109,12 @@ class Progress:
         if not brief:
             self.say(pace.closing(), "✓", "green")
 
-    def gate(self, count: GateCount) -> None:
+    def gate(self, count: FilterCount) -> None:
         """Tell what a filter of the chain did."""
         if self._region:
             self._region.gates.append(count)
         else:
-            self.say(gate_line(count))
+            self.say(filter_line(count))
 
     def _interrupt(self, pace: Pace | None = None) -> None:
         if self._interrupted:

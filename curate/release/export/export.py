@@ -92,10 +92,10 @@ def export(reference: Path, form: str, options: ExportOptions | None = None) -> 
             would not let what is in it be learnt.
     """
     options = options or ExportOptions()
-    known = trainers()
-    if form not in known:
+    choices = trainers()
+    if form not in choices:
         raise InputError(
-            f"no trainer is called {form!r}; {did_you_mean(form, list(known))}", "--format"
+            f"no trainer is called {form!r}; {did_you_mean(form, list(choices))}", "--format"
         )
     release = Release.open(reference)
     out = options.out or _beside(release, form, options.config)
@@ -105,12 +105,12 @@ def export(reference: Path, form: str, options: ExportOptions | None = None) -> 
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        counts, found = _fill(partial, release, known[form], options)
+        counts, findings = _fill(partial, release, choices[form], options)
     except BaseException:
         shutil.rmtree(partial)
         raise
     partial.rename(out.absolute())
-    return Exported(out, counts, found)
+    return Exported(out, counts, findings)
 
 
 def _fill(
@@ -125,36 +125,36 @@ def _fill(
     if options.config not in release.names:
         release.config(options.config)  # says which there are
     wording = _wording(release, options)
-    made = format_of(trainer.format_of(wording))
-    by = _order_of(release, options, made)
+    format_ = format_of(trainer.format_of(wording))
+    by = _order_of(release, options, format_)
     counts = {
         split: _write(folder / f"{split}.jsonl", rows)
-        for split, rows in _splits(release, options.config, made, wording, by)
+        for split, rows in _splits(release, options.config, format_, wording, by)
     }
     files = {split: f"{split}.jsonl" for split, count in counts.items() if count}
     for split in counts.keys() - files.keys():
         (folder / f"{split}.jsonl").unlink()
     if "train" not in files:
-        raise InputError(_nothing(release, options.config, made))
-    written = [folder / file for file in files.values()]
-    found: list[str] = []
-    if options.lint and made.untried is None:
-        found = trial(
+        raise InputError(_nothing(release, options.config, format_))
+    paths = [folder / file for file in files.values()]
+    findings: list[str] = []
+    if options.lint and format_.untried is None:
+        findings = trial(
             release,
-            lambda: _read(written),
-            made,
-            turns=_has_turns(made, wording),
+            lambda: _read(paths),
+            format_,
+            turns=_has_turns(format_, wording),
             student=options.student,
             max_length=options.max_length,
         )
     config: Mapping[str, str] = {}
     if trainer.config:
         config = trainer.config(release.manifest["name"], files, wording, options.order != "rank")
-    told = {file: counts[split] for split, file in files.items()}
-    readme = _readme(release, trainer, options, wording, told, by)
+    file_counts = {file: counts[split] for split, file in files.items()}
+    readme = _readme(release, trainer, options, wording, file_counts, by)
     for file, text in {**config, "README.md": readme}.items():
         (folder / file).write_text(text, encoding="utf-8")
-    return {split: counts[split] for split in files}, tuple(found)
+    return {split: counts[split] for split in files}, tuple(findings)
 
 
 def _wording(release: Release, options: ExportOptions) -> Wording:
@@ -166,32 +166,32 @@ def _wording(release: Release, options: ExportOptions) -> Wording:
     return wording
 
 
-def _has_turns(made: Format, wording: Wording) -> bool:
+def _has_turns(format_: Format, wording: Wording) -> bool:
     """Tell whether records hold turns of a chat rather than strings."""
-    return any(isinstance(column.dtype, pl.List) for column in made.columns(wording).values())
+    return any(isinstance(column.dtype, pl.List) for column in format_.columns(wording).values())
 
 
 def _splits(
-    release: Release, config: str, made: Format, wording: Wording, by: str
+    release: Release, config: str, format_: Format, wording: Wording, by: str
 ) -> Iterator[tuple[str, Iterable[Record]]]:
     """Give the records of each split."""
-    if made.of_questions:
+    if format_.of_questions:
         questions, samples, judge = _questions(release)
-        for split, asked in _by_split(questions):
-            pool = Pool(questions=asked, samples=samples, judge=judge)
-            records = made.records(pool, wording)
+        for split, part in _by_split(questions):
+            pool = Pool(questions=part, samples=samples, judge=judge)
+            records = format_.records(pool, wording)
             if by == _RATE:
                 records = iter(sorted(records, key=lambda record: -record[_RATE]))
             yield split, records
         return
     rejected = release.rejected()
-    if made.pairs and not release.knows_rejected:
+    if format_.pairs and not release.knows_rejected:
         raise InputError(
             f"pairs need the rejected samples, and {release.title} was published without them; "
             "give the run folder"
         )
     for split, rows in _by_split(_ordered(release.config(config), by)):
-        yield split, made.records(Pool(chosen=rows, rejected=rejected), wording)
+        yield split, format_.records(Pool(chosen=rows, rejected=rejected), wording)
 
 
 def _by_split(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -208,7 +208,7 @@ def _ordered(frame: pl.DataFrame, by: str) -> pl.DataFrame:
     return frame.sort(first, "sample_id", nulls_last=True)
 
 
-def _order_of(release: Release, options: ExportOptions, made: Format) -> str:
+def _order_of(release: Release, options: ExportOptions, format_: Format) -> str:
     """Name the column that orders the records, ascending.
 
     The easiest for the student first: by masked Rationale Difficulty where the calibration found
@@ -216,13 +216,13 @@ def _order_of(release: Release, options: ExportOptions, made: Format) -> str:
     """
     if options.order == "rank":
         return "selection_rank"
-    if made.of_questions:
+    if format_.of_questions:
         return _RATE
     rows = release.config(options.config)
     calibration: Mapping[str, Any] = release.manifest.get("calibration") or {}
     follows = calibration.get("student_follows")
-    known = ("nll_rationale", "rationale_tokens", "completion_tokens")
-    for name in ("rd_masked", *known) if follows else known:
+    columns = ("nll_rationale", "rationale_tokens", "completion_tokens")
+    for name in ("rd_masked", *columns) if follows else columns:
         if name in rows.columns and rows[name].count():
             return name
     return _CHARACTERS
@@ -252,8 +252,8 @@ def _read(paths: Iterable[Path]) -> Iterator[Record]:
             yield from map(orjson.loads, lines)
 
 
-def _nothing(release: Release, config: str, made: Format) -> str:
-    if made.pairs:
+def _nothing(release: Release, config: str, format_: Format) -> str:
+    if format_.pairs:
         return (
             f"no selected row of {release.title} has a rejected sibling that is wrong or too "
             "difficult, so there is nothing to prefer it to; sample more per question"
@@ -290,20 +290,20 @@ def _readme(
     counts: Mapping[str, int],
     by: str,
 ) -> str:
-    made = format_of(trainer.formats[wording.layout])
+    format_ = format_of(trainer.formats[wording.layout])
     name = str(release.manifest["name"]).replace("-", "_").replace(".", "_")
     return environment().get_template("export.md.jinja").render(
         title=release.title,
         about=trainer.about[0].upper() + trainer.about[1:],
-        config=None if made.of_questions else options.config,
+        config=None if format_.of_questions else options.config,
         dataset_hash=release.manifest["configs"].get(options.config, {}).get("dataset_hash"),
         counts=counts,
-        wording=wording if made.worded else None,
+        wording=wording if format_.worded else None,
         order=by if by != "selection_rank" else None,
         in_order=trainer.in_order,
         command=trainer.command.replace("{name}", name).replace(
             "{max_length}", str(options.max_length)
         ),
-        traced=made.traced_by if made.traced_by != "question_id" else "sample_id",
+        traced=format_.traced_by if format_.traced_by != "question_id" else "sample_id",
         language="python" if "import" in trainer.command else "sh",
     )  # fmt: skip

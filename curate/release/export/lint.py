@@ -77,16 +77,16 @@ class _Text(NamedTuple):
     Attributes:
         whole: prompt and completion.
         prompt: what stands before the completion when it is asked for.
-        asked: the question in it.
-        said: what is to be learnt, as (reason if it is missing, text).
+        question: the question in it.
+        targets: what is to be learnt, as (reason if it is missing, text).
         special: whether the tokens that open a text are still to be added.
         marked: what the template's generation marks enclose; None where it has none.
     """
 
     whole: str
     prompt: str
-    asked: str
-    said: list[tuple[str, str]]
+    question: str
+    targets: list[tuple[str, str]]
     special: bool
     marked: str | None = None
 
@@ -103,55 +103,59 @@ def lint(
         max_length: tokens at which the trainer cuts; None for no limit.
     """
     for record in records:
-        found: list[str] = []
+        reasons: list[str] = []
         for prompt, completion in form.exchanges(record):
             try:
                 text = _render(prompt, completion, tokenizer)
             except TemplateError:
-                found.append("not_rendered")
+                reasons.append("not_rendered")
             else:
-                found += _judge(text, tokenizer, max_length)
-        for reason in dict.fromkeys(found):
+                reasons += _judge(text, tokenizer, max_length)
+        for reason in dict.fromkeys(reasons):
             yield Finding(reason, record[form.identified_by])
 
 
 def _render(prompt: Any, completion: Any, tokenizer: Tokenizer) -> _Text:
     if isinstance(prompt, str):
-        said = [("completion_lost", completion)]
-        return _Text(prompt + completion, prompt, prompt, said, special=True)
+        targets = [("completion_lost", completion)]
+        return _Text(prompt + completion, prompt, prompt, targets, special=True)
     turn = completion[0]
     thought = _THOUGHT.match(turn["content"])
     reasoning = thought[1] if thought else turn.get("reasoning_content")
-    said = [("reasoning_lost", reasoning)] if reasoning else []
-    said.append(("completion_lost", thought[2] if thought else turn["content"]))
+    targets = [("reasoning_lost", reasoning)] if reasoning else []
+    targets.append(("completion_lost", thought[2] if thought else turn["content"]))
     whole = tokenizer.apply_chat_template([*prompt, *completion], tokenize=False)
-    begun = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+    prompt_text = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
     marked = _marked(tokenizer, [*prompt, *completion])
-    return _Text(str(whole), str(begun), prompt[-1]["content"], said, special=False, marked=marked)
+    return _Text(
+        str(whole), str(prompt_text), prompt[-1]["content"], targets, special=False, marked=marked
+    )
 
 
 def _marked(tokenizer: Tokenizer, turns: Sequence[Mapping[str, Any]]) -> str | None:
     """Read what trainers with a loss on the assistant alone (TRL's `assistant_only_loss`) take."""
     if not _MARKS.search(str(tokenizer.chat_template or "")):
         return None
-    made = tokenizer.apply_chat_template(
+    tokens = tokenizer.apply_chat_template(
         turns, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
     )
-    kept = [i for i, mask in zip(made["input_ids"], made["assistant_masks"], strict=True) if mask]
-    return str(tokenizer.decode(kept, clean_up_tokenization_spaces=False))
+    ids = [
+        i for i, mask in zip(tokens["input_ids"], tokens["assistant_masks"], strict=True) if mask
+    ]
+    return str(tokenizer.decode(ids, clean_up_tokenization_spaces=False))
 
 
 def _judge(text: _Text, tokenizer: Tokenizer, max_length: int | None) -> Iterator[str]:
-    made = tokenizer(
+    tokens = tokenizer(
         text.whole, add_special_tokens=text.special, return_offsets_mapping=True, verbose=False
     )
-    ids, offsets = list(made["input_ids"]), list(made["offset_mapping"])
+    ids, offsets = list(tokens["input_ids"]), list(tokens["offset_mapping"])
     before = tokenizer(text.prompt, add_special_tokens=text.special, verbose=False)["input_ids"]
     # As TRL does: the loss begins where prompt and whole text part.
-    begun = len(common([tuple(ids), tuple(before)]))
-    start = offsets[begun][0] if begun < len(offsets) else len(text.whole)
+    begin = len(common([tuple(ids), tuple(before)]))
+    start = offsets[begin][0] if begin < len(offsets) else len(text.whole)
     end = 0
-    for reason, part in text.said:
+    for reason, part in text.targets:
         at = text.whole.rfind(part.strip())
         if at < 0:
             yield reason
@@ -159,7 +163,7 @@ def _judge(text: _Text, tokenizer: Tokenizer, max_length: int | None) -> Iterato
             yield "outside_loss"
         else:
             end = max(end, at + len(part.strip()))
-    if start < text.whole.find(text.asked.strip()) + len(text.asked.strip()):
+    if start < text.whole.find(text.question.strip()) + len(text.question.strip()):
         yield "prompt_in_loss"
     opening = tokenizer.bos_token
     if opening and text.whole.startswith(opening * 2):

@@ -56,10 +56,10 @@ def trial(
     ids: defaultdict[str, list[str]] = defaultdict(list)
     for finding in lint(records(), form, tokenizer, max_length):
         ids[finding.reason].append(finding.record)
-    told = {
+    lines = {
         reason: f"{reason}: {REASONS[reason]} (records: {len(of)}, such as {of[0]})"
         for reason, of in ids.items()
     }
-    if refused := [told[reason] for reason in REFUSED if reason in told]:
-        raise InputError(f"under the template of {name}, {'; '.join(refused)}. {way_out}")
-    return list(told.values())
+    if refusals := [lines[reason] for reason in REFUSED if reason in lines]:
+        raise InputError(f"under the template of {name}, {'; '.join(refusals)}. {way_out}")
+    return list(lines.values())

@@ -142,8 +142,8 @@ def spoken(wording: Wording) -> tuple[pl.DataType, pl.DataType]:
     """Give the types of what is asked and of what is said: strings, or turns."""
     if wording.layout != "chat":
         return pl.String(), pl.String()
-    asked, said = turns(wording)
-    return asked, said
+    prompt_type, completion_type = turns(wording)
+    return prompt_type, completion_type
 
 
 def turns(wording: Wording) -> tuple[pl.DataType, pl.DataType]:

@@ -24,14 +24,14 @@ class Preferences(Format):
 
     def columns(self, wording: Wording) -> Glossary:
         """A prompt and both sides."""
-        asked, said = spoken(wording)
+        prompt_type, completion_type = spoken(wording)
         return Glossary(
             (
                 SAMPLE,
                 Column("rejected_sample_id", pl.String(), "the sibling it is preferred to"),
-                Column("prompt", asked, "the question as the student is asked it"),
-                Column("chosen", said, "the selected rationale with its own answer"),
-                Column("rejected", said, "the sibling's, likewise"),
+                Column("prompt", prompt_type, "the question as the student is asked it"),
+                Column("chosen", completion_type, "the selected rationale with its own answer"),
+                Column("rejected", completion_type, "the sibling's, likewise"),
             )
         )
 

@@ -18,8 +18,10 @@ class Messages(RowFormat):
 
     def columns(self, wording: Wording) -> Glossary:
         """The turns."""
-        _, said = turns(wording)
-        return Glossary((SAMPLE, Column("messages", said, "turns of user and assistant")))
+        _, completion_type = turns(wording)
+        return Glossary(
+            (SAMPLE, Column("messages", completion_type, "turns of user and assistant"))
+        )
 
     def of_row(self, row: Row, wording: Wording) -> Iterator[Record]:
         """Ask and answer in turns, whatever the layout."""

@@ -18,12 +18,12 @@ class PromptCompletion(RowFormat):
 
     def columns(self, wording: Wording) -> Glossary:
         """Both sides."""
-        asked, said = spoken(wording)
+        prompt_type, completion_type = spoken(wording)
         return Glossary(
             (
                 SAMPLE,
-                Column("prompt", asked, "the question as the student is asked it"),
-                Column("completion", said, "rationale and target line"),
+                Column("prompt", prompt_type, "the question as the student is asked it"),
+                Column("completion", completion_type, "rationale and target line"),
             )
         )
 

@@ -22,11 +22,11 @@ class GradedPrompts(Format):
 
     def columns(self, wording: Wording) -> Glossary:
         """A prompt, its answer, and how often it was reached."""
-        asked, _ = spoken(wording._replace(think="none"))
+        prompt_type, _ = spoken(wording._replace(think="none"))
         return Glossary(
             (
                 QUESTION,
-                Column("prompt", asked, "the question as the student is asked it"),
+                Column("prompt", prompt_type, "the question as the student is asked it"),
                 Column("answer", pl.String(), "the known answer"),
                 Column("pass_rate", pl.Float64(), "share of its samples that were right"),
                 Column("samples", pl.Int64(), "samples that did not fail"),
@@ -45,8 +45,8 @@ class GradedPrompts(Format):
             .group_by("question_id")
             .agg(right=pl.col("right").sum().cast(pl.Int64), received=pl.len().cast(pl.Int64))
         )
-        asked = pool.questions.join(counts, on="question_id", maintain_order="left")
-        return (graded_prompt(row, wording) for row in asked.iter_rows(named=True))
+        questions = pool.questions.join(counts, on="question_id", maintain_order="left")
+        return (graded_prompt(row, wording) for row in questions.iter_rows(named=True))
 
 
 def graded_prompt(row: Row, wording: Wording) -> Record:

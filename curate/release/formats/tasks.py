@@ -21,13 +21,13 @@ class Tasks(RowFormat):
 
     def columns(self, wording: Wording) -> Glossary:
         """Both sides, and whose they are."""
-        asked, _ = turns(wording) if wording.layout == "chat" else (pl.String(), pl.String())
+        dtype, _ = turns(wording) if wording.layout == "chat" else (pl.String(), pl.String())
         return Glossary(
             (
                 Column("sample_id", pl.String(), "the sample's id with the task behind it"),
                 Column("parent_id", pl.String(), "the sample it was made from"),
-                Column("prompt", asked, "the question with the task before it"),
-                Column("completion", asked, "the rationale, or the answer"),
+                Column("prompt", dtype, "the question with the task before it"),
+                Column("completion", dtype, "the rationale, or the answer"),
             )
         )
 
@@ -38,14 +38,14 @@ class Tasks(RowFormat):
         for task, text in texts.items():
             if not text:
                 continue
-            asked: Any = f"[{task}] {question}"
-            said: Any = text
+            prompt: Any = f"[{task}] {question}"
+            completion: Any = text
             if wording.layout == "chat":
-                asked = [{"role": "user", "content": asked}]
-                said = [{"role": "assistant", "content": text}]
+                prompt = [{"role": "user", "content": prompt}]
+                completion = [{"role": "assistant", "content": text}]
             yield {
                 "sample_id": f"{row['sample_id']}-{task}",
                 "parent_id": row["sample_id"],
-                "prompt": asked,
-                "completion": said,
+                "prompt": prompt,
+                "completion": completion,
             }

@@ -93,6 +93,6 @@ def wording_of(measures: Mapping[str, Any], think: Think = "none") -> Wording:
         measures: of a manifest, each with its instrument.
         think: where the rationale goes.
     """
-    asked = measures.get("score", {}).get("instrument", {})
-    line = (asked.get("templates") or [_LINE])[0]
-    return Wording(line, asked.get("layout", "chat"), think)
+    instrument = measures.get("score", {}).get("instrument", {})
+    line = (instrument.get("templates") or [_LINE])[0]
+    return Wording(line, instrument.get("layout", "chat"), think)

@@ -79,13 +79,13 @@ def order(version: str) -> tuple[int, ...]:
 
 def hashes(folder: Path) -> dict[str, str]:
     """Hash every file of a folder (SHA-256), by its path inside."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            found[path.relative_to(folder).as_posix()] = digest
-    return found
+            digests[path.relative_to(folder).as_posix()] = digest
+    return digests
 
 
 class FolderRepository:
@@ -123,8 +123,8 @@ class FolderRepository:
 
     def versions(self) -> list[str]:
         """Name the versions, oldest first."""
-        there = [path.name for path in self._versions.glob("v*") if path.is_dir()]
-        return sorted(filter(VERSION.fullmatch, there), key=order)
+        names = [path.name for path in self._versions.glob("v*") if path.is_dir()]
+        return sorted(filter(VERSION.fullmatch, names), key=order)
 
     def fetch(self, version: str, *, without: str | None = None) -> Path:
         """Give the version's folder itself; it must not be written to."""
@@ -152,8 +152,8 @@ class FolderRepository:
                 final = self._versions / version
                 if final.exists():
                     raise InputError(f"{version} is in {self.name} already")
-                for left in self._versions.glob(".v*"):  # by a push that was killed
-                    shutil.rmtree(left)
+                for remnant in self._versions.glob(".v*"):  # by a push that was killed
+                    shutil.rmtree(remnant)
                 shutil.copytree(folder, scratch)
                 compare(hashes(folder), hashes(scratch), str(scratch))
                 scratch.rename(final)

@@ -73,8 +73,8 @@ class HubRepository:
             ),
             "to make the repository",
         )
-        there = set(self._tree("main")) - set(_OWN)
-        if others := sorted(there - self._ours(there)):
+        paths = set(self._tree("main")) - set(_OWN)
+        if others := sorted(paths - self._ours(paths)):
             raise InputError(
                 f"dataset {self._repo!r} holds {len(others)} files that are no release's, such as "
                 f"{others[0]}; they would be removed, so name another repository, or move them",
@@ -86,19 +86,19 @@ class HubRepository:
         if "manifest.json" not in paths:
             return set()
         try:
-            read = orjson.loads(self._read("manifest.json"))
+            content = orjson.loads(self._read("manifest.json"))
         except orjson.JSONDecodeError:
-            read = None
-        if not isinstance(read, dict) or "dataset_hash" not in read:
+            content = None
+        if not isinstance(content, dict) or "dataset_hash" not in content:
             return set()  # somebody else's file of that name
-        manifest = cast("dict[str, Any]", read)
+        manifest = cast("dict[str, Any]", content)
         data = "|".join(
             rf"{re.escape(config)}/{re.escape(split)}-\d+-of-\d+"
-            for config, told in manifest.get("configs", {}).items()
-            for split in told["splits"]
+            for config, facts in manifest.get("configs", {}).items()
+            for split in facts["splits"]
         )
-        known = {*_RELEASE, *manifest.get("files", ())}
-        return {p for p in paths if p in known or re.fullmatch(rf"data/({data})\.parquet", p)}
+        names = {*_RELEASE, *manifest.get("files", ())}
+        return {p for p in paths if p in names or re.fullmatch(rf"data/({data})\.parquet", p)}
 
     def _refuse_readers(self, who: Any) -> None:
         """Refuse a token that was made for reading only."""
@@ -156,15 +156,15 @@ class HubRepository:
         self._commit(folder, version, staging, None)
         staged = self._head(staging)
         self._read_back(folder, staged)
-        wanted = self._tree(staged)
+        tree = self._tree(staged)
         try:
             self._commit(folder, version, "main", parent)
         except InputError:
             # Refused because main has moved: by this very commit, whose answer was lost?
-            if self._tree("main") != wanted:
+            if self._tree("main") != tree:
                 raise
         head = self._head("main")
-        if self._tree(head) != wanted:
+        if self._tree(head) != tree:
             raise CurateError(
                 f"main of {self._repo!r} is not what was written to it, so no version was made; "
                 "push again"
@@ -217,10 +217,12 @@ class HubRepository:
             paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
             # Looked up for each try: one before may have done it, and its answer been lost.
             stale = self._tree(parent or branch).keys() - paths.keys() - set(_OWN)
-            gone = [CommitOperationDelete(path) for path in sorted(stale)]
-            added = [CommitOperationAdd(path, str(file)) for path, file in sorted(paths.items())]
+            removals = [CommitOperationDelete(path) for path in sorted(stale)]
+            additions = [
+                CommitOperationAdd(path, str(file)) for path, file in sorted(paths.items())
+            ]
             self._api.create_commit(
-                self._repo, [*gone, *added], commit_message=version, repo_type=_KIND,
+                self._repo, [*removals, *additions], commit_message=version, repo_type=_KIND,
                 revision=branch, parent_commit=parent,
             )  # fmt: skip
 
@@ -287,38 +289,38 @@ class HubRepository:
                 raise self._told(answer, what) from error
             if not _is_transient(error):
                 raise
-            said = " ".join(str(error).split())[:300]
-            xet = " HF_HUB_DISABLE_XET=1 takes the older way to upload." if "xet" in said else ""
+            message = " ".join(str(error).split())[:300]
+            xet = " HF_HUB_DISABLE_XET=1 takes the older way to upload." if "xet" in message else ""
             raise CurateError(
-                f"the Hub could not be asked {what} ({type(error).__name__}: {said}), {_TRIES} "
+                f"the Hub could not be asked {what} ({type(error).__name__}: {message}), {_TRIES} "
                 f"times; {self._later}.{xet}"
             ) from error
 
     def _told(self, error: Any, what: str) -> CurateError:
         """Say what an answer of the Hub means."""
         status = _status(error)
-        said = str(getattr(error, "server_message", None) or "").strip()
-        said = f" ({said})" if said else ""
+        message = str(getattr(error, "server_message", None) or "").strip()
+        message = f" ({message})" if message else ""
         if self._reading and status in {401, 403}:
             return InputError(
-                f"the Hub said {status} when asked {what} of {self._repo!r}{said}; there may be no "
-                "such dataset, or it wants a login (`hf auth login`) and consent on its page"
+                f"the Hub said {status} when asked {what} of {self._repo!r}{message}; there may be "
+                "no such dataset, or it wants a login (`hf auth login`) and consent on its page"
             )
         if status == 401:
             return InputError(
-                f"the Hub refused the token when asked {what}{said}; it may have expired: run "
+                f"the Hub refused the token when asked {what}{message}; it may have expired: run "
                 "`hf auth login`, or set HF_TOKEN to a new one"
             )
         if status == 403:
             return InputError(
-                f"the token has no right to write to {self._repo!r}{said}; use one with write "
+                f"the token has no right to write to {self._repo!r}{message}; use one with write "
                 "access there, or name another repository",
                 "--repo",
             )
         if status in {404, 409, 412}:
-            return InputError(f"the Hub said {status} when asked {what} of {self._repo!r}{said}")
+            return InputError(f"the Hub said {status} when asked {what} of {self._repo!r}{message}")
         return CurateError(
-            f"the Hub said {status} when asked {what} of {self._repo!r}{said}; {self._later}"
+            f"the Hub said {status} when asked {what} of {self._repo!r}{message}; {self._later}"
         )
 
     @property

@@ -64,8 +64,8 @@ class Pushed:
         line = f"{self.version}: {self.where}"
         if (change := self.changes) is None:
             return line
-        told = f"{change.added} rows added, {change.removed} removed, {change.kept} kept"
-        return f"{told}\n{line}"
+        summary = f"{change.added} rows added, {change.removed} removed, {change.kept} kept"
+        return f"{summary}\n{line}"
 
     def as_json(self) -> dict[str, Any]:
         """Say the same to a program."""
@@ -102,19 +102,19 @@ def ready(
             "folder; one that a published recipe names counts with --allow push alone",
             "publish.repo",
         )
-    if lacking := [source for source, given in terms.items() if not given]:
+    if lacking := [source for source, text in terms.items() if not text]:
         raise InputError(_no_terms(", ".join(lacking)), "sources")
     repository = open_repository(options.repo, private=options.private)
     repository.prepare()
-    there = repository.versions()
-    if version not in there:
-        _refuse_older(version, there, repository)
+    versions = repository.versions()
+    if version not in versions:
+        _refuse_older(version, versions, repository)
         return
     manifest = Release.open(repository.fetch(version, without="data/")).manifest
     if other := [name for name, value in made_by.items() if manifest.get(name) != value]:
         raise InputError(
             f"{version} is in {repository.name} already and is never changed, and this run would "
-            f"change it ({', '.join(other)}); {_advice(there[-1])}",
+            f"change it ({', '.join(other)}); {_advice(versions[-1])}",
             "release",
         )
 
@@ -151,19 +151,19 @@ def push(
     _refuse_empty(release)
     _refuse_unknown_terms(release)
     repository.prepare()
-    there = repository.versions()
-    if version in there:
+    versions = repository.versions()
+    if version in versions:
         published = repository.fetch(version)
         if _content(published) == _content(release.folder):
             repository.settle(version)
             return Pushed(version, str(published), None, fresh=False)
-        raise InputError(_taken(release, published, version, there))
-    _refuse_older(version, there, repository)
-    found = tuple(_tried(release)) if lint else ()
-    changes = diff(repository.fetch(there[-1]), release.folder) if there else None
+        raise InputError(_taken(release, published, version, versions))
+    _refuse_older(version, versions, repository)
+    findings = tuple(_tried(release)) if lint else ()
+    changes = diff(repository.fetch(versions[-1]), release.folder) if versions else None
     named = kind_of(address).loads_by_name
     where = _publish(release, repository, version, changes, named=named)
-    return Pushed(version, where, changes, fresh=True, found=found)
+    return Pushed(version, where, changes, fresh=True, found=findings)
 
 
 def _publish(
@@ -208,8 +208,8 @@ def _refuse_unknown_terms(release: Release) -> None:
     for config in release.manifest["configs"].values():
         counts.update(config["sources"])
     if lacking := {source: count for source, count in counts.items() if not terms.get(source)}:
-        told = ", ".join(f"{source} ({count} rows)" for source, count in lacking.items())
-        raise InputError(_no_terms(told))
+        sources = ", ".join(f"{source} ({count} rows)" for source, count in lacking.items())
+        raise InputError(_no_terms(sources))
 
 
 def _tried(release: Release) -> Iterator[str]:
@@ -250,24 +250,30 @@ def _no_terms(sources: str) -> str:
     )
 
 
-def _refuse_older(version: str, there: list[str], repository: Repository) -> None:
-    if there and order(version) < order(there[-1]):
+def _refuse_older(version: str, versions: list[str], repository: Repository) -> None:
+    if versions and order(version) < order(versions[-1]):
         raise InputError(
-            f"{version} is older than {there[-1]}, the newest in {repository.name}; "
-            + _advice(there[-1])
+            f"{version} is older than {versions[-1]}, the newest in {repository.name}; "
+            + _advice(versions[-1])
         )
 
 
-def _taken(release: Release, published: Path, version: str, there: list[str]) -> str:
-    found = diff(published, release.folder)
-    told = f"{found.added} rows added, {found.removed} removed, {found.kept} kept"
-    if found.parameters:
-        told += "; changed: " + ", ".join(change.name for change in found.parameters[:5])
+def _taken(release: Release, published: Path, version: str, versions: list[str]) -> str:
+    changes = diff(published, release.folder)
+    summary = f"{changes.added} rows added, {changes.removed} removed, {changes.kept} kept"
+    if changes.parameters:
+        summary += "; changed: " + ", ".join(change.name for change in changes.parameters[:5])
     else:
-        here, there_now = _content(release.folder), _content(published)
-        paths = sorted(p for p in here.keys() | there_now.keys() if here.get(p) != there_now.get(p))
-        told += f"; other files: {', '.join(paths[:5])}"
-    return f"{version} is published already and is never changed ({told}); {_advice(there[-1])}"
+        files, published_files = _content(release.folder), _content(published)
+        paths = sorted(
+            p
+            for p in files.keys() | published_files.keys()
+            if files.get(p) != published_files.get(p)
+        )
+        summary += f"; other files: {', '.join(paths[:5])}"
+    return (
+        f"{version} is published already and is never changed ({summary}); {_advice(versions[-1])}"
+    )
 
 
 def _advice(newest: str) -> str:

@@ -64,7 +64,7 @@ class Audit:
     @property
     def told(self) -> Mapping[str, Any]:
         """Its ``run.json``."""
-        return self.run.told
+        return self.run.account
 
     @property
     def filters(self) -> tuple[Filter, ...]:

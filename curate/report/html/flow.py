@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from curate.release.funnel import Funnel, GateCount, PickCount, percent
+from curate.release.funnel import FilterCount, Funnel, PickCount, percent
 from curate.report.html.audit import Audit
 from curate.report.html.figures import (
     COLOURS,
@@ -54,7 +54,7 @@ def funnel_charts(audit: Audit) -> list[Chart]:
 
 def _told(funnel: Funnel) -> str:
     taken = funnel.picks[0] if funnel.picks else None
-    last = funnel.gates[-1] if funnel.gates else None
+    last = funnel.filters[-1] if funnel.filters else None
     live = last.live if last else funnel.samples - funnel.quarantined
     said = (
         f"Of {funnel.samples:,} samples of {funnel.covered:,} questions {live:,} "
@@ -66,7 +66,7 @@ def _told(funnel: Funnel) -> str:
 
 
 def _by_reason(funnel: Funnel) -> dict[str, object]:
-    gates = funnel.gates
+    gates = funnel.filters
     names = [ALL, *(gate.name for gate in gates)]
     lives = [funnel.samples - funnel.quarantined, *(gate.live for gate in gates)]
     traces = [bars("live", names, lives, "@live")]
@@ -90,7 +90,7 @@ def _place(pick: PickCount) -> str:
     return pick.name if pick.name == "selected" else f"arm {pick.name}"
 
 
-def _reasons(gates: Sequence[GateCount]) -> list[tuple[str, dict[str, int]]]:
+def _reasons(gates: Sequence[FilterCount]) -> list[tuple[str, dict[str, int]]]:
     """Give how often each reason stopped samples, gate by gate; the rarest are added up."""
     found: dict[str, dict[str, int]] = {}
     for gate in gates:
@@ -176,7 +176,7 @@ def _difficulty(rate: pl.Expr) -> pl.Expr:
 
 def _funnel_numbers(funnel: Funnel) -> Numbers:
     rows = [(ALL, f"{funnel.samples:,}", "100%", f"{funnel.covered:,}", "", "")]
-    for gate in funnel.gates:
+    for gate in funnel.filters:
         lost = [f"{reason} {count:,}" for reason, count in _ordered(gate.dropped)]
         lost += [f"{reason} {count:,} (abstained)" for reason, count in _ordered(gate.abstained)]
         rows.append(
@@ -232,10 +232,10 @@ def _teacher_chart(audit: Audit, teachers: pl.Series) -> Chart:
 def coverage_chart(audit: Audit) -> Chart | None:
     """Show at which filter questions lost their last sample; None where there are no filters."""
     funnel = audit.funnel
-    if not funnel.gates:
+    if not funnel.filters:
         return None
-    lost = [gate.covered_before - gate.covered for gate in funnel.gates]
-    names = [gate.name for gate in funnel.gates]
+    lost = [gate.covered_before - gate.covered for gate in funnel.filters]
+    names = [gate.name for gate in funnel.filters]
     questions = audit.rows.group_by("question_id").agg(
         live=pl.col("live").any(), gate=pl.col("gate").max(),
         used=(pl.col("outcome") != "quarantined").any(), samples=pl.len(),
@@ -246,8 +246,8 @@ def coverage_chart(audit: Audit) -> Chart | None:
         (str(question), names[int(gate)], f"{samples:,}")
         for question, gate, samples in listed.iter_rows()
     )
-    left = funnel.gates[-1].covered
-    before = funnel.gates[0].covered_before
+    left = funnel.filters[-1].covered
+    before = funnel.filters[0].covered_before
     told = (
         f"{left:,} of {before:,} questions ({share(left, before)}) still have a sample after the "
         f"last filter; {sum(lost):,} lost every one."

@@ -116,7 +116,7 @@ def _calibration(audit: Audit) -> Iterator[str]:
         }[facts.get("student_follows")]
         abstaining = [
             each.name
-            for count, each in zip(audit.funnel.gates, audit.filters, strict=False)
+            for count, each in zip(audit.funnel.filters, audit.filters, strict=False)
             if set(each.depends_on_run) & count.abstained.keys()
         ]
         if abstaining and not facts.get("student_follows"):
@@ -155,7 +155,7 @@ def _comparing(audit: Audit, score: Column) -> Filter | None:
 
 def _applied(audit: Audit, filter_: Filter) -> bool:
     """Tell whether the filter compared any row; it may have abstained from all."""
-    count = next(count for count in audit.funnel.gates if count.name == filter_.name)
+    count = next(count for count in audit.funnel.filters if count.name == filter_.name)
     return bool(count.kept or count.dropped)
 
 

@@ -10,8 +10,8 @@ from rich.console import Console, RenderableType
 
 from curate.release.funnel import (
     ConservationError,
+    FilterCount,
     Funnel,
-    GateCount,
     PickCount,
     QuestionCount,
     SourceCount,
@@ -38,22 +38,22 @@ FUNNEL = Funnel(
     ),
     samples=5276,
     covered=1303,
-    gates=(
-        GateCount(
+    filters=(
+        FilterCount(
             name="completeness", rows=5276, kept=5100, dropped={"empty": 120, "cut_off": 56},
             abstained={}, skipped=0, live=5100, covered_before=1303, covered=1300, choice=4,
         ),
-        GateCount(
+        FilterCount(
             name="correctness", rows=5276, kept=2003,
             dropped={"wrong_answer": 3038, "no_answer": 47},
             abstained={"gold_unparseable": 12}, skipped=176, live=2003, covered_before=1300,
             covered=1001, choice=800,
         ),
-        GateCount(
+        FilterCount(
             name="diversity", rows=5276, kept=1998, dropped={"near_duplicate": 5}, abstained={},
             skipped=3273, live=1998, covered_before=1001, covered=1001, choice=5,
         ),
-        GateCount(
+        FilterCount(
             name="rationale_difficulty", rows=5276, kept=0, dropped={},
             abstained={"student_cannot_follow": 1998}, skipped=3278, live=1998,
             covered_before=1001, covered=1001, choice=0,
@@ -81,8 +81,10 @@ def test_the_funnel_at_80_columns() -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 133])
 def test_no_line_of_the_funnel_wraps_within_a_row(width: int) -> None:
-    long = FUNNEL.gates[0].model_copy(update={"name": "a_filter_with_quite_a_long_name_of_its_own"})
-    funnel = FUNNEL.model_copy(update={"gates": (long, *FUNNEL.gates[1:])})
+    long = FUNNEL.filters[0].model_copy(
+        update={"name": "a_filter_with_quite_a_long_name_of_its_own"}
+    )
+    funnel = FUNNEL.model_copy(update={"filters": (long, *FUNNEL.filters[1:])})
     said = printed(render(funnel), width).splitlines()
     assert all(len(line) <= width for line in said)
     ends = {len(line) for line in said if "█" in line and not line.endswith("100%")}
@@ -131,7 +133,7 @@ def test_a_gate_is_counted() -> None:
         ("a", "kept"), ("a", "dropped"), ("a", "skipped"),
         ("b", "kept"), ("b", "abstained"), ("c", "dropped"), ("d", "skipped"),
     ]  # fmt: skip
-    assert count(judged(rows), "f") == GateCount(
+    assert count(judged(rows), "f") == FilterCount(
         name="f", rows=7, kept=2, dropped={"dr": 2}, abstained={"ab": 1}, skipped=2, live=2,
         covered_before=3, covered=2, choice=1,
     )  # fmt: skip
@@ -156,7 +158,7 @@ def test_shards_add_up_whatever_the_grouping(shards: list[list[tuple[str, str]]]
     owned = [[(f"{i}{q}", outcome) for q, outcome in rows] for i, rows in enumerate(shards)]
 
     def funnel(rows: list[tuple[str, str]]) -> Funnel:
-        return Funnel(samples=len(rows), gates=(count(judged(rows), "f"),))
+        return Funnel(samples=len(rows), filters=(count(judged(rows), "f"),))
 
     parts = [funnel(rows) for rows in owned]
     whole = merge([funnel([row for rows in owned for row in rows]), Funnel()])
@@ -180,9 +182,9 @@ def test_a_lost_row_is_an_error_with_the_numbers() -> None:
 
 
 def test_rows_cannot_vanish_between_two_gates() -> None:
-    gates = FUNNEL.gates
+    gates = FUNNEL.filters
     with pytest.raises(ConservationError, match=r"'diversity' saw 2003 .* left 5100 of 5276"):
-        FUNNEL.model_copy(update={"gates": (gates[0], gates[2])}).check()
+        FUNNEL.model_copy(update={"filters": (gates[0], gates[2])}).check()
     with pytest.raises(ConservationError, match="do not add up"):
         _ = gates[0] + gates[1]
 

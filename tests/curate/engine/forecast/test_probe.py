@@ -47,7 +47,7 @@ def test_a_probe_keeps_its_samples_and_foresees_the_run(served: Path) -> None:
         (QUESTIONS - SEEN) * SAMPLES, SEEN * SAMPLES
     )  # fmt: skip
     assert told.samples.low == told.samples.high == whole.funnel.samples
-    for gate, count in zip(told.gates, whole.funnel.gates, strict=True):
+    for gate, count in zip(told.gates, whole.funnel.filters, strict=True):
         assert gate.rows is not None
         assert gate.rows.low <= count.live <= gate.rows.high
         assert gate.questions is not None
@@ -95,7 +95,7 @@ def test_all_questions_probed_leave_nothing_to_guess(served: Path) -> None:
     live = [gate.rows for gate in told.gates]
     whole = do(served)
     assert [(one.low, one.high) for one in live if one] == [
-        (count.live, count.live) for count in whole.funnel.gates
+        (count.live, count.live) for count in whole.funnel.filters
     ]
 
 
@@ -178,7 +178,7 @@ def test_what_compares_all_questions_is_not_foreseen(
     assert after.why == "duplicates compares rows of all questions"
     assert told.selected is None
     whole = imported_sums.do(tmp_path, chain, "select={}", "arms=[]").funnel
-    for gate, count in zip(told.gates[1:], whole.gates[1:], strict=True):
+    for gate, count in zip(told.gates[1:], whole.filters[1:], strict=True):
         assert gate.most is not None
         assert count.live <= gate.most
     assert told.most is not None

@@ -16,7 +16,7 @@ from curate.engine.progress.live import STALLED, Region
 from curate.engine.progress.memory import Memory
 from curate.engine.progress.pace import Meter, Pace, frequency
 from curate.engine.progress.progress import Progress
-from curate.release.funnel import GateCount
+from curate.release.funnel import FilterCount
 from tests.curate import imported_sums, sums
 from tests.curate.screen import Screen, Terminal
 from tests.servers.openai_server import Fault, read_book, serving
@@ -27,8 +27,8 @@ TOO_LONG = Fault(400, match="has 39 nuts", body={"error": {"message": f"too {ESC
 RUN = sums.command("run", "recipe.yaml")
 
 
-def gate(name: str, live: int, covered: int) -> GateCount:
-    return GateCount(
+def gate(name: str, live: int, covered: int) -> FilterCount:
+    return FilterCount(
         name=name, rows=5276, kept=live, dropped={"cut_off": 5276 - live}, abstained={}, skipped=0,
         live=live, covered_before=1303, covered=covered, choice=4,
     )  # fmt: skip

@@ -109,7 +109,7 @@ def test_the_funnel_shows_what_the_run_counted(svamp: RunResult, page_of_svamp: 
     by_reason, by_teacher, by_difficulty = read(page_of_svamp, "figures")["funnel"]
     live = dict(zip(by_reason["data"][0]["y"], by_reason["data"][0]["x"], strict=True))
     assert live == {
-        "all samples": svamp.funnel.samples, **{g.name: g.live for g in svamp.funnel.gates}
+        "all samples": svamp.funnel.samples, **{g.name: g.live for g in svamp.funnel.filters}
     }  # fmt: skip
     stopped = {t["name"]: sum(t["x"]) for t in by_reason["data"]}
     assert stopped["wrong_answer"] == 206
@@ -137,7 +137,7 @@ def test_a_large_run_is_shown_by_a_stratified_few(svamp: RunResult, page_of_svam
     assert f"{MOST:,} of 15,391 samples" in page_of_svamp.read_text("utf-8")
     reasons = {
         f"{gate.name}: {reason}"
-        for gate in svamp.funnel.gates
+        for gate in svamp.funnel.filters
         for reason in (*gate.dropped, *gate.abstained)
     }
     assert {row["why"] for row in shown} == {None, *reasons}

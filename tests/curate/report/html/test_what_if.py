@@ -60,7 +60,7 @@ def test_moving_a_threshold_gives_what_the_curve_says(folder: Path, chain: str) 
     for value in (2, 3, 5, 7, 8, 11, 12, 14, 17, 30):
         funnel = run(folder, chain, f"filters.length.max={value}").funnel
         least, most = at(longest, value)
-        live = funnel.gates[-1].live
+        live = funnel.filters[-1].live
         assert least <= live <= most, value
         moved |= live != longest.sure[list(longest.values).index(longest.now)]
         if chain == CHAINS["last"]:
