@@ -80,8 +80,8 @@ class Page:
 
     def as_json(self) -> str:
         """Give the rows and where they stand as JSON."""
-        told = {"total": self.total, "page": self.page, "pages": self.pages, "rows": self.rows}
-        return orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()
+        facts = {"total": self.total, "page": self.page, "pages": self.pages, "rows": self.rows}
+        return orjson.dumps(facts, option=orjson.OPT_INDENT_2).decode()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render for a terminal."""
@@ -110,28 +110,28 @@ def browse(reference: Path, options: BrowseOptions) -> Page:
     run = Run.open(reference)
     scan = run.samples()
     glossary = run.glossary.where(lambda column: column.shown)
-    known = scan.collect_schema()
-    wanted = [name for name in glossary if name in known.names() and name not in _LONG]
-    asked = [_column(one.partition("=")[0], known, "--between") for one in options.between]
+    schema = scan.collect_schema()
+    names = [name for name in glossary if name in schema.names() and name not in _LONG]
+    keys = [_column(one.partition("=")[0], schema, "--between") for one in options.between]
     by = options.sort.removeprefix("-") if options.sort else None
-    asked += [_column(by, known, "--sort")] if by else []
+    keys += [_column(by, schema, "--sort")] if by else []
     # The columns of verdicts are as wide as all others together, and not looked at any more.
-    rows = scan.select(*dict.fromkeys((*wanted, *asked))).collect()
-    chosen = rows.filter(*_conditions(rows, options, [each.name for each in run.filters]))
+    rows = scan.select(*dict.fromkeys((*names, *keys))).collect()
+    matches = rows.filter(*_conditions(rows, options, [each.name for each in run.filters]))
     if by:
         descending = [(options.sort or "").startswith("-"), False]
-        chosen = chosen.sort(by, "sample_id", descending=descending, nulls_last=True)
+        matches = matches.sort(by, "sample_id", descending=descending, nulls_last=True)
     else:
-        chosen = chosen.sort("selection_rank", "sample_id", nulls_last=True)
-    together = options.question is not None and chosen["question_id"].n_unique() == 1
-    pages = max(-(-chosen.height // options.rows), 1)
-    shown = chosen.slice((options.page - 1) * options.rows, options.rows).select(wanted)
+        matches = matches.sort("selection_rank", "sample_id", nulls_last=True)
+    together = options.question is not None and matches["question_id"].n_unique() == 1
+    pages = max(-(-matches.height // options.rows), 1)
+    part = matches.slice((options.page - 1) * options.rows, options.rows).select(names)
     scores = [*glossary.scores, *glossary.lengths]
-    return Page(shown.to_dicts(), scores, chosen.height, options.page, pages, together)
+    return Page(part.to_dicts(), scores, matches.height, options.page, pages, together)
 
 
-def _column(name: str, known: Mapping[str, Any], where: str) -> str:
-    plain = [one for one, kind in known.items() if not isinstance(kind, pl.Struct | pl.List)]
+def _column(name: str, schema: Mapping[str, Any], where: str) -> str:
+    plain = [one for one, kind in schema.items() if not isinstance(kind, pl.Struct | pl.List)]
     if name not in plain:
         raise InputError(f"no column {name!r} to go by; {did_you_mean(name, plain)}", where)
     return name
@@ -143,41 +143,43 @@ def _conditions(rows: pl.DataFrame, options: BrowseOptions, filters: list[str]) 
     Raises:
         InputError: one can't hold for any row of the run.
     """
-    found: list[pl.Expr] = []
+    conditions: list[pl.Expr] = []
     match options.verdict:
         case "selected":
-            found.append(pl.col("selected"))
+            conditions.append(pl.col("selected"))
         case "live":
-            found.append(pl.col("live"))
+            conditions.append(pl.col("live"))
         case "dropped":
-            found.append(~pl.col("live"))
+            conditions.append(~pl.col("live"))
         case None:
             pass
     if options.filter is not None:
-        found.append(
+        conditions.append(
             pl.col("rejected_by") == _one_of(options.filter, filters, "filter", "--filter")
         )
     if options.reason is not None:
         reasons = rows["rejected_reason"].drop_nulls().unique().sort().to_list()
         _one_of(options.reason, reasons, "reason of this run", "--reason")
-        found.append(pl.col("rejected_reason") == options.reason)
+        conditions.append(pl.col("rejected_reason") == options.reason)
     if options.teacher is not None:
         writers = {*rows["teacher"].drop_nulls(), *rows["source"].drop_nulls()}
         _one_of(options.teacher, sorted(writers), "teacher or source", "--teacher")
-        found.append((pl.col("teacher") == options.teacher) | (pl.col("source") == options.teacher))
+        conditions.append(
+            (pl.col("teacher") == options.teacher) | (pl.col("source") == options.teacher)
+        )
     if options.question is not None:
         text = pl.col("question").str.to_lowercase()
-        found.append(
+        conditions.append(
             pl.col("question_id").str.starts_with(options.question)
             | text.str.contains(options.question.lower(), literal=True)
         )
-    found += [_between(one) for one in options.between]
-    return found
+    conditions += [_between(one) for one in options.between]
+    return conditions
 
 
-def _one_of(name: str, known: list[str], what: str, where: str) -> str:
-    if name not in known:
-        raise InputError(f"no {what} is called {name!r}; {did_you_mean(name, known)}", where)
+def _one_of(name: str, names: list[str], what: str, where: str) -> str:
+    if name not in names:
+        raise InputError(f"no {what} is called {name!r}; {did_you_mean(name, names)}", where)
     return name
 
 
@@ -224,20 +226,20 @@ def _listed(rows: list[dict[str, Any]], scores: list[str], width: int) -> Render
         **{name: [Text(_number(row.get(name))) for row in rows] for name in scores},
     }
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
-    shown: list[list[Text]] = []
+    cells: list[list[Text]] = []
     for name, values in columns.items():
         widest = max(map(len, values))
         widest = min(widest, _LONGEST_ANSWER) if name in facts else widest
-        chosen = max(widest, min(len(name), _HEADING))
-        if name in scores and width - chosen < _QUESTION:
+        size = max(widest, min(len(name), _HEADING))
+        if name in scores and width - size < _QUESTION:
             break
         side = "right" if name in scores else "left"
-        table.add_column(name, width=chosen, no_wrap=True, overflow="ellipsis", justify=side)
-        shown.append(values)
-        width -= chosen + 2
+        table.add_column(name, width=size, no_wrap=True, overflow="ellipsis", justify=side)
+        cells.append(values)
+        width -= size + 2
     table.add_column("question", width=max(width - 2, 1), no_wrap=True, overflow="ellipsis")
-    shown.append([Text(_text(row.get("question"))) for row in rows])
-    for row in zip(*shown, strict=True):
+    cells.append([Text(_text(row.get("question"))) for row in rows])
+    for row in zip(*cells, strict=True):
         table.add_row(*row)
     return table
 
@@ -268,11 +270,11 @@ def _panel(row: Mapping[str, Any], numbers: list[str]) -> RenderableType:
     )
     who = ", ".join(_text(row[name]) for name in ("teacher", "prompt_id") if row.get(name))
     text = str(row.get("rationale") or "(no rationale)").translate(CONTROLS)
-    said = Text.assemble(
+    body = Text.assemble(
         _outcome(row), "\n", (who, "dim"), "\n" if who else "", (scores, "dim"),
         "\n" if scores else "", "\n", text, "\n\n", ("answer  ", "dim"), _text(row.get("answer")),
     )  # fmt: skip
-    return Panel(said, title=Text(cast("str", row["sample_id"])), title_align="left")
+    return Panel(body, title=Text(cast("str", row["sample_id"])), title_align="left")
 
 
 def _number(value: object) -> str:

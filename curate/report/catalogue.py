@@ -37,15 +37,15 @@ def work(kind: type[Filter]) -> Worked:
     _, frame, judged = kind.work_example()
     parameters = ", ".join(f"{k}: {shown(value)}" for k, value in kind.example.parameters.items())
     ids = {"sample_id", "question_id"}
-    held = [name for name in frame.columns if name not in ids and frame[name].count()]
+    columns = [name for name in frame.columns if name not in ids and frame[name].count()]
     rows: list[tuple[str, ...]] = []
     for row, verdict in zip(frame.iter_rows(named=True), judged.iter_rows(named=True), strict=True):
         outcome = {True: "kept", False: "dropped", None: "abstained"}[verdict["keep"]]
         reason = f": {verdict['reason']}" if verdict["reason"] else ""
         score = "" if verdict["score"] is None else f"{verdict['score']:.3g}"
-        cells = [_short(row[name]) for name in held]
+        cells = [_short(row[name]) for name in columns]
         rows.append((row["sample_id"], *cells, outcome + reason, score))
-    return Worked(parameters, ("row", *held, "verdict", "score"), rows)
+    return Worked(parameters, ("row", *columns, "verdict", "score"), rows)
 
 
 def list_filters() -> RenderableType:
@@ -82,8 +82,8 @@ def _parameters(kind: type[Filter]) -> Iterator[tuple[str, str]]:
     for name, field in kind.model_fields.items():
         if name not in {"use", "name"}:
             default = "required" if field.is_required() else f"default {field.default!r}"
-            said = " ".join((field.description or "").split())
-            yield name, f"{default}. {said}" if said else default
+            meaning = " ".join((field.description or "").split())
+            yield name, f"{default}. {meaning}" if meaning else default
 
 
 def _example(kind: type[Filter]) -> RenderableType:
@@ -111,6 +111,6 @@ def _section(title: str, rows: Iterable[tuple[str, str]]) -> RenderableType:
     table = Table.grid(padding=(0, 2, 0, 2))
     table.add_column(no_wrap=True)
     table.add_column(style="dim", overflow="fold")
-    for name, said in rows:
-        table.add_row(name, said)
+    for name, text in rows:
+        table.add_row(name, text)
     return Group(Text(title, "bold"), table, Text())

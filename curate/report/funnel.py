@@ -1,7 +1,7 @@
 """What a person sees first of a run: its funnel.
 
 The funnel is the first thing a run shows, so it is laid out by hand for 80 columns: counts line up
-on the right, a bar shows what is left, and why samples went stands right under the gate they
+on the right, a bar shows what is left, and why samples went stands right under the filter they
 stopped at. `curate.release.funnel` counts and says the same in plain lines and in markdown.
 """
 
@@ -44,15 +44,15 @@ class _FunnelView:
 
     def _lines(self, bar: int, block: str) -> Iterator[RenderableType]:
         funnel = self.funnel
-        if said := preamble(funnel):
-            yield pairs(said)
+        if facts := preamble(funnel):
+            yield pairs(facts)
             yield Text()
         yield self._row("", "samples", bar * " ", "", "questions", "choice", style="dim")
         yield self._counts("all samples", funnel.samples, funnel.covered, "", bar, block)
-        for gate in funnel.filters:
-            choice = percent(gate.choice, gate.covered_before)
-            yield self._counts(gate.name, gate.live, gate.covered, choice, bar, block)
-            for loss in losses(gate):
+        for line in funnel.filters:
+            choice = percent(line.choice, line.covered_before)
+            yield self._counts(line.name, line.live, line.covered, choice, bar, block)
+            for loss in losses(line):
                 yield Padding(Text(loss, "dim"), (0, 0, 0, 4))
         if funnel.picks:
             yield Text()
@@ -98,6 +98,6 @@ def pairs(pairs: Iterable[tuple[str, str]], style: str = "") -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(style=style, overflow="fold")
-    for name, said in pairs:
-        grid.add_row(name, Text(said.translate(CONTROLS)))
+    for name, text in pairs:
+        grid.add_row(name, Text(text.translate(CONTROLS)))
     return grid

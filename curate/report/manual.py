@@ -72,13 +72,13 @@ def renew(text: str, root: Path) -> str:
         InputError: a part is called as none is.
     """
 
-    def part(found: re.Match[str]) -> str:
-        name = found["name"]
+    def part(match: re.Match[str]) -> str:
+        name = match["name"]
         if name == "recipes":
-            return f"{found['begin']}\n{recipes(root / 'recipes')}\n{found['end']}"
+            return f"{match['begin']}\n{recipes(root / 'recipes')}\n{match['end']}"
         if name not in PARTS:
             raise InputError(f"no part is called {name!r}; there are recipes, {', '.join(PARTS)}")
-        return f"{found['begin']}\n{PARTS[name]()}\n{found['end']}"
+        return f"{match['begin']}\n{PARTS[name]()}\n{match['end']}"
 
     return _PART.sub(part, text)
 
@@ -88,30 +88,30 @@ def recipes(folder: Path) -> str:
     rows: list[tuple[str, ...]] = []
     for path in sorted(folder.glob("*.yaml")):
         text = path.read_text(encoding="utf-8")
-        said = _header(text)
+        header = _header(text)
         about = markdown(str(parse_yaml(text)["description"]))
-        rows.append((f"`{path.stem}`", about, said.command, said.hardware, said.funnel))
+        rows.append((f"`{path.stem}`", about, header.command, header.hardware, header.funnel))
     return table(("recipe", "what it makes", "command", "needs", "funnel to expect"), rows)
 
 
 def _header(text: str) -> _Header:
     """Read the comment a recipe begins with: a word, a colon, and lines indented below it."""
-    said: dict[str, list[str]] = {}
+    sections: dict[str, list[str]] = {}
     name = ""
     for line in text.splitlines()[1:]:
-        found = re.fullmatch(r"# (\w+): {2,}(.*)", line)
-        if found:
-            name = found[1]
-            said[name] = [found[2]]
+        match = re.fullmatch(r"# (\w+): {2,}(.*)", line)
+        if match:
+            name = match[1]
+            sections[name] = [match[2]]
         elif name and line.startswith("#     "):
-            said[name].append(line.removeprefix("#"))
+            sections[name].append(line.removeprefix("#"))
         else:
             break
-    command, _, aside = said["Command"][0].partition("  ")
+    command, _, aside = sections["Command"][0].partition("  ")
     return _Header(
         markdown(f"`{command}` {aside}"),
-        markdown(" ".join(said["Hardware"])),
-        markdown(" ".join(said["Funnel"])),
+        markdown(" ".join(sections["Hardware"])),
+        markdown(" ".join(sections["Funnel"])),
     )
 
 

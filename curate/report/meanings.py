@@ -54,14 +54,14 @@ def keys(kind: type[BaseModel], skip: Collection[str] = (), below: str = "") -> 
     Yields:
         Every key that has a docstring, and every one that holds no section.
     """
-    said = meanings(kind)
+    texts = meanings(kind)
     for name, field in kind.model_fields.items():
         path = f"{below}{name}"
         if path in skip:
             continue
         inner = _section(field)
-        if name in said or inner is None:
-            yield Key(path, _default(field), _with_choices(field, said.get(name, "")))
+        if name in texts or inner is None:
+            yield Key(path, _default(field), _with_choices(field, texts.get(name, "")))
         if inner is not None:
             yield from keys(inner, skip, f"{path}.")
 

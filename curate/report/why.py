@@ -64,9 +64,11 @@ def explain(reference: Path, sample: str) -> Explanation:
     samples = run.samples()
     rows = samples.filter(pl.col("sample_id").str.starts_with(sample)).collect()
     if rows.height != 1:
-        found = f"{rows.height} samples have ids that start with" if rows.height else "no sample is"
+        subject = (
+            f"{rows.height} samples have ids that start with" if rows.height else "no sample is"
+        )
         raise InputError(
-            f"{found} {sample!r} in {run.folder}; ids are in the column sample_id of "
+            f"{subject} {sample!r} in {run.folder}; ids are in the column sample_id of "
             f"{run.folder / 'audit'}"
         )
     row = rows.row(0, named=True)
@@ -152,32 +154,34 @@ def _grounds(filter_: Filter, verdict: Mapping[str, Any] | None, dropped_by: str
     """Say on what a verdict rests: reason and its meaning, score, evidence, parameters."""
     if verdict is None or dropped_by is not None:
         return f"{dropped_by} had stopped it" if dropped_by else "not reached"
-    said: list[str] = []
+    lines: list[str] = []
     if verdict["reason"] is not None:
         meaning = filter_.reasons.get(verdict["reason"])
-        said.append(f"{verdict['reason']}: {meaning}" if meaning else verdict["reason"])
-    found: dict[str, Any] = {"score": verdict.get("score"), **(verdict.get("evidence") or {})}
+        lines.append(f"{verdict['reason']}: {meaning}" if meaning else verdict["reason"])
+    values: dict[str, Any] = {"score": verdict.get("score"), **(verdict.get("evidence") or {})}
     facts = ", ".join(
-        f"{name} {_short(value)}" for name, value in found.items() if value is not None
+        f"{name} {_short(value)}" for name, value in values.items() if value is not None
     )
     if facts:
-        said.append(facts)
+        lines.append(facts)
     parameters = filter_.model_dump(mode="json", exclude={"name", "use", "on_abstain"})
     if parameters:
-        said.append(", ".join(f"{name}: {_short(value)}" for name, value in parameters.items()))
+        lines.append(", ".join(f"{name}: {_short(value)}" for name, value in parameters.items()))
     if verdict["reason"] is not None:
-        said.append(_way_past(filter_, verdict))
-    return "\n".join(said)
+        lines.append(_way_past(filter_, verdict))
+    return "\n".join(lines)
 
 
 def _way_past(filter_: Filter, verdict: Mapping[str, Any]) -> str:
     """Say what would have let a row pass."""
     evidence: Mapping[str, Any] = verdict.get("evidence") or {}
-    told = filter_.would_pass(verdict["reason"], verdict.get("score"), evidence)
-    if told is None:
+    changes = filter_.would_pass(verdict["reason"], verdict.get("score"), evidence)
+    if changes is None:
         return "no parameter of this filter would let it pass"
-    given = " ".join(f"filters.{filter_.name}.{name}={json.dumps(told[name])}" for name in told)
-    return f"would pass with {given}"
+    settings = " ".join(
+        f"filters.{filter_.name}.{name}={json.dumps(changes[name])}" for name in changes
+    )
+    return f"would pass with {settings}"
 
 
 def _instead(
@@ -188,16 +192,16 @@ def _instead(
     most: int | None = select.get("per_question")
     if _allowed([*siblings, row], column, most)[row["sample_id"]]:
         return f"it stands beyond the budget {json.dumps(select.get('budget'))}"
-    taken = [one for one in siblings if one.get("selected")]
+    picks = [one for one in siblings if one.get("selected")]
     value = row.get(column) if column else None
-    same = [one for one in taken if column and value is not None and one.get(column) == value]
+    same = [one for one in picks if column and value is not None and one.get(column) == value]
     if same:
         best = same[0]
         return (
             f"{best['sample_id']} (rank {best['selection_rank']}) was taken of its {column} "
             f"{value}; select.one_per=null takes both"
         )
-    ids = ", ".join(str(one["sample_id"]) for one in taken)
+    ids = ", ".join(str(one["sample_id"]) for one in picks)
     more = f"select.per_question={(most or 0) + 1} takes one more"
     return f"per_question {most} was reached by {ids}; {more}"
 

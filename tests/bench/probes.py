@@ -59,7 +59,7 @@ def judged_pools(data: Path, folder: Path) -> dict[str, pl.DataFrame]:
             done = run(read_recipe(str(recipe), (CHAIN, SELECT)), options, Progress(quiet=True))
             audit = Audit.read(done.folder)
             left = {
-                each.name: (pl.col("gate") > place).sum()
+                each.name: (pl.col("filter") > place).sum()
                 for place, each in enumerate(audit.filters)
             }
             found[name] = audit.rows.group_by("question_id", maintain_order=True).agg(

@@ -29,8 +29,8 @@ class Audit:
     Attributes:
         run: as `Run` reads it.
         rows: one row a sample: ids, ``teacher``, scores and lengths, ``cluster``, arms,
-            ``outcome`` (see `OUTCOMES`), ``rejected_by``, ``rejected_reason``, ``gate`` (number of
-            the filter that stopped it, as many as there are where none did), ``right`` (whether its
+            ``outcome`` (see `OUTCOMES`), ``rejected_by``, ``rejected_reason``, ``filter`` (number
+            of the one that stopped it, as many as there are where none did), ``right`` (whether its
             answer was judged right), and a column `number_of` for each threshold, null where the
             filter abstained, and ``one_per``, the column of `select.one_per`, where there is one.
     """
@@ -62,7 +62,7 @@ class Audit:
         return self.run.manifest
 
     @property
-    def told(self) -> Mapping[str, Any]:
+    def account(self) -> Mapping[str, Any]:
         """Its ``run.json``."""
         return self.run.account
 
@@ -98,9 +98,9 @@ class Audit:
 
         Where neither did, it is Rationale Difficulty as its filter compares it by default.
         """
-        known = {score.name: score for score in self.scores}
-        wanted = (*self.run.deciding, RationaleDifficulty().compares(), *known)
-        return next((known[name] for name in wanted if name in known), None)
+        scores = {score.name: score for score in self.scores}
+        names = (*self.run.deciding, RationaleDifficulty().compares(), *scores)
+        return next((scores[name] for name in names if name in scores), None)
 
     @cached_property
     def length(self) -> str | None:
@@ -109,9 +109,9 @@ class Audit:
         The student's are counted of live rows alone; where that leaves scored ones out, it is one
         of the others.
         """
-        scored = self.rows if self.score is None else self.rows.drop_nulls(self.score.name)
+        rows = self.rows if self.score is None else self.rows.drop_nulls(self.score.name)
         lengths = ("rationale_tokens", *self.run.glossary.lengths)
-        counts = {n: scored[n].count() for n in lengths if n in scored.columns}
+        counts = {n: rows[n].count() for n in lengths if n in rows.columns}
         most = max(counts.values(), default=0)
         return next((name for name, count in counts.items() if count == most > 0), None)
 
@@ -131,19 +131,19 @@ class Audit:
 
     def texts(self, ids: Sequence[str]) -> pl.DataFrame:
         """Read the texts of some rows: `_TEXTS` and the verdicts, in the order of the ids."""
-        chosen = pl.DataFrame({"sample_id": ids}, schema={"sample_id": pl.String()})
+        choice = pl.DataFrame({"sample_id": ids}, schema={"sample_id": pl.String()})
         # Ids are looked at first and texts decoded of rows that match alone; file by file, since
         # all texts of a large run don't fit into memory.
-        found = [self._some(path, chosen) for path in self.run.parts]
-        return chosen.join(pl.concat(found), on="sample_id", maintain_order="left")
+        frames = [self._some(path, choice) for path in self.run.parts]
+        return choice.join(pl.concat(frames), on="sample_id", maintain_order="left")
 
-    def _some(self, path: Path, chosen: pl.DataFrame) -> pl.DataFrame:
+    def _some(self, path: Path, choice: pl.DataFrame) -> pl.DataFrame:
         scan = pl.scan_parquet(path, parallel="prefiltered")
-        known = scan.collect_schema().names()
+        columns = scan.collect_schema().names()
         verdicts = [f"{VERDICT_PREFIX}{each.name}" for each in self.filters]
-        wanted = [name for name in (*_TEXTS, *verdicts) if name in known]
-        here = pl.col("sample_id").is_in(chosen["sample_id"].implode())
-        return scan.filter(here).select("sample_id", *wanted).collect()
+        names = [name for name in (*_TEXTS, *verdicts) if name in columns]
+        here = pl.col("sample_id").is_in(choice["sample_id"].implode())
+        return scan.filter(here).select("sample_id", *names).collect()
 
 
 def number_of(filter_: Filter, threshold: Threshold) -> str:
@@ -178,13 +178,13 @@ def chosen_few(audit: Audit, most: int = MOST) -> pl.DataFrame:
         nth=pl.int_range(pl.len()).over("outcome", "rejected_by", "rejected_reason")
     )
     spread = strata.sort("nth", "order").head(most - together.height).drop("nth")
-    found = pl.concat(
+    few = pl.concat(
         [
             together.with_columns(sibling=pl.lit(value=True)),
             spread.with_columns(sibling=pl.lit(value=False)),
         ]
     )
-    return found.sort("place").drop("place", "order", "whole")
+    return few.sort("place").drop("place", "order", "whole")
 
 
 def _hashes(ids: pl.Series) -> pl.Series:
@@ -201,7 +201,7 @@ def _question_order(rows: pl.DataFrame) -> pl.Series:
 
 
 def _read(run: Run) -> pl.DataFrame:
-    filters, known = run.filters, run.columns
+    filters, names = run.filters, run.columns
     one_per = run.manifest["select"].get("one_per")
     columns: dict[str, pl.Expr] = {}
     for each in filters:
@@ -211,8 +211,8 @@ def _read(run: Run) -> pl.DataFrame:
                 number = verdict.struct.field("score")
             else:
                 number = verdict.struct.field("evidence").struct.field(threshold.number)
-            told = verdict.struct.field("keep").is_not_null()
-            columns[number_of(each, threshold)] = pl.when(told).then(
+            condition = verdict.struct.field("keep").is_not_null()
+            columns[number_of(each, threshold)] = pl.when(condition).then(
                 number.cast(pl.Float64).fill_nan(None)
             )
     judge = run.judge
@@ -220,11 +220,11 @@ def _read(run: Run) -> pl.DataFrame:
         verdict = pl.col(f"{VERDICT_PREFIX}{judge.name}")
         keep = verdict.struct.field("keep")
         columns["right"] = pl.when(verdict.is_null()).then(pl.lit(value=False)).otherwise(keep)
-    if one_per in known:
+    if one_per in names:
         columns["one_per"] = pl.col(one_per)
     glossary = run.glossary
     numbers = [*glossary.scores, *glossary.lengths, "cluster", "selection_rank"]
-    numbers = [name for name in dict.fromkeys(numbers) if name in known]
+    numbers = [name for name in dict.fromkeys(numbers) if name in names]
     # Verdicts are as wide as all else together; of each only what is compared is kept.
     rows = run.samples().select(
         "sample_id", "question_id", pl.coalesce("teacher", "source").alias("teacher"), "status",
@@ -239,8 +239,8 @@ def _read(run: Run) -> pl.DataFrame:
         .when("abstained").then(pl.lit("abstained"))
         .otherwise(pl.lit("dropped"))
     )  # fmt: skip
-    gate = pl.col("rejected_by").replace_strict(places, default=len(filters), return_dtype=pl.Int32)
-    return rows.with_columns(outcome=outcome, gate=gate).drop("status", "abstained")
+    stop = pl.col("rejected_by").replace_strict(places, default=len(filters), return_dtype=pl.Int32)
+    return rows.with_columns(outcome=outcome, filter=stop).drop("status", "abstained")
 
 
 def _abstained(filters: Sequence[Filter]) -> pl.Expr:

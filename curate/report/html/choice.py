@@ -22,10 +22,10 @@ from curate.report.html.what_if import WhatIf, what_ifs
 
 def what_if_chart(audit: Audit) -> Chart | None:
     """Show how many rows every threshold would leave; None where no filter has one."""
-    found = list(what_ifs(audit))
-    if not found:
+    curves = list(what_ifs(audit))
+    if not curves:
         return None
-    rows = [_what_if_row(one) for one in found]
+    rows = [_what_if_row(one) for one in curves]
     says = (
         (
             "Rows live after the last filter, were one threshold moved and all else as it is. What "
@@ -38,7 +38,7 @@ def what_if_chart(audit: Audit) -> Chart | None:
             "they would do."
         ),
     )
-    views = tuple(View(f"{one.gate}.{one.parameter}", _what_if(one)) for one in found)
+    views = tuple(View(f"{one.filter}.{one.parameter}", _what_if(one)) for one in curves)
     heads = ("threshold", "now", "live now", "at the tightest drawn", "at the loosest drawn")
     return Chart("what-if", "Thresholds", says, views, Numbers(heads, tuple(rows)), "half")
 
@@ -72,7 +72,7 @@ def _what_if(one: WhatIf) -> Figure:
     return figure(
         traces if one.unsure.any() else traces[2:],
         height=360,
-        x={"title": {"text": f"{plain(one.gate)}.{plain(one.parameter)}"}},
+        x={"title": {"text": f"{plain(one.filter)}.{plain(one.parameter)}"}},
         y={"title": {"text": "live rows"}, "tickformat": ",d", "rangemode": "tozero"},
         hovermode="x",
         **marked(one.now, f"now {one.now:g}"),
@@ -83,43 +83,44 @@ def _what_if_row(one: WhatIf) -> tuple[str, ...]:
     at = int(np.flatnonzero(one.values == one.now)[0])
     first, last = (0, -1) if one.side == "max" else (-1, 0)
 
-    def said(place: int) -> str:
+    def live_at(place: int) -> str:
         unsure = f" to {one.sure[place] + one.unsure[place]:,}" if one.unsure[place] else ""
         return f"{one.sure[place]:,}{unsure} at {one.values[place]:.4g}"
 
     return (
-        f"{one.gate}.{one.parameter}", f"{one.now:g}", f"{one.sure[at]:,}", said(first), said(last)
+        f"{one.filter}.{one.parameter}", f"{one.now:g}", f"{one.sure[at]:,}", live_at(first),
+        live_at(last),
     )  # fmt: skip
 
 
 def frontier_chart(audit: Audit) -> Chart | None:
     """Show what every budget would have taken; None where nothing is live."""
-    found = frontier(audit)
-    if found is None:
+    curve = frontier(audit)
+    if curve is None:
         return None
-    told = (
-        f"The selection took {found.taken:,} rows of the {int(found.rows[-1]):,} that its rules "
+    summary = (
+        f"The selection took {curve.taken:,} rows of the {int(curve.rows[-1]):,} that its rules "
         "allow. A smaller budget is a prefix of the same ranking, so every point is what "
         "`select.budget.rows` would give."
     )
-    says = [told]
-    if found.score is None:
+    says = [summary]
+    if curve.score is None:
         says.append("No score was measured.")
     heads = ["rows", "questions"]
-    columns = [found.rows, found.questions]
-    if found.clusters is not None:
+    columns = [curve.rows, curve.questions]
+    if curve.clusters is not None:
         heads.append("distinct clusters")
-        columns.append(found.clusters)
-    at = np.unique(np.linspace(0, len(found.rows) - 1, 9).astype(int))
+        columns.append(curve.clusters)
+    at = np.unique(np.linspace(0, len(curve.rows) - 1, 9).astype(int))
     rows = [
         [f"{int(column[place]):,}" for column in columns]
-        + ([f"{found.score[place]:.3f}"] if found.score is not None else [])
+        + ([f"{curve.score[place]:.3f}"] if curve.score is not None else [])
         for place in at
     ]
-    if found.score is not None:
+    if curve.score is not None:
         heads.append(_mean_of(audit))
     return Chart(
-        "frontier", "Budget", tuple(says), (View("", _frontier(found, _mean_of(audit))),),
+        "frontier", "Budget", tuple(says), (View("", _frontier(curve, _mean_of(audit))),),
         Numbers(tuple(heads), tuple(map(tuple, rows))), "half",
     )  # fmt: skip
 
@@ -131,8 +132,8 @@ def _mean_of(audit: Audit) -> str:
     return f"{'geometric ' if audit.score.trusted else ''}mean {audit.score.name}"
 
 
-def _frontier(found: Frontier, mean: str) -> Figure:
-    x = [int(rows) for rows in found.rows]
+def _frontier(curve: Frontier, mean: str) -> Figure:
+    x = [int(rows) for rows in curve.rows]
 
     def line(name: str, y: object, colour: str, axis: str) -> Trace:
         return {
@@ -141,17 +142,17 @@ def _frontier(found: Frontier, mean: str) -> Figure:
             "hovertemplate": f"%{{x:,}} rows: %{{y}} {name}<extra></extra>",
         }  # fmt: skip
 
-    traces = [line("questions", [int(n) for n in found.questions], "@c1", "y")]
-    if found.clusters is not None:
-        traces.append(line("distinct clusters", [int(n) for n in found.clusters], "@c0", "y"))
+    traces = [line("questions", [int(n) for n in curve.questions], "@c1", "y")]
+    if curve.clusters is not None:
+        traces.append(line("distinct clusters", [int(n) for n in curve.clusters], "@c0", "y"))
     more: dict[str, object] = {}
     counts: dict[str, object] = {
         "title": {"text": "distinct"},
         "tickformat": ",d",
         "rangemode": "tozero",
     }
-    if found.score is not None:
-        traces.append(line(mean, floats(found.score), "@c2", "y2"))
+    if curve.score is not None:
+        traces.append(line(mean, floats(curve.score), "@c2", "y2"))
         more["yaxis2"] = {
             "title": {"text": mean.removeprefix("geometric ")},
             "domain": [0, 0.42],
@@ -164,7 +165,7 @@ def _frontier(found: Frontier, mean: str) -> Figure:
         x={"title": {"text": "rows taken"}, "tickformat": ",d", "anchor": "y2" if more else "y"},
         y=counts,
         **more,
-        **marked(found.taken, f"taken: {found.taken:,}", side="left"),
+        **marked(curve.taken, f"taken: {curve.taken:,}", side="left"),
     )
 
 
@@ -174,31 +175,31 @@ def arms_chart(audit: Audit) -> Chart:
     numbers = [*(score.name for score in in_order(audit)), *lengths]
     rows: list[tuple[str, ...]] = []
     for column in audit.arms:
-        mine = audit.rows.filter(column)
+        arm_rows = audit.rows.filter(column)
         row = [
             column.removeprefix("arm_"),
-            f"{mine.height:,}",
-            f"{mine['question_id'].n_unique():,}",
+            f"{arm_rows.height:,}",
+            f"{arm_rows['question_id'].n_unique():,}",
         ]
-        if "cluster" in mine.columns:
-            told = mine.filter(pl.col("cluster").is_not_null())
-            row.append(f"{told.select('question_id', 'cluster').n_unique():,}")
-        row += [_middle(mine[name]) for name in numbers]
+        if "cluster" in arm_rows.columns:
+            clusters = arm_rows.filter(pl.col("cluster").is_not_null())
+            row.append(f"{clusters.select('question_id', 'cluster').n_unique():,}")
+        row += [_middle(arm_rows[name]) for name in numbers]
         rows.append(tuple(row))
     heads = ["arm", "rows", "questions"]
     heads += ["distinct clusters"] if "cluster" in audit.rows.columns else []
     heads += [f"{name}, median (quartiles)" for name in numbers]
     arms = len(rows) - 1
-    said = f"{arms} control arms are released" if arms != 1 else "One control arm is released"
+    intro = f"{arms} control arms are released" if arms != 1 else "One control arm is released"
     says = (
-        f"{said} beside the selection, drawn from the same samples. Train on an arm of the same "
+        f"{intro} beside the selection, drawn from the same samples. Train on an arm of the same "
         "size too: only what beats it was worth choosing."
         if arms
         else "No control arm is released; `arms: [random]` in the recipe adds one.",
     )
     views = tuple(View(name, _boxes(audit, name)) for name in numbers)
-    numbered = Numbers(tuple(heads), tuple(rows))
-    return Chart("arms", "Control arms", says, views, numbered, open=True)
+    table = Numbers(tuple(heads), tuple(rows))
+    return Chart("arms", "Control arms", says, views, table, open=True)
 
 
 def _middle(values: pl.Series) -> str:

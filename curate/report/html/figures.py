@@ -81,12 +81,12 @@ def figure(
     """Put traces on axes that can't be dragged, so that a finger scrolls the page."""
     axes = {"xaxis": x or {}, "yaxis": y or {}}
     axes |= {name: layout.pop(name) for name in list(layout) if name[1:5] == "axis"}
-    drawn = {
+    full_axes = {
         name: {
             "fixedrange": True, "automargin": True, "gridcolor": "@grid", "zerolinecolor": "@grid",
-            **given,
+            **axis,
         }
-        for name, given in axes.items()
+        for name, axis in axes.items()
     }  # fmt: skip
     return {
         "data": list(traces),
@@ -99,7 +99,7 @@ def figure(
             "hoverlabel": {"align": "left", "bgcolor": "@card", "font": {"color": "@ink"}},
             "legend": {"orientation": "h", "y": 1.08, "yanchor": "bottom", "x": 0},
             "dragmode": False,
-            **drawn,
+            **full_axes,
             **layout,
         },
     }

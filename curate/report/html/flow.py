@@ -33,7 +33,7 @@ def funnel_charts(audit: Audit) -> list[Chart]:
     """Show the funnel by reason, by teacher and by how hard its questions are."""
     funnel = audit.funnel
     views = [View("by reason", _by_reason(funnel))]
-    says = [_told(funnel)]
+    says = [_summary(funnel)]
     teachers = _grouped(audit.rows["teacher"].fill_null("unknown"))
     if teachers.n_unique() > 1:
         views.append(View("by teacher", _by_group(audit, teachers)))
@@ -52,36 +52,36 @@ def funnel_charts(audit: Audit) -> list[Chart]:
     ]
 
 
-def _told(funnel: Funnel) -> str:
-    taken = funnel.picks[0] if funnel.picks else None
+def _summary(funnel: Funnel) -> str:
+    selection = funnel.picks[0] if funnel.picks else None
     last = funnel.filters[-1] if funnel.filters else None
     live = last.live if last else funnel.samples - funnel.quarantined
-    said = (
+    text = (
         f"Of {funnel.samples:,} samples of {funnel.covered:,} questions {live:,} "
         f"({percent(live, funnel.samples)}) passed every filter"
     )
-    if taken:
-        said += f"; {taken.rows:,} of them, of {taken.questions:,} questions, were selected"
-    return f"{said}."
+    if selection:
+        text += f"; {selection.rows:,} of them, of {selection.questions:,} questions, were selected"
+    return f"{text}."
 
 
 def _by_reason(funnel: Funnel) -> dict[str, object]:
-    gates = funnel.filters
-    names = [ALL, *(gate.name for gate in gates)]
-    lives = [funnel.samples - funnel.quarantined, *(gate.live for gate in gates)]
+    lines = funnel.filters
+    names = [ALL, *(line.name for line in lines)]
+    lives = [funnel.samples - funnel.quarantined, *(line.live for line in lines)]
     traces = [bars("live", names, lives, "@live")]
     if funnel.quarantined:
         traces.append(bars("quarantined", [ALL], [funnel.quarantined], "@muted"))
-    for name, counts in _reasons(gates):
-        at = [gate for gate in gates if gate.name in counts]
+    for name, counts in _reasons(lines):
+        at = [line for line in lines if line.name in counts]
         colour = PALETTE[len(traces) % len(PALETTE)]
-        sizes = [counts[gate.name] for gate in at]
-        traces.append(bars(name, [gate.name for gate in at], sizes, colour))
+        sizes = [counts[line.name] for line in at]
+        traces.append(bars(name, [line.name for line in at], sizes, colour))
     for pick in funnel.picks:
         colour = COLOURS["selected"] if pick.name == "selected" else "@muted"
-        named = "taken" if pick.name == "selected" else "taken by an arm"
+        label = "taken" if pick.name == "selected" else "taken by an arm"
         legend = {"showlegend": pick.name == "selected" or pick == funnel.picks[1]}
-        traces.append(bars(named, [_place(pick)], [pick.rows], colour, legendgroup=named, **legend))
+        traces.append(bars(label, [_place(pick)], [pick.rows], colour, legendgroup=label, **legend))
     return _stacked(traces, [*names, *map(_place, funnel.picks)])
 
 
@@ -90,23 +90,23 @@ def _place(pick: PickCount) -> str:
     return pick.name if pick.name == "selected" else f"arm {pick.name}"
 
 
-def _reasons(gates: Sequence[FilterCount]) -> list[tuple[str, dict[str, int]]]:
-    """Give how often each reason stopped samples, gate by gate; the rarest are added up."""
-    found: dict[str, dict[str, int]] = {}
-    for gate in gates:
+def _reasons(lines: Sequence[FilterCount]) -> list[tuple[str, dict[str, int]]]:
+    """Give how often each reason stopped samples, filter by filter; the rarest are added up."""
+    reasons: dict[str, dict[str, int]] = {}
+    for line in lines:
         # Abstained rows stay in the bar of the live where the filter keeps them.
-        stopped = gate.dropped if gate.live != gate.kept else gate.dropped | gate.abstained
-        for reason, count in stopped.items():
-            found.setdefault(reason, {})[gate.name] = count
-    ordered = sorted(found.items(), key=lambda item: (-sum(item[1].values()), item[0]))
-    shown, rest = ordered[:_MOST_REASONS], ordered[_MOST_REASONS:]
+        losses = line.dropped if line.live != line.kept else line.dropped | line.abstained
+        for reason, count in losses.items():
+            reasons.setdefault(reason, {})[line.name] = count
+    ordered = sorted(reasons.items(), key=lambda item: (-sum(item[1].values()), item[0]))
+    top, rest = ordered[:_MOST_REASONS], ordered[_MOST_REASONS:]
     if rest:
         others: dict[str, int] = {}
         for _, counts in rest:
-            for gate, count in counts.items():
-                others[gate] = others.get(gate, 0) + count
-        shown.append((f"{len(rest)} rarer reasons", others))
-    return shown
+            for name, count in counts.items():
+                others[name] = others.get(name, 0) + count
+        top.append((f"{len(rest)} rarer reasons", others))
+    return top
 
 
 def _stacked(traces: list[Trace], names: Sequence[str]) -> dict[str, object]:
@@ -129,22 +129,22 @@ def _categories(names: Sequence[str]) -> dict[str, object]:
 
 
 def _by_group(audit: Audit, groups: pl.Series, order: Sequence[str] = ()) -> dict[str, object]:
-    """Stack, at each gate, the live samples of each group."""
+    """Stack, at each filter, the live samples of each group."""
     counts = _survivors(audit, groups)
-    known = [name for name in order if name in counts] if order else list(counts)
-    stages = [ALL, *(gate.name for gate in audit.filters), "selected"]
+    names = [name for name in order if name in counts] if order else list(counts)
+    stages = [ALL, *(filter_.name for filter_ in audit.filters), "selected"]
     traces = [
         bars(name, stages, counts[name], PALETTE[number % len(PALETTE)])
-        for number, name in enumerate(known)
+        for number, name in enumerate(names)
     ]
     return _stacked(traces, stages)
 
 
 def _survivors(audit: Audit, groups: pl.Series) -> dict[str, list[int]]:
     """Count each group's samples: all, those live after each filter, those selected."""
-    rows = audit.rows.select("gate", "outcome", "selected", group=groups)
+    rows = audit.rows.select("filter", "outcome", "selected", group=groups)
     used = pl.col("outcome") != "quarantined"
-    after = [((pl.col("gate") > n) & used).sum() for n in range(len(audit.filters))]
+    after = [((pl.col("filter") > n) & used).sum() for n in range(len(audit.filters))]
     table = rows.group_by("group").agg(
         pl.len().alias("all"),
         *(expr.alias(f"after_{n}") for n, expr in enumerate(after)),
@@ -159,10 +159,10 @@ def _grouped(names: pl.Series) -> pl.Series:
     counts = names.value_counts(sort=True)
     if counts.height <= _MOST_GROUPS + 1:
         return names
-    kept = counts[names.name].head(_MOST_GROUPS)
+    top = counts[names.name].head(_MOST_GROUPS)
     others = f"{counts.height - _MOST_GROUPS} others"
-    shown = pl.when(names.is_in(kept.implode())).then(names).otherwise(pl.lit(others))
-    return pl.select(shown.alias("group")).to_series()
+    labels = pl.when(names.is_in(top.implode())).then(names).otherwise(pl.lit(others))
+    return pl.select(labels.alias("group")).to_series()
 
 
 def _difficulty(rate: pl.Expr) -> pl.Expr:
@@ -176,20 +176,20 @@ def _difficulty(rate: pl.Expr) -> pl.Expr:
 
 def _funnel_numbers(funnel: Funnel) -> Numbers:
     rows = [(ALL, f"{funnel.samples:,}", "100%", f"{funnel.covered:,}", "", "")]
-    for gate in funnel.filters:
-        lost = [f"{reason} {count:,}" for reason, count in _ordered(gate.dropped)]
-        lost += [f"{reason} {count:,} (abstained)" for reason, count in _ordered(gate.abstained)]
+    for line in funnel.filters:
+        losses = [f"{reason} {count:,}" for reason, count in _ordered(line.dropped)]
+        losses += [f"{reason} {count:,} (abstained)" for reason, count in _ordered(line.abstained)]
         rows.append(
             (
-                gate.name, f"{gate.live:,}", percent(gate.live, funnel.samples),
-                f"{gate.covered:,}", percent(gate.choice, gate.covered_before), ", ".join(lost),
+                line.name, f"{line.live:,}", percent(line.live, funnel.samples),
+                f"{line.covered:,}", percent(line.choice, line.covered_before), ", ".join(losses),
             )
         )  # fmt: skip
     rows += [
         (p.name, f"{p.rows:,}", percent(p.rows, funnel.samples), f"{p.questions:,}", "", "")
         for p in funnel.picks
     ]
-    return Numbers(("gate", "samples", "of all", "questions", "choice", "stopped"), tuple(rows))
+    return Numbers(("filter", "samples", "of all", "questions", "choice", "stopped"), tuple(rows))
 
 
 def _ordered(counts: dict[str, int]) -> list[tuple[str, int]]:
@@ -197,15 +197,15 @@ def _ordered(counts: dict[str, int]) -> list[tuple[str, int]]:
 
 
 def _teacher_chart(audit: Audit, teachers: pl.Series) -> Chart:
-    """Show what share of each teacher's samples is left, gate by gate."""
+    """Show what share of each teacher's samples is left, filter by filter."""
     counts = _survivors(audit, teachers)
-    stages = [*(gate.name for gate in audit.filters), "selected"]
+    stages = [*(filter_.name for filter_ in audit.filters), "selected"]
     rows = [
-        (name, f"{all_:,}", *(percent(left, all_) for left in rest))
+        (name, f"{all_:,}", *(percent(count, all_) for count in rest))
         for name, (all_, *rest) in counts.items()
     ]
-    shares = [[left / all_ if all_ else 0.0 for left in rest] for all_, *rest in counts.values()]
-    drawn = figure(
+    shares = [[count / all_ if all_ else 0.0 for count in rest] for all_, *rest in counts.values()]
+    plot = figure(
         [
             {
                 "type": "heatmap", "x": [plain(stage) for stage in stages],
@@ -224,7 +224,7 @@ def _teacher_chart(audit: Audit, teachers: pl.Series) -> Chart:
         "teachers",
         "Teachers",
         ("Share of a teacher's samples that is live after each filter, and that was selected.",),
-        (View("", drawn),),
+        (View("", plot),),
         Numbers(("teacher", "samples", *stages), tuple(rows)),
     )
 
@@ -234,39 +234,39 @@ def coverage_chart(audit: Audit) -> Chart | None:
     funnel = audit.funnel
     if not funnel.filters:
         return None
-    lost = [gate.covered_before - gate.covered for gate in funnel.filters]
-    names = [gate.name for gate in funnel.filters]
+    losses = [line.covered_before - line.covered for line in funnel.filters]
+    names = [line.name for line in funnel.filters]
     questions = audit.rows.group_by("question_id").agg(
-        live=pl.col("live").any(), gate=pl.col("gate").max(),
+        live=pl.col("live").any(), filter=pl.col("filter").max(),
         used=(pl.col("outcome") != "quarantined").any(), samples=pl.len(),
     )  # fmt: skip
-    gone = questions.filter(~pl.col("live") & pl.col("used")).sort("gate", "question_id")
-    listed = gone.head(_LISTED).select("question_id", "gate", "samples")
-    shown = tuple(
-        (str(question), names[int(gate)], f"{samples:,}")
-        for question, gate, samples in listed.iter_rows()
+    gone = questions.filter(~pl.col("live") & pl.col("used")).sort("filter", "question_id")
+    listed = gone.head(_LISTED).select("question_id", "filter", "samples")
+    rows = tuple(
+        (str(question), names[int(number)], f"{samples:,}")
+        for question, number, samples in listed.iter_rows()
     )
-    left = funnel.filters[-1].covered
+    after = funnel.filters[-1].covered
     before = funnel.filters[0].covered_before
-    told = (
-        f"{left:,} of {before:,} questions ({share(left, before)}) still have a sample after the "
-        f"last filter; {sum(lost):,} lost every one."
+    summary = (
+        f"{after:,} of {before:,} questions ({share(after, before)}) still have a sample after the "
+        f"last filter; {sum(losses):,} lost every one."
     )
-    says = [told]
+    says = [summary]
     if gone.height > _LISTED:
         says.append(
             f"The table lists {_LISTED} of them; `curate show {audit.folder} --verdict dropped` "
             "has all samples."
         )
-    drawn = figure(
-        [bars("questions lost", names, lost, "@dropped")],
+    plot = figure(
+        [bars("questions lost", names, losses, "@dropped")],
         height=ROW * len(names) + 70,
         x={"title": {"text": "questions lost"}, "tickformat": ",d"},
         y=_categories(names),
         showlegend=False,
     )
-    numbers = Numbers(("question", "lost at", "samples"), shown) if shown else None
-    views = (View("", drawn),) if any(lost) else ()
+    numbers = Numbers(("question", "lost at", "samples"), rows) if rows else None
+    views = (View("", plot),) if any(losses) else ()
     return Chart("coverage", "Coverage", tuple(says), views, numbers, "half")
 
 
@@ -281,7 +281,7 @@ def pass_rate_chart(audit: Audit) -> Chart | None:
     place = pl.select(pl.when(rate <= 0).then(0).when(rate >= 1).then(11).otherwise(inner))
     counted = dict(place.to_series().value_counts().iter_rows())
     counts = [int(counted.get(number, 0)) for number in range(12)]
-    drawn = figure(
+    plot = figure(
         [
             {
                 "type": "bar", "x": ["never", *names[1:-1], "always"], "y": counts,
@@ -294,14 +294,14 @@ def pass_rate_chart(audit: Audit) -> Chart | None:
         y={"title": {"text": "questions"}, "tickformat": ",d"},
     )  # fmt: skip
     always, never = counts[-1], counts[0]
-    told = (
+    summary = (
         f"Mean pass rate {rate.mean() or 0.0:.0%}. {never:,} questions were never answered right, "
         f"{always:,} always; between them right and wrong siblings can be compared. A sample "
         "stopped before its answer was judged counts as not right."
     )
     rows = tuple(zip(("never", *names[1:-1], "always"), map("{:,}".format, counts), strict=True))
     return Chart(
-        "pass-rate", "Pass rate", (told,), (View("", drawn),),
+        "pass-rate", "Pass rate", (summary,), (View("", plot),),
         Numbers(("right", "questions"), rows), "half",
     )  # fmt: skip
 

@@ -185,8 +185,8 @@
     box.append(element("pre", "", row.text || "(no rationale)"));
     if (row.cut) box.append(element("p", "muted", `Shortened; curate show ${data.folder} --question ${question.id} has all of it.`));
     const facts = element("dl");
-    const verdicts = row.verdicts.map(([gate, said, reason, score]) =>
-      `${gate}: ${said}${reason ? ` (${reason})` : ""}${score === null ? "" : `, score ${score}`}`);
+    const verdicts = row.verdicts.map(([filter, outcome, reason, score]) =>
+      `${filter}: ${outcome}${reason ? ` (${reason})` : ""}${score === null ? "" : `, score ${score}`}`);
     for (const [name, value] of [
       ["answer", row.answer ?? "(none)"], ["gold", question.gold], ["teacher", row.teacher],
       ["prompt", row.prompt], ["measured", numbered(row).join(", ") || null], ["cluster", row.cluster], ["rank", row.rank], ["sample", row.id],

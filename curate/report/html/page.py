@@ -132,15 +132,17 @@ def _context(audit: Audit, samples: pl.DataFrame) -> dict[str, Any]:
         "facts": list(_facts(audit)),
         "samples": _samples(audit, samples),
         "sampled": _sampled(audit, samples),
-        "finished": datetime.fromisoformat(audit.told["finished"]).strftime("%Y-%m-%d %H:%M UTC"),
+        "finished": datetime.fromisoformat(audit.account["finished"]).strftime(
+            "%Y-%m-%d %H:%M UTC"
+        ),
         "dataset_hash": audit.manifest["dataset_hash"],
         "folder": str(audit.folder),
         "score": audit.score.name if audit.score else None,
         "outcomes": sorted(samples["outcome"].unique()),
         "reasons": sorted(
-            f"{gate}: {reason}"
-            for gate, reason in samples.select("rejected_by", "rejected_reason").unique().rows()
-            if gate
+            f"{name}: {reason}"
+            for name, reason in samples.select("rejected_by", "rejected_reason").unique().rows()
+            if name
         ),
         "teachers": sorted(samples["teacher"].drop_nulls().unique()),
     }
@@ -148,24 +150,24 @@ def _context(audit: Audit, samples: pl.DataFrame) -> dict[str, Any]:
 
 def _charts(audit: Audit, samples: pl.DataFrame) -> Iterator[Chart]:
     yield from funnel_charts(audit)
-    laid = project(audit, samples, samples)
-    drawn = (
+    layout = project(audit, samples, samples)
+    charts = (
         coverage_chart(audit), pass_rate_chart(audit), scores_chart(audit),
-        scores_length_chart(audit, samples), map_chart(audit, samples, laid), what_if_chart(audit),
-        frontier_chart(audit), arms_chart(audit),
+        scores_length_chart(audit, samples), map_chart(audit, samples, layout),
+        what_if_chart(audit), frontier_chart(audit), arms_chart(audit),
     )  # fmt: skip
-    yield from (chart for chart in drawn if chart is not None)
+    yield from (chart for chart in charts if chart is not None)
 
 
 def _headline(audit: Audit) -> Iterator[tuple[str, str]]:
     funnel = audit.funnel
     if funnel.picks:
-        taken = funnel.picks[0]
-        yield f"{taken.rows:,}", "rows selected"
-        yield f"{taken.questions:,}", "questions covered"
-        yield f"{taken.tokens:,}", "tokens"
+        selection = funnel.picks[0]
+        yield f"{selection.rows:,}", "rows selected"
+        yield f"{selection.questions:,}", "questions covered"
+        yield f"{selection.tokens:,}", "tokens"
     yield f"{funnel.samples:,}", "samples judged"
-    tally = audit.told["tally"]
+    tally = audit.account["tally"]
     yield f"{tally['sampled']:,}", "sampled in this run"
     yield f"{tally['reused']:,}", "taken from the record"
 
@@ -218,14 +220,19 @@ def _samples(audit: Audit, samples: pl.DataFrame) -> dict[str, Any]:
 
 def _verdicts(audit: Audit, row: Mapping[str, Any]) -> Iterator[tuple[str, str, str | None, Any]]:
     """Give a sample's verdicts up to the one that stopped it: filter, verdict, reason, score."""
-    for gate in audit.filters:
-        verdict = row[f"{VERDICT_PREFIX}{gate.name}"]
+    for filter_ in audit.filters:
+        verdict = row[f"{VERDICT_PREFIX}{filter_.name}"]
         if verdict is None:
             return
-        said = {True: "kept", False: "dropped", None: "abstained"}[verdict["keep"]]
+        outcome = {True: "kept", False: "dropped", None: "abstained"}[verdict["keep"]]
         score = verdict["score"]
-        yield gate.name, said, verdict["reason"], None if score is None else float(f"{score:.4g}")
-        if row["rejected_by"] == gate.name:
+        yield (
+            filter_.name,
+            outcome,
+            verdict["reason"],
+            None if score is None else float(f"{score:.4g}"),
+        )
+        if row["rejected_by"] == filter_.name:
             return
 
 
@@ -241,16 +248,16 @@ def _longest(texts: pl.Series, most: int) -> int:
     """Find the length to which texts are cut so that all together keep to so many bytes."""
     if not len(texts):
         return most
-    told = texts.fill_null("")
+    strings = texts.fill_null("")
     # As if every character were as long as those of the text with the longest.
-    width = (told.str.len_bytes() / told.str.len_chars().clip(1)).max()
+    width = (strings.str.len_bytes() / strings.str.len_chars().clip(1)).max()
     most = int(most / max(cast("float", width), 1.0))
-    ordered = np.sort(told.str.len_chars().to_numpy().astype(np.int64))
-    after = np.concatenate([[0], np.cumsum(ordered)[:-1]])
-    rest = len(ordered) - np.arange(len(ordered))
-    fitting = np.flatnonzero(after + ordered * rest <= most)
-    if len(fitting) == len(ordered):
-        return int(ordered[-1])
+    lengths = np.sort(strings.str.len_chars().to_numpy().astype(np.int64))
+    after = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    rest = len(lengths) - np.arange(len(lengths))
+    fitting = np.flatnonzero(after + lengths * rest <= most)
+    if len(fitting) == len(lengths):
+        return int(lengths[-1])
     place = int(fitting[-1]) + 1 if len(fitting) else 0
     return int((most - after[place]) // rest[place])
 
@@ -265,12 +272,12 @@ def _facts(audit: Audit) -> Iterator[tuple[str, Numbers]]:
             ("filter", "version", "on_abstain", "parameters"),
             tuple(
                 (
-                    gate["name"],
-                    str(gate["version"]),
-                    gate["on_abstain"],
-                    _listed(gate["parameters"]),
+                    entry["name"],
+                    str(entry["version"]),
+                    entry["on_abstain"],
+                    _listed(entry["parameters"]),
                 )
-                for gate in manifest["filters"]
+                for entry in manifest["filters"]
             ),
         ),
     )
@@ -280,19 +287,21 @@ def _facts(audit: Audit) -> Iterator[tuple[str, Numbers]]:
             ("key", "value"), tuple((path, _said(leaf)) for path, leaf in flat(manifest["select"]))
         ),
     )
-    measured = {name: _listed(found["instrument"]) for name, found in manifest["measures"].items()}
-    yield "Measures", Numbers(("measure", "instrument"), tuple(measured.items()))
+    instruments = {
+        name: _listed(measure["instrument"]) for name, measure in manifest["measures"].items()
+    }
+    yield "Measures", Numbers(("measure", "instrument"), tuple(instruments.items()))
     lock = manifest["lock"]
-    pinned = [
+    pins = [
         (f"{part}: {name}", str(value))
         for part in ("data", "templates", "libraries", "dtypes")
         for name, value in lock[part].items()
     ]
-    if pinned:
-        yield "Pinned", Numbers(("what", "value"), tuple(pinned))
-    given = [("limit", str(manifest["limit"]))] if manifest["limit"] is not None else []
-    given += [("override", one) for one in manifest["overrides"]]
-    recipe = [("recipe digest", manifest["recipe_digest"]), *given]
+    if pins:
+        yield "Pinned", Numbers(("what", "value"), tuple(pins))
+    settings = [("limit", str(manifest["limit"]))] if manifest["limit"] is not None else []
+    settings += [("override", one) for one in manifest["overrides"]]
+    recipe = [("recipe digest", manifest["recipe_digest"]), *settings]
     yield "Recipe", Numbers(("key", "value"), tuple(recipe))
 
 

@@ -68,8 +68,8 @@ def project(audit: Audit, few: pl.DataFrame, texts: pl.DataFrame) -> Projection 
     if vectors is None:
         rows = rows.head(MOST)
         vectors, by = _worded(rows["rationale"].to_list()), "the words they share (TF-IDF)"
-    told = pl.Series([vector is not None for vector in vectors], dtype=pl.Boolean)
-    rows = rows.with_row_index("place").filter(told).head(MOST)
+    mask = pl.Series([vector is not None for vector in vectors], dtype=pl.Boolean)
+    rows = rows.with_row_index("place").filter(mask).head(MOST)
     if rows.height < _FEWEST:
         return None
     matrix = np.stack([cast("Floats", vectors[place]) for place in rows["place"]])
@@ -84,10 +84,10 @@ def project(audit: Audit, few: pl.DataFrame, texts: pl.DataFrame) -> Projection 
 
 def _embedded(audit: Audit, texts: Sequence[str]) -> tuple[list[Floats | None] | None, str]:
     """Look the rationales up in the record; one that was stopped before has no embedding."""
-    measured = audit.manifest["measures"].get("embed")
-    if measured is None:
+    entry = audit.manifest["measures"].get("embed")
+    if entry is None:
         return None, ""
-    instrument = measured["instrument"]
+    instrument = entry["instrument"]
     model = ResolvedModel(Path(), instrument["model"], instrument["revision"], "hub")
     measure = Embed(EmbedOptions(model=model.name), model)
     if measure.instrument() != instrument:  # by a version that embedded otherwise
@@ -96,8 +96,8 @@ def _embedded(audit: Audit, texts: Sequence[str]) -> tuple[list[Floats | None] |
         values = [book.get(measure.memo_key(text)) for text in texts]
     if sum(value is not None for value in values) < _FEWEST:
         return None, ""
-    found = [None if value is None else _vector(value) for value in values]
-    return found, f"their embeddings by {model.name}"
+    vectors = [None if value is None else _vector(value) for value in values]
+    return vectors, f"their embeddings by {model.name}"
 
 
 def _vector(value: Any) -> Floats:

@@ -51,14 +51,14 @@ def in_order(audit: Audit) -> list[Column]:
 
 
 def _distribution(audit: Audit, score: Column) -> Figure:
-    scored = audit.rows.filter(pl.col(score.name).is_not_null())
-    values = placed(scored[score.name], score)
+    rows = audit.rows.filter(pl.col(score.name).is_not_null())
+    values = placed(rows[score.name], score)
     edges = _edges(values)
     traces: list[Trace] = []
     for outcome in OUTCOMES:
-        mine = values[(scored["outcome"] == outcome).to_numpy()]
-        if len(mine):
-            counts = np.histogram(np.clip(mine, edges[0], edges[-1]), edges)[0]
+        part = values[(rows["outcome"] == outcome).to_numpy()]
+        if len(part):
+            counts = np.histogram(np.clip(part, edges[0], edges[-1]), edges)[0]
             traces.append(_columns(outcome, edges, counts, score))
     title = f"{score.name} (1: the rationale changes nothing)" if score.trusted else score.name
     axis: dict[str, Any] = {"title": {"text": title}}
@@ -88,17 +88,17 @@ def _cuts(audit: Audit, score: Column) -> Iterator[tuple[float, str]]:
 
 def _says(audit: Audit) -> Iterator[str]:
     score = audit.score or audit.scores[0]
-    scored = audit.rows.drop_nulls(score.name)
-    values = scored[score.name]
+    rows = audit.rows.drop_nulls(score.name)
+    values = rows[score.name]
     median = f"the median is {cast('float', values.median() or 0.0):.3g}"
-    told = f"{scored.height:,} of {audit.rows.height:,} samples have {score.name}"
+    summary = f"{rows.height:,} of {audit.rows.height:,} samples have {score.name}"
     if score.trusted:
-        told += (
+        summary += (
             f"; {(values < 1).mean() or 0.0:.0%} of them make the answer likelier to the student "
             "(below 1)"
         )
     yield (
-        f"{told}; {median}. Values beyond the outermost half percent stand in the last bar at "
+        f"{summary}; {median}. Values beyond the outermost half percent stand in the last bar at "
         "either end."
     )
     yield from _calibration(audit)
@@ -173,8 +173,8 @@ def _edges(values: Floats) -> Floats:
 
 def _columns(outcome: str, edges: Floats, counts: NDArray[np.int64], score: Column) -> Trace:
     middles = (edges[:-1] + edges[1:]) / 2
-    told = 2.0**edges if score.trusted else edges
-    spans = zip(told[:-1], told[1:], counts, strict=True)
+    bounds = 2.0**edges if score.trusted else edges
+    spans = zip(bounds[:-1], bounds[1:], counts, strict=True)
     return {
         "type": "bar", "name": outcome, "x": floats(middles), "y": [int(n) for n in counts],
         "width": float(edges[1] - edges[0]), "marker": {"color": COLOURS[outcome]},
@@ -202,7 +202,7 @@ def scores_length_chart(audit: Audit, texts: pl.DataFrame) -> Chart | None:
     views = tuple(View(each.name, _against(audit, texts, each, length)) for each in scores)
     counted = _both(audit, scores[0], length)
     few = _few(texts, scores[0], length)
-    shown = (
+    note = (
         f"Shades count all {counted.height:,} scored samples; {few.height:,} of them are points "
         "that tell their text."
         if counted.height > few.height
@@ -211,7 +211,7 @@ def scores_length_chart(audit: Audit, texts: pl.DataFrame) -> Chart | None:
     rows = tuple((each.name, _correlation(audit, each, length)) for each in scores)
     numbers = Numbers(("score", f"Spearman correlation with {length}"), rows)
     first = _correlation(audit, scores[0], length)
-    says = (f"{shown} Spearman correlation of {scores[0].name} and {length}: {first}.",)
+    says = (f"{note} Spearman correlation of {scores[0].name} and {length}: {first}.",)
     return Chart("scores-length", "Scores and length", says, views, numbers)
 
 
@@ -225,8 +225,10 @@ def _few(texts: pl.DataFrame, score: Column, length: str) -> pl.DataFrame:
 
 def _correlation(audit: Audit, score: Column, length: str) -> str:
     rows = _both(audit, score, length)
-    found = rows.select(pl.corr(score.name, length, method="spearman")).item()
-    return "not known" if found is None or not np.isfinite(found) else f"{found:.2f}"
+    correlation = rows.select(pl.corr(score.name, length, method="spearman")).item()
+    return (
+        "not known" if correlation is None or not np.isfinite(correlation) else f"{correlation:.2f}"
+    )
 
 
 def _against(audit: Audit, texts: pl.DataFrame, score: Column, length: str) -> Figure:
@@ -295,11 +297,11 @@ def _points(
     return traces
 
 
-def map_chart(audit: Audit, texts: pl.DataFrame, laid: Projection | None) -> Chart | None:
+def map_chart(audit: Audit, texts: pl.DataFrame, projection: Projection | None) -> Chart | None:
     """Show where rationales lie to each other; None where there was nothing to lay out."""
-    if laid is None:
+    if projection is None:
         return None
-    rows = pl.DataFrame({"sample_id": laid.ids}).join(
+    rows = pl.DataFrame({"sample_id": projection.ids}).join(
         texts, on="sample_id", how="left", maintain_order="left"
     )
     counts = rows["teacher"].fill_null("unknown").value_counts(sort=True)
@@ -312,19 +314,19 @@ def map_chart(audit: Audit, texts: pl.DataFrame, laid: Projection | None) -> Cha
     )
     writers = dict(zip([*teachers, "others"], PALETTE, strict=False))
     views: list[View] = []
-    for layout, points in (("all", laid.points), ("siblings apart", laid.apart)):
+    for layout, points in (("all", projection.points), ("siblings apart", projection.apart)):
         if points is None:
             continue
         views.append(View(f"{layout}, by outcome", _map(rows, points, "outcome", COLOURS)))
         if len(teachers) > 1:
             views.append(View(f"{layout}, by teacher", _map(rows, points, "writer", writers)))
-    told = (
-        f"{rows.height:,} of {audit.rows.height:,} rationales, laid out by {laid.by} (t-SNE). Such "
-        "distances are made of wording, not of the path of the reasoning, and those between far "
-        "groups mean nothing."
+    summary = (
+        f"{rows.height:,} of {audit.rows.height:,} rationales, laid out by {projection.by} "
+        "(t-SNE). Such distances are made of wording, not of the path of the reasoning, and those "
+        "between far groups mean nothing."
     )
-    says = [told]
-    if laid.apart is not None:
+    says = [summary]
+    if projection.apart is not None:
         says.append(
             "In the first layout questions lie apart; in the second the mean of each question is "
             "taken away, so that what is left is how its rationales differ."

@@ -31,7 +31,7 @@ class WhatIf:
     """Live rows after the last filter as a function of one threshold.
 
     Attributes:
-        gate: the filter's name.
+        filter: the filter's name.
         parameter: the threshold's.
         side: ``max`` or ``min``.
         now: its present value.
@@ -40,7 +40,7 @@ class WhatIf:
         unsure: more rows that might be.
     """
 
-    gate: str
+    filter: str
     parameter: str
     side: Literal["min", "max"]
     now: float
@@ -51,23 +51,23 @@ class WhatIf:
 
 def what_ifs(audit: Audit) -> Iterator[WhatIf]:
     """Give the curve of every threshold whose filter compared any row."""
-    for place, gate in enumerate(audit.filters):
-        for threshold in gate.thresholds():
-            found = _what_if(audit, place, gate, threshold)
-            if found is not None:
-                yield found
+    for place, filter_ in enumerate(audit.filters):
+        for threshold in filter_.thresholds():
+            curve = _what_if(audit, place, filter_, threshold)
+            if curve is not None:
+                yield curve
 
 
-def _what_if(audit: Audit, place: int, gate: Filter, threshold: Threshold) -> WhatIf | None:
-    judged = audit.rows.filter((pl.col("gate") >= place) & (pl.col("outcome") != "quarantined"))
-    number = pl.col(number_of(gate, threshold))
-    compared = pl.when(_comparable(place, gate, threshold)).then(number)
-    marked = judged.select("question_id", "live", "gate", number=compared)
+def _what_if(audit: Audit, place: int, filter_: Filter, threshold: Threshold) -> WhatIf | None:
+    judged = audit.rows.filter((pl.col("filter") >= place) & (pl.col("outcome") != "quarantined"))
+    number = pl.col(number_of(filter_, threshold))
+    compared = pl.when(_comparable(place, filter_, threshold)).then(number)
+    marked = judged.select("question_id", "live", "filter", number=compared)
     rows = marked.drop_nulls("number")
     if not rows.height:
         return None
     scopes: list[Scope] = [_scope(other) for other in audit.filters[place + 1 :]]
-    now = float(getattr(gate, threshold.parameter))
+    now = float(getattr(filter_, threshold.parameter))
     # One sign for both sides: a row is within where its number is at most the value.
     sign = 1.0 if threshold.side == "max" else -1.0
     values = _grid(rows["number"].to_numpy(), now)
@@ -76,30 +76,30 @@ def _what_if(audit: Audit, place: int, gate: Filter, threshold: Threshold) -> Wh
     sure = _certain(marked, scopes, place, at, limit)
     unsure = np.where(values == now, 0, _possible(marked, scopes, place, at) - sure)
     return WhatIf(
-        gate.name, threshold.parameter, threshold.side, now, values, sure, np.maximum(unsure, 0)
+        filter_.name, threshold.parameter, threshold.side, now, values, sure, np.maximum(unsure, 0)
     )
 
 
-def _comparable(place: int, gate: Filter, threshold: Threshold) -> pl.Expr:
+def _comparable(place: int, filter_: Filter, threshold: Threshold) -> pl.Expr:
     """Tell which rows a moved threshold decides: those within all other bounds."""
-    bounds = gate.thresholds()
-    within = [_within(gate, other) for other in bounds if other != threshold]
+    bounds = filter_.thresholds()
+    within = [_within(filter_, other) for other in bounds if other != threshold]
     reasons = [bound.reason for bound in bounds]
     return pl.all_horizontal(
-        pl.col(number_of(gate, threshold)).is_not_null(),
-        (pl.col("gate") != place) | pl.col("rejected_reason").is_in(reasons),
+        pl.col(number_of(filter_, threshold)).is_not_null(),
+        (pl.col("filter") != place) | pl.col("rejected_reason").is_in(reasons),
         *(expression.fill_null(value=True) for expression in within),
     )
 
 
-def _within(gate: Filter, bound: Threshold) -> pl.Expr:
-    number, limit = pl.col(number_of(gate, bound)), getattr(gate, bound.parameter)
+def _within(filter_: Filter, bound: Threshold) -> pl.Expr:
+    number, limit = pl.col(number_of(filter_, bound)), getattr(filter_, bound.parameter)
     return number <= limit if bound.side == "max" else number >= limit
 
 
-def _scope(gate: Filter) -> Scope:
+def _scope(filter_: Filter) -> Scope:
     """Tell what a filter compares."""
-    return gate.compared_scope()
+    return filter_.compared_scope()
 
 
 def _certain(
@@ -109,12 +109,12 @@ def _certain(
     live = marked.filter("live")
     if set(scopes) <= {"sample"}:
         # Behind it nobody looks at others; rows it stopped are live where it is the last.
-        free = marked if scopes else marked.filter(pl.col("live") | (pl.col("gate") == place))
-        known = (live if scopes else free).drop_nulls("number")["number"]
+        free = marked if scopes else marked.filter(pl.col("live") | (pl.col("filter") == place))
+        numbers = (live if scopes else free).drop_nulls("number")["number"]
         untouched = int(live["number"].is_null().sum())
-        return untouched + _up_to(known, at)
+        return untouched + _up_to(numbers, at)
     group = "question_id" if "dataset" not in scopes else pl.lit(0)
-    here = pl.col("gate") == place
+    here = pl.col("filter") == place
     # A row is certain until one it is compared with comes (the first beyond) or goes (the last of
     # those within).
     compared = marked.with_columns(
@@ -129,13 +129,13 @@ def _certain(
 
 def _possible(marked: pl.DataFrame, scopes: Sequence[Scope], place: int, at: Floats) -> Counts:
     """Count the rows that might be live at each value."""
-    gates = [place + 1 + number for number, scope in enumerate(scopes) if scope != "sample"]
-    might = pl.col("live") | (pl.col("gate") == place)
-    if gates:
+    places = [place + 1 + number for number, scope in enumerate(scopes) if scope != "sample"]
+    might = pl.col("live") | (pl.col("filter") == place)
+    if places:
         # What a filter before the one that compares siblings stopped stays stopped.
-        might |= pl.col("gate") >= gates[0]
+        might |= pl.col("filter") >= places[0]
     rows = marked.filter(might)
-    untouched = int(rows.filter(pl.col("gate") != place)["number"].is_null().sum())
+    untouched = int(rows.filter(pl.col("filter") != place)["number"].is_null().sum())
     return untouched + _up_to(rows["number"].drop_nulls(), at)
 
 

@@ -55,7 +55,7 @@ def at(curve: WhatIf, value: float) -> tuple[int, int]:
 
 def test_moving_a_threshold_gives_what_the_curve_says(folder: Path, chain: str) -> None:
     found = what_ifs(Audit.read(run(folder, chain).folder))
-    longest = next(one for one in found if (one.gate, one.parameter) == ("length", "max"))
+    longest = next(one for one in found if (one.filter, one.parameter) == ("length", "max"))
     moved = False
     for value in (2, 3, 5, 7, 8, 11, 12, 14, 17, 30):
         funnel = run(folder, chain, f"filters.length.max={value}").funnel
