@@ -57,19 +57,21 @@ class Tally:
     peak_memory: float
 
     @classmethod
-    def of(cls, drawn: Sequence[SourceResult], runs: Sequence[ChainResult], started: float) -> Self:
+    def of(
+        cls, sources: Sequence[SourceResult], results: Sequence[ChainResult], started: float
+    ) -> Self:
         """Add up what sources and chains did."""
-        measured = [m for ran in runs for m in ran.measured]
+        measures = [m for result in results for m in result.measured]
         peak = max(
             resource.getrusage(who).ru_maxrss
             for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
         )
         return cls(
-            sampled=sum(source.fresh for source in drawn),
-            measured=sum(m.fresh for m in measured),
-            reused=sum(s.reused for s in drawn) + sum(m.reused for m in measured),
-            judged=sum(rows for ran in runs for rows in ran.judged.values()),
-            damaged=sum(s.damaged for s in drawn) + sum(m.damaged for m in measured),
+            sampled=sum(source.fresh for source in sources),
+            measured=sum(m.fresh for m in measures),
+            reused=sum(s.reused for s in sources) + sum(m.reused for m in measures),
+            judged=sum(rows for result in results for rows in result.judged.values()),
+            damaged=sum(s.damaged for s in sources) + sum(m.damaged for m in measures),
             seconds=time.monotonic() - started,
             peak_memory=peak / 1024,
         )
@@ -77,22 +79,22 @@ class Tally:
 
 def funnel_of(
     questions: QuestionsTable,
-    drawn: Sequence[SourceResult],
+    sources: Sequence[SourceResult],
     table: Table,
-    ran: ChainResult,
-    ranked: pl.DataFrame,
-    chosen: pl.DataFrame,
+    result: ChainResult,
+    ranking: pl.DataFrame,
+    selection: pl.DataFrame,
     options: SelectOptions,
 ) -> Funnel:
     """Count both tables from the first row read to the last one taken.
 
     Args:
         questions: as loaded.
-        drawn: what each source gave.
+        sources: what each source gave.
         table: after the last step.
-        ran: what the steps did.
-        ranked: what `select` was given.
-        chosen: what it returned.
+        result: what the steps did.
+        ranking: what `select` was given.
+        selection: what it returned.
         options: the recipe's ``select`` section.
 
     Raises:
@@ -114,16 +116,16 @@ def funnel_of(
                 errors=source.errors,
                 excluded=source.excluded,
             )
-            for source in drawn
+            for source in sources
         ),
         samples=table.height,
-        quarantined=sum(int((~live).sum()) for live in ran.started),
-        covered=ranked["question_id"].n_unique(),
-        filters=tuple(ran.counts),
-        picks=count_picks(ranked, chosen, choice_share(ranked, chosen)),
+        quarantined=sum(int((~live).sum()) for live in result.started),
+        covered=ranking["question_id"].n_unique(),
+        filters=tuple(result.counts),
+        picks=count_picks(ranking, selection, choice_share(ranking, selection)),
         notes=tuple(
             f"order_by {name} decides nothing: {why}"
-            for name, why in idle_keys(ranked, options).items()
+            for name, why in idle_keys(ranking, options).items()
         ),
     )
     funnel.check()
@@ -140,8 +142,8 @@ class Account:
         lock: what was pinned.
         plan: the steps.
         setups: the models that measured.
-        drawn: what each source gave.
-        ran: what the steps did.
+        sources: what each source gave.
+        result: what the steps did.
         prompts: text of the prompts beside the recipe, by file.
     """
 
@@ -150,19 +152,19 @@ class Account:
     lock: Lock
     plan: Plan
     setups: MeasureSetups
-    drawn: Sequence[SourceResult]
-    ran: ChainResult
+    sources: Sequence[SourceResult]
+    result: ChainResult
     prompts: Mapping[str, str]
 
     def identity(self) -> dict[str, Any]:
         """Say what made this release, without time, host or path."""
         measures = {
-            m.name: {"instrument": m.instrument, "facts": m.facts} for m in self.ran.measured
+            m.name: {"instrument": m.instrument, "facts": m.facts} for m in self.result.measured
         }
         return {
             **self.file.made_by(self.limit),
             "models": self.setups.models(),
-            "teachers": {source.name: source.teacher for source in self.drawn if source.teacher},
+            "teachers": {source.name: source.teacher for source in self.sources if source.teacher},
             "terms": {source.name: source.terms for source in self.file.recipe.used_sources},
             "measures": measures,
             "select": self.file.recipe.select.model_dump(mode="json"),
@@ -173,7 +175,7 @@ class Account:
                     "version": each.version,
                     "parameters": Contract.of(each).parameters,
                 }
-                for each in self.ran.filters
+                for each in self.result.filters
             ],
             "lock": self.lock.used.model_dump(mode="json"),
             "files": sorted({*self.prompts, *filter(None, [self.file.recipe.verdicts_file])}),
@@ -198,7 +200,7 @@ class Account:
                 formats=recipe.publish.formats,
             ),
             glossary=self.plan.glossary,
-            filters=tuple(self.ran.filters),
+            filters=tuple(self.result.filters),
             arms=tuple(arm.name for arm in self.plan.arms),
             publish=recipe.publish,
             wording=wording_of(identity["measures"], recipe.publish.think),
@@ -211,12 +213,12 @@ class Account:
         )
 
     def _calibration(self) -> Mapping[str, Any] | None:
-        return next((m.facts for m in self.ran.measured if m.name == Score.name), None)
+        return next((m.facts for m in self.result.measured if m.name == Score.name), None)
 
     def _models(self) -> Iterator[ModelFacts]:
-        drawn = {source.name: source.teacher for source in self.drawn}
+        teachers = {source.name: source.teacher for source in self.sources}
         for source in self.file.recipe.used_sources:
-            teacher = drawn[source.name]
+            teacher = teachers[source.name]
             name, revision = teacher.get("model", source.writer), teacher.get("revision")
             yield ModelFacts(
                 "teacher", str(name), str(revision) if revision else None, terms=source.terms
@@ -226,18 +228,19 @@ class Account:
 
     def write_run_file(self, folder: Path, tally: Tally) -> None:
         """Write what is true of this one run: times, host, what was asked of models."""
-        told = {
+        facts = {
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "host": socket.gethostname(),
             "tally": asdict(tally),
             "sources": [
                 {"name": s.name, "rows": s.rows, "sampled": s.fresh, "reused": s.reused}
-                for s in self.drawn
+                for s in self.sources
             ],
             "measures": [
-                {"name": m.name, "measured": m.fresh, "reused": m.reused} for m in self.ran.measured
+                {"name": m.name, "measured": m.fresh, "reused": m.reused}
+                for m in self.result.measured
             ],
-            "judged": self.ran.judged,
+            "judged": self.result.judged,
             "publish": self.file.recipe.publish.model_dump(include={"repo", "private"}),
         }
-        (folder / "run.json").write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        (folder / "run.json").write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))

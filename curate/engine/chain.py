@@ -87,20 +87,20 @@ class Chain:
             table: the table.
             fork_before: filters before which the state is copied into `ChainResult.forks`.
         """
-        ran = ChainResult(started=[shard.live for shard in table.shards])
+        result = ChainResult(started=[shard.live for shard in table.shards])
         for index, step in enumerate(steps):
             match step:
                 case MeasureStep():
-                    ran.measured.append(self._measure(step, table))
+                    result.measured.append(self._measure(step, table))
                 case FilterStep(filter_):
                     if filter_.name in fork_before:
-                        forked = Table(table.questions, [shard.fork() for shard in table.shards])
-                        ran.forks[filter_.name] = (tuple(steps[index + 1 :]), forked)
-                    self._judge(filter_, table, ran)
-        return ran
+                        fork = Table(table.questions, [shard.fork() for shard in table.shards])
+                        result.forks[filter_.name] = (tuple(steps[index + 1 :]), fork)
+                    self._judge(filter_, table, result)
+        return result
 
     def without(
-        self, name: str, ran: ChainResult, table: Table
+        self, name: str, result: ChainResult, table: Table
     ) -> tuple[list[pl.Series], ChainResult]:
         """Judge the chain again without one filter.
 
@@ -109,20 +109,20 @@ class Chain:
 
         Args:
             name: the filter left out.
-            ran: of the whole chain, run with this filter among `fork_before`.
+            result: of the whole chain, run with this filter among `fork_before`.
             table: as the whole chain left it.
 
         Returns:
             Who is live at the end, by shard, and what was done for it.
         """
-        steps, forked = ran.forks[name]
+        steps, fork = result.forks[name]
         work = self.work / f"without-{name}"
         work.mkdir()
-        again = replace(self, work=work, again=True).run(steps, forked)
+        rerun = replace(self, work=work, again=True).run(steps, fork)
         columns = [name for s in steps if isinstance(s, MeasureStep) for name in s.writes]
-        for shard, other in zip(table.shards, forked.shards, strict=True) if columns else ():
+        for shard, other in zip(table.shards, fork.shards, strict=True) if columns else ():
             shard.add(_filled(shard, other, columns, work))
-        return [shard.live for shard in forked.shards], again
+        return [shard.live for shard in fork.shards], rerun
 
     def _measure(self, step: MeasureStep, table: Table) -> MeasureResult:
         measure = self.open_measure(step)
@@ -134,23 +134,23 @@ class Chain:
             meter=self.meter,
         )  # fmt: skip
 
-    def _judge(self, filter_: Filter, table: Table, ran: ChainResult) -> None:
+    def _judge(self, filter_: Filter, table: Table, result: ChainResult) -> None:
         settled = _settle(filter_, table.shards, self.store)
-        judged = judge(settled, table.shards, self.store, self.work, self.executor, self.progress)
-        ran.filters.append(settled)
-        ran.judged[filter_.name] = sum(result.fresh for result in judged)
-        ran.live_after[filter_.name] = [shard.live for shard in table.shards]
-        if judged:
-            ran.counts.append(reduce(add, (result.count for result in judged)))
+        verdicts = judge(settled, table.shards, self.store, self.work, self.executor, self.progress)
+        result.filters.append(settled)
+        result.judged[filter_.name] = sum(each.fresh for each in verdicts)
+        result.live_after[filter_.name] = [shard.live for shard in table.shards]
+        if verdicts:
+            result.counts.append(reduce(add, (each.count for each in verdicts)))
             if not self.again:
-                self.progress.gate(ran.counts[-1])
+                self.progress.filtered(result.counts[-1])
 
 
-def _filled(shard: Shard, other: Shard, columns: Sequence[str], work: Path) -> Part:
+def _filled(shard: Shard, fork: Shard, columns: Sequence[str], work: Path) -> Part:
     """Fill gaps of measured columns with what a fork measured."""
-    mine, theirs = shard.read(columns), other.read(columns)
-    filled = mine.select(pl.coalesce(pl.col(c), theirs[c]).alias(c) for c in columns)
-    return write_part(work / f"filled-{shard.number:05d}.parquet", mine["sample_id"], filled)
+    rows, fork_rows = shard.read(columns), fork.read(columns)
+    values = rows.select(pl.coalesce(pl.col(c), fork_rows[c]).alias(c) for c in columns)
+    return write_part(work / f"filled-{shard.number:05d}.parquet", rows["sample_id"], values)
 
 
 def _settle(filter_: Filter, shards: Sequence[Shard], store: Store) -> Filter:
@@ -160,9 +160,11 @@ def _settle(filter_: Filter, shards: Sequence[Shard], store: Store) -> Filter:
         return filter_
     pool = pl.concat([shard.read(columns, shard.live) for shard in shards])
     address = key("settle", Contract.of(filter_).parameters, versions(filter_), digest(pool))
-    known = store.derived("settle", address)
-    if known is None:
-        settled = filter_.settle(pool).model_dump(exclude={"name", "on_abstain"})
-        known = pl.DataFrame({"settled": [json.dumps(settled)]})
-        store.put_derived("settle", address, known)
-    return type(filter_).model_validate({**filter_.model_dump(), **json.loads(known["settled"][0])})
+    artefact = store.derived("settle", address)
+    if artefact is None:
+        parameters = filter_.settle(pool).model_dump(exclude={"name", "on_abstain"})
+        artefact = pl.DataFrame({"settled": [json.dumps(parameters)]})
+        store.put_derived("settle", address, artefact)
+    return type(filter_).model_validate(
+        {**filter_.model_dump(), **json.loads(artefact["settled"][0])}
+    )

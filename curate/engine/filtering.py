@@ -62,17 +62,17 @@ def judge(
         What each shard gave, in order.
     """
     tasks = [_Task(filter_, shard, store.root) for shard in shards]
-    judged: list[ShardVerdicts] = []
+    verdicts: list[ShardVerdicts] = []
     with progress.stage(f"filter {filter_.name}", len(tasks), "shards", brief=True) as stage:
         if isinstance(filter_, DatasetFilter):
             tasks = _look_across(filter_, tasks, work, executor)
         for result in executor.map(_judge_shard, tasks):
-            judged.append(result)
+            verdicts.append(result)
             stage.advance()
-    for shard, result in zip(shards, judged, strict=True):
+    for shard, result in zip(shards, verdicts, strict=True):
         shard.add(result.part)
         shard.live = result.live
-    return judged
+    return verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,28 +107,28 @@ def _judge_shard(task: _Task) -> ShardVerdicts:
     verdict = f"{VERDICT_PREFIX}{filter_.name}"
     frame = task.frame()
     address = task.key(frame)
-    found = store.derived(step, address)
-    fresh = 0 if found is not None else frame.height
-    if found is None:
+    artefact = store.derived(step, address)
+    fresh = 0 if artefact is not None else frame.height
+    if artefact is None:
         verdicts = _verdicts(task, frame)
         fields = [field.name for field in filter_.verdict_type().fields]
-        found = verdicts.select(pl.struct(fields).alias(VERDICT_PREFIX), *filter_.writes)
-        found = found.with_columns(frame["sample_id"])
-        store.put_derived(step, address, found)
+        artefact = verdicts.select(pl.struct(fields).alias(VERDICT_PREFIX), *filter_.writes)
+        artefact = artefact.with_columns(frame["sample_id"])
+        store.put_derived(step, address, artefact)
     # the artefact does not hold the filter's name: renaming a filter judges nothing again
     part = Part(
         store.derived_path(step, address),
         (verdict, *filter_.writes),
         renamed=((VERDICT_PREFIX, verdict),),
     )
-    live = task.shard.live & _passes(filter_, found, task)
+    live = task.shard.live & _passes(filter_, artefact, task)
     return ShardVerdicts(part, live, _count(filter_, task.shard, part, live), fresh)
 
 
 def _count(filter_: Filter, shard: Shard, part: Part, live: pl.Series) -> FilterCount:
-    judged = shard.fork()
-    judged.add(part)
-    frame = judged.read([f"{VERDICT_PREFIX}{filter_.name}"])
+    fork = shard.fork()
+    fork.add(part)
+    frame = fork.read([f"{VERDICT_PREFIX}{filter_.name}"])
     frame = frame.with_columns(live_before=shard.live, live_after=live)
     return count(frame, filter_.name)
 
@@ -138,11 +138,11 @@ def _verdicts(task: _Task, frame: pl.DataFrame) -> pl.DataFrame:
     if not isinstance(filter_, DatasetFilter):
         verdicts = filter_.judge(frame)
     else:
-        found = [
+        groups = [
             read_parquet(path).join(frame.select("sample_id"), on="sample_id", how="semi")
             for path in task.groups
         ]
-        verdicts = filter_.assess(frame, pl.concat([pl.DataFrame(schema=GROUPS), *found]))
+        verdicts = filter_.assess(frame, pl.concat([pl.DataFrame(schema=GROUPS), *groups]))
     _check_conservation(filter_, frame, verdicts)
     return verdicts
 
@@ -154,9 +154,9 @@ def _check_conservation(filter_: Filter, frame: pl.DataFrame, verdicts: pl.DataF
             f"filter {filter_.name!r} gave {verdicts.height} verdicts for {frame.height} rows"
         )
     unkept = verdicts.filter(pl.col("keep").is_null() | ~pl.col("keep"))
-    given = set(unkept["reason"].unique().to_list())
-    if not given <= filter_.reasons.keys():
-        unknown = sorted(map(str, given - filter_.reasons.keys()))
+    reasons = set(unkept["reason"].unique().to_list())
+    if not reasons <= filter_.reasons.keys():
+        unknown = sorted(map(str, reasons - filter_.reasons.keys()))
         raise AssertionError(f"filter {filter_.name!r} gave undeclared reasons {unknown}")
     wrong = unkept.filter(pl.col("keep").is_null() != pl.col("reason").is_in(filter_.abstains))
     if wrong.height:
@@ -166,8 +166,8 @@ def _check_conservation(filter_: Filter, frame: pl.DataFrame, verdicts: pl.DataF
         )
 
 
-def _passes(filter_: Filter, found: pl.DataFrame, task: _Task) -> pl.Series:
-    passing = found.select(~filter_.stops(pl.col(VERDICT_PREFIX))).to_series()
+def _passes(filter_: Filter, artefact: pl.DataFrame, task: _Task) -> pl.Series:
+    passing = artefact.select(~filter_.stops(pl.col(VERDICT_PREFIX))).to_series()
     seen = task.seen()
     if seen is None:
         return passing
@@ -194,11 +194,11 @@ def _look_across(
     """Sketch every shard, resolve part by part, and give each task the groups."""
     folder = work / f"across-{filter_.name}"
     folder.mkdir()
-    sketched = list(executor.map(_sketch_shard, [_SketchTask(task, folder) for task in tasks]))
-    across = key([sketch.digest for sketch in sketched])
+    sketches = list(executor.map(_sketch_shard, [_SketchTask(task, folder) for task in tasks]))
+    across = key([sketch.digest for sketch in sketches])
     groups: list[Path] = []
-    for part in sorted({part for sketch in sketched for part in sketch.files}):
-        files = [sketch.files[part] for sketch in sketched if part in sketch.files]
+    for part in sorted({part for sketch in sketches for part in sketch.files}):
+        files = [sketch.files[part] for sketch in sketches if part in sketch.files]
         resolved = filter_.resolve(pl.concat([read_parquet(file) for file in files]))
         path = folder / f"groups-{part:03d}.parquet"
         labelled = resolved.with_columns(pl.lit(part, pl.UInt8).alias("part"))

@@ -87,15 +87,15 @@ class Meter:
         if limits is None:
             return None
         hours = (self._clock() - self._started) / 3600
-        given: tuple[tuple[str, Any, float, str], ...] = (
+        usage: tuple[tuple[str, Any, float, str], ...] = (
             ("max_tokens_total", limits.max_tokens_total, self.tokens, f"{self.tokens:,} tokens"),
             ("max_cost", limits.max_cost, self.cost, f"{self.cost:.4g} spent"),
             ("max_hours", limits.max_hours, hours, f"{hours:.3g} hours"),
         )
-        for name, limit, spent, said in given:
-            if limit is not None and spent >= limit:
-                shown = f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
-                return f"runtime.{name} {shown} is reached: {said}"
+        for name, limit, amount, text in usage:
+            if limit is not None and amount >= limit:
+                bound = f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
+                return f"runtime.{name} {bound} is reached: {text}"
         return None
 
     def until_reached(self, items: Iterable[_Item]) -> Iterator[_Item]:

@@ -112,8 +112,8 @@ def _derive(task: _Task) -> Part:
     step = f"measure-{measure.name}"
     address = key(measure.name, measure.version, measure.instrument(), digest(frame))
     if store.derived(step, address) is None:
-        made = _typed(measure, measure.derive(frame))
-        store.put_derived(step, address, made.with_columns(frame["sample_id"]))
+        columns = _typed(measure, measure.derive(frame))
+        store.put_derived(step, address, columns.with_columns(frame["sample_id"]))
     return Part(store.derived_path(step, address), tuple(measure.writes))
 
 
@@ -209,19 +209,19 @@ class _Ledger:
 
     def values(self, items: Sequence[Item]) -> dict[str, Mapping[str, Any]]:
         """Look up recorded values by key; an item that could not be measured is left out."""
-        found = {item.key: self._book.get(item.key) for item in items}
-        return {address: value for address, value in found.items() if value is not None}
+        values = {item.key: self._book.get(item.key) for item in items}
+        return {address: value for address, value in values.items() if value is not None}
 
 
 def gather_pool(table: Table, request: PoolRequest) -> pl.DataFrame:
     """Read all samples, live or not, of a seeded choice of questions."""
-    asked = sorted(
+    questions = sorted(
         table.questions.filter(pl.col("status") == "ok")["question_id"],
         key=lambda question: rank(request.seed, "pool", question),
     )[: request.questions]
-    chosen = pl.DataFrame({"question_id": asked}, schema={"question_id": pl.String})
+    choice = pl.DataFrame({"question_id": questions}, schema={"question_id": pl.String})
     frames = [
-        shard.read(request.columns).join(chosen, on="question_id", how="semi")
+        shard.read(request.columns).join(choice, on="question_id", how="semi")
         for shard in table.shards
     ]
     return pl.concat(frames).sort("question_id", "sample_id")

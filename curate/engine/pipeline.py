@@ -44,7 +44,7 @@ class PipelineResult:
         sampler: the sources.
         table: the samples, in shards that live as long as the pipeline is open.
         chain: what judges.
-        ran: what the steps did.
+        result: what the steps did.
     """
 
     plan: Plan
@@ -55,19 +55,19 @@ class PipelineResult:
     sampler: Sampler
     table: Table
     chain: Chain
-    ran: ChainResult
+    result: ChainResult
 
     def ranked(self) -> tuple[pl.DataFrame, list[ChainResult]]:
         """Gather the narrow table `select` works on; ``without:`` arms have the chain run again."""
-        plan, table, ran = self.plan, self.table, self.ran
+        plan, table, result = self.plan, self.table, self.result
         pools = {"live": [shard.live for shard in table.shards]}
         correct = plan.recipe.judge_of_answers
-        pools["live_correct"] = ran.live_after[correct] if correct else ran.started
-        again: list[ChainResult] = []
+        pools["live_correct"] = result.live_after[correct] if correct else result.started
+        reruns: list[ChainResult] = []
         for arm in plan.arms:
             if arm.kind.judged_again:
-                pools[arm.pool], more = self.chain.without(arm.operand, ran, table)
-                again.append(more)
+                pools[arm.pool], rerun = self.chain.without(arm.operand, result, table)
+                reruns.append(rerun)
         available = {
             *SOURCE_COLUMNS,
             *(name for shard in table.shards for p in shard.parts for name in p.columns),
@@ -77,19 +77,19 @@ class PipelineResult:
             for n in ("rationale_tokens", "completion_tokens", "rationale_words")
             if n in available
         ]
-        wanted = [n for n in needed_columns(plan.recipe.select, plan.arms) if n in available]
+        columns = [n for n in needed_columns(plan.recipe.select, plan.arms) if n in available]
         frames: list[pl.DataFrame] = []
         for number, shard in enumerate(table.shards):
-            frame = shard.read([*wanted, *lengths, "raw_output"])
+            frame = shard.read([*columns, *lengths, "raw_output"])
             frames.append(
                 frame.select(
-                    *dict.fromkeys((*IDS, *wanted)),
+                    *dict.fromkeys((*IDS, *columns)),
                     pl.coalesce(lengths).cast(pl.Int32).alias("tokens"),
                     (pl.col("raw_output").fill_null("").str.strip_chars() != "").alias("nonempty"),
                     *(live[number].alias(name) for name, live in pools.items()),
                 )
             )
-        return pl.concat(frames), again
+        return pl.concat(frames), reruns
 
 
 @contextmanager
@@ -126,10 +126,10 @@ def passed(
     with progress.stage("load questions", brief=True):
         questions = read_questions(file, limit)
     if choose is not None:
-        chosen = choose(questions.frame)
-        others = questions.frame.join(chosen, on="question_id", how="anti")
+        choice = choose(questions.frame)
+        others = questions.frame.join(choice, on="question_id", how="anti")
         beyond = pl.concat([others.select(questions.beyond.columns), questions.beyond])
-        questions = replace(questions, frame=chosen, beyond=beyond)
+        questions = replace(questions, frame=choice, beyond=beyond)
     lock_data(file, lock)
     setups = MeasureSetups(file, lock, plan)
     sampler = Sampler(file, lock, store, progress, replay=replay, meter=meter)
@@ -145,10 +145,10 @@ def passed(
             _tell_sources(sampler.results, progress)
             chain = Chain(store, work, executor, progress, setups.open, replay, meter)
             without = [arm.operand for arm in plan.arms if arm.kind.judged_again]
-            ran = chain.run(plan.steps, table, fork_before=without)
+            result = chain.run(plan.steps, table, fork_before=without)
             yield PipelineResult(
                 plan=plan, lock=lock, limit=limit, questions=questions, setups=setups,
-                sampler=sampler, table=table, chain=chain, ran=ran,
+                sampler=sampler, table=table, chain=chain, result=result,
             )  # fmt: skip
     finally:
         executor.close()
@@ -162,11 +162,11 @@ def deciding_libraries(plan: Plan) -> list[str]:
 def lock_data(file: RecipeFile, lock: Lock) -> None:
     """Note the digests of the local files the recipe reads."""
     recipe = file.recipe
-    read = (path for source in recipe.used_sources for path in source.inputs())
-    paths = [recipe.questions.path, *read]
+    inputs = (path for source in recipe.used_sources for path in source.inputs())
+    paths = [recipe.questions.path, *inputs]
     for path in dict.fromkeys(paths):
         if "://" not in path:
-            lock.data(path, key([_file_digest(found) for found in find(path, file.folder)]))
+            lock.data(path, key([_file_digest(match) for match in find(path, file.folder)]))
 
 
 def read_questions(file: RecipeFile, limit: int | None) -> QuestionsTable:
@@ -193,8 +193,8 @@ def _tell_questions(questions: QuestionsTable, progress: Progress) -> None:
             progress.say(line)
 
 
-def _tell_sources(drawn: Sequence[SourceResult], progress: Progress) -> None:
-    for source in drawn:
+def _tell_sources(sources: Sequence[SourceResult], progress: Progress) -> None:
+    for source in sources:
         if source.damaged:
             progress.say(
                 f"{source.name}: {source.damaged} damaged record lines are treated as never made; "

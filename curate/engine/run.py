@@ -124,28 +124,35 @@ def _run(file: RecipeFile, options: RunOptions, progress: Progress) -> RunResult
     _refuse_used(options.out)
     with passed(
         file, progress, limit=options.limit, replay=options.replay, locked=options.locked
-    ) as there:
-        plan, table, ran, drawn = there.plan, there.table, there.ran, there.sampler.results
+    ) as pipeline:
+        plan, table, result, sources = (
+            pipeline.plan,
+            pipeline.table,
+            pipeline.result,
+            pipeline.sampler.results,
+        )
         with progress.stage("select", brief=True):
-            ranked, again = there.ranked()
-            written = {each.name: tuple(each.writes) for each in ran.filters}
-            chosen = select(ranked, file.recipe.select, plan.arms, written)
-        funnel = funnel_of(there.questions, drawn, table, ran, ranked, chosen, file.recipe.select)
+            ranking, reruns = pipeline.ranked()
+            columns = {each.name: tuple(each.writes) for each in result.filters}
+            selection = select(ranking, file.recipe.select, plan.arms, columns)
+        funnel = funnel_of(
+            pipeline.questions, sources, table, result, ranking, selection, file.recipe.select
+        )
         account = Account(
             file,
-            there.limit,
-            there.lock,
+            pipeline.limit,
+            pipeline.lock,
             plan,
-            there.setups,
-            drawn,
-            ran,
-            there.sampler.prompts(),
+            pipeline.setups,
+            sources,
+            result,
+            pipeline.sampler.prompts(),
         )
         identity = account.identity()
-        tally = Tally.of(drawn, [ran, *again], started)
+        tally = Tally.of(sources, [result, *reruns], started)
         summary = write_release(
             options.out or next_folder(file.recipe.name, key(identity), options.runs),
-            _release_shards(plan, table, chosen, progress),
+            _release_shards(plan, table, selection, progress),
             account.spec(funnel, identity),
             questions=_question_facts(table),
             complete=lambda folder: account.write_run_file(folder, tally),
@@ -194,20 +201,20 @@ def _refuse_used(out: Path | None) -> None:
 
 
 def _release_shards(
-    plan: Plan, table: Table, chosen: pl.DataFrame, progress: Progress
+    plan: Plan, table: Table, selection: pl.DataFrame, progress: Progress
 ) -> Iterator[pl.DataFrame]:
     """Join everything known about the samples, shard by shard."""
-    written = {name for shard in table.shards for part in shard.parts for name in part.columns}
+    names = {name for shard in table.shards for part in shard.parts for name in part.columns}
     scratch = plan.glossary.where(lambda column: not column.kept)
-    columns = [*QUESTION_COLUMNS, *SOURCE_COLUMNS, *sorted(written - scratch.keys())]
+    columns = [*QUESTION_COLUMNS, *SOURCE_COLUMNS, *sorted(names - scratch.keys())]
     marks = [*(arm.column for arm in plan.arms), "selected", "selection_rank"]
     begin = 0
     with progress.stage("write the release", len(table.shards), "shards", brief=True) as stage:
         for shard in table.shards:
-            # `chosen` keeps the row order of the shards it was made from
-            mine = chosen.slice(begin, shard.height).select(marks)
+            # `selection` keeps the row order of the shards it was made from
+            rows = selection.slice(begin, shard.height).select(marks)
             begin += shard.height
-            yield shard.read(columns).hstack(mine).with_columns(shard.live.alias("live"))
+            yield shard.read(columns).hstack(rows).with_columns(shard.live.alias("live"))
             stage.advance()
 
 

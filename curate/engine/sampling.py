@@ -125,8 +125,8 @@ class Sampler:
 
         So a run can be replayed where the teacher's weights never were.
         """
-        known = lock.known_model(source.model) if self._replay else None
-        return known if known and source.revision in {None, known.revision} else None
+        model = lock.known_model(source.model) if self._replay else None
+        return model if model and source.revision in {None, model.revision} else None
 
     def prompts(self) -> dict[str, str]:
         """Give the prompts that lie beside the recipe, as they were read: their text by file."""
@@ -140,15 +140,15 @@ class Sampler:
     def recorded(self, questions: QuestionsTable) -> dict[str, tuple[int, int]]:
         """Count, for each generating source, the samples wanted and those the record has."""
         usable = questions.frame.filter(pl.col("status") == "ok")
-        found: dict[str, tuple[int, int]] = {}
+        counts: dict[str, tuple[int, int]] = {}
         for name, setup in self._setups.items():
             draws, book = self._draws(setup, usable)
             limit = setup.source.sampling.max_tokens
             with book:
                 lacking = sum(1 for _ in missing(draws, book.get, limit))
             total = setup.source.wanted(usable.height)
-            found[name] = total, total - lacking
-        return found
+            counts[name] = total, total - lacking
+        return counts
 
     def prompt_tokens(self, questions: QuestionsTable) -> dict[str, list[float] | None]:
         """Add up the prompt tokens of each question's recorded samples, source by source.
@@ -157,7 +157,7 @@ class Sampler:
             In the order of the questions; None where a backend did not say.
         """
         usable = questions.frame.filter(pl.col("status") == "ok")
-        found: dict[str, list[float] | None] = {}
+        totals: dict[str, list[float] | None] = {}
         for name, setup in self._setups.items():
             draws, book = self._draws(setup, usable)
             sums = dict.fromkeys(usable["question_id"], 0.0)
@@ -167,9 +167,9 @@ class Sampler:
                     tokens = value.get("prompt_tokens")
                     if value.get("finish_reason") != "error":  # nobody counts those of a refusal
                         sums[draw.question_id] += float("nan") if tokens is None else tokens
-            told = list(sums.values())
-            found[name] = None if any(math.isnan(value) for value in told) else told
-        return found
+            values = list(sums.values())
+            totals[name] = None if any(math.isnan(value) for value in values) else values
+        return totals
 
     def _draws(self, setup: TeacherSetup, usable: pl.DataFrame) -> tuple[Iterator[Draw], Book]:
         """List what a source wants, and open the record of it."""
@@ -185,29 +185,27 @@ class Sampler:
             InputError: a teacher that the recipe excludes is none of those met.
         """
         recipe = self._file.recipe
-        met = set(recipe.writers)
+        teachers = set(recipe.writers)
         for source in recipe.used_sources:
             result = SourceResult(source.name, SOURCES.name_of(type(source)))
             self.results.append(result)
             with self._progress.stage(f"read {source.name}", unit="samples", brief=True) as stage:
                 for batch in self._rows(source, questions, result):
                     if recipe.exclude_teachers:
-                        met |= set(batch["teacher"].drop_nulls().unique())
-                    used = batch.filter(
+                        teachers |= set(batch["teacher"].drop_nulls().unique())
+                    rows = batch.filter(
                         ~pl.col("teacher").fill_null("").is_in(recipe.exclude_teachers)
                     )
-                    result.excluded += batch.height - used.height
-                    result.rows += used.height
-                    result.errors += used.filter(pl.col("finish_reason") == "error").height
+                    result.excluded += batch.height - rows.height
+                    result.rows += rows.height
+                    result.errors += rows.filter(pl.col("finish_reason") == "error").height
                     stage.advance(batch.height)
-                    yield used
+                    yield rows
         # A teacher may have written for the questions that are left out alone.
-        unknown = sorted(set(recipe.exclude_teachers) - met) if questions.beyond.is_empty() else []
-        if unknown:
-            raise InputError(
-                f"no row has the teacher {unknown[0]!r}; {did_you_mean(unknown[0], sorted(met))}",
-                "exclude_teachers",
-            )
+        unknown = sorted(set(recipe.exclude_teachers) - teachers)
+        if unknown and questions.beyond.is_empty():
+            hint = did_you_mean(unknown[0], sorted(teachers))
+            raise InputError(f"no row has the teacher {unknown[0]!r}; {hint}", "exclude_teachers")
 
     def _rows(
         self, source: Source, questions: QuestionsTable, result: SourceResult
@@ -266,16 +264,16 @@ class Sampler:
                 def sink(completion: Completion) -> None:
                     book.append(completion.key, record_value(completion, limit))
                     if completion.finish_reason != "error":
-                        prompt, written = completion.prompt_tokens, completion.completion_tokens
-                        self._meter.spend(prompt, written, price)
+                        prompt, reply = completion.prompt_tokens, completion.completion_tokens
+                        self._meter.spend(prompt, reply, price)
                     stage.advance(1, completion.completion_tokens or 0)
                     if completion.finish_reason == "length":
                         stage.cut()
                     elif completion.finish_reason == "error":
                         stage.failed(completion.error or "no reason given")
 
-                asked = self._meter.until_reached(missing(draws(), book.get, limit))
-                generator.generate(asked, sink)
+                requests = self._meter.until_reached(missing(draws(), book.get, limit))
+                generator.generate(requests, sink)
         finally:
             generator.close()
             book.flush()

@@ -83,24 +83,24 @@ class Shard:
         Raises:
             KeyError: no step wrote the column.
         """
-        wanted = list(dict.fromkeys((*IDS, *columns)))
-        own = [name for name in wanted if name in SOURCE_COLUMNS]
+        names = list(dict.fromkeys((*IDS, *columns)))
+        own = [name for name in names if name in SOURCE_COLUMNS]
         frame = read_parquet(self.base, own)
         if seen is not None:
             frame = frame.filter(seen)
         for part in self.parts:
-            given = [name for name in part.columns if name in wanted]
-            if given:
-                more = part.read(given)
-                frame = frame.drop(given, strict=False).join(
+            overlap = [name for name in part.columns if name in names]
+            if overlap:
+                more = part.read(overlap)
+                frame = frame.drop(overlap, strict=False).join(
                     more, on="sample_id", how="left", maintain_order="left"
                 )
-        missing = [name for name in wanted if name not in frame.columns]
-        asked = [name for name in missing if name in QUESTION_COLUMNS]
-        if asked:
-            facts = read_parquet(self.questions, ["question_id", *asked])
+        missing = [name for name in names if name not in frame.columns]
+        question_columns = [name for name in missing if name in QUESTION_COLUMNS]
+        if question_columns:
+            facts = read_parquet(self.questions, ["question_id", *question_columns])
             frame = frame.join(facts, on="question_id", how="left", maintain_order="left")
-        return frame.select(wanted)
+        return frame.select(names)
 
     def add(self, part: Part) -> None:
         """Add columns a step wrote."""
@@ -172,12 +172,12 @@ def build_table(
     shards: list[Shard] = []
     for number in range(count):
         facts = folder / f"questions-{number:05d}.parquet"
-        mine = ordered.filter(numbers == number)
-        write_parquet(mine, facts)
+        shard_questions = ordered.filter(numbers == number)
+        write_parquet(shard_questions, facts)
         rows = _gather(pieces.get(number, ()))
         base = folder / f"samples-{number:05d}.parquet"
         write_parquet(rows, base)
-        usable = mine.filter(pl.col("status") == "ok")["question_id"]
+        usable = shard_questions.filter(pl.col("status") == "ok")["question_id"]
         shards.append(Shard(number, facts, base, rows["question_id"].is_in(usable.implode())))
     return Table(ordered, shards)
 

@@ -48,7 +48,7 @@ class Interval(NamedTuple):
         return max(self.high / self.middle - 1, 1 - self.low / self.middle)
 
     @property
-    def told(self) -> bool:
+    def is_narrow(self) -> bool:
         """Whether it is narrow enough to be of use."""
         return self.reach <= WIDEST
 
@@ -80,15 +80,15 @@ def predict(seen: Sequence[float], of: int, seed: int = 0, most: float = 1.0) ->
     values = np.asarray(seen, dtype=np.float64)
     if not 0 < len(values) <= of:
         raise ValueError(f"{len(values)} of {of} questions seen; wanted at least one of them")
-    known, rest = float(values.sum()), of - len(values)
+    total, rest = float(values.sum()), of - len(values)
     if not rest:
-        return Interval(known, known, known)
+        return Interval(total, total, total)
     different, counts = np.unique(values, return_counts=True)
     usual = float(different[np.argmax(counts)])
     draws = np.random.default_rng(seed)
     top = max(float(values.max()), most)
     others = _drawn(values[values != usual] - usual, usual, len(values), rest, top, draws)
-    totals = known + np.maximum(usual * rest + others, 0.0)
+    totals = total + np.maximum(usual * rest + others, 0.0)
     low, middle, high = np.quantile(totals, [_TAIL, 0.5, 1 - _TAIL])
     return Interval(float(np.floor(low)), float(middle), float(np.ceil(high)))
 

@@ -18,7 +18,7 @@ from curate.models.rendering import Rendered
 
 
 @dataclass(frozen=True, slots=True)
-class GateForecast:
+class FilterForecast:
     """What a filter will leave.
 
     Attributes:
@@ -96,7 +96,7 @@ class Forecast:
         seen: questions of the probe.
         of: questions in use.
         samples: rows that the sources will make.
-        gates: what each filter will leave, in order.
+        filters: what each filter will leave, in order.
         selected: rows that will be selected; None where a probe can't tell.
         most: rows that will be selected at most, where a probe can tell that alone.
         sources: what each source will give and take.
@@ -108,7 +108,7 @@ class Forecast:
     seen: int
     of: int
     samples: Interval
-    gates: tuple[GateForecast, ...]
+    filters: tuple[FilterForecast, ...]
     selected: Interval | None
     sources: tuple[SourceForecast, ...]
     stages: tuple[StageForecast, ...]
@@ -118,19 +118,21 @@ class Forecast:
 
     def as_json(self) -> dict[str, Any]:
         """Give all of it to a program; an interval is ``[low, middle, high]``."""
-        return asdict(self)
+        facts = asdict(self)
+        # Programs know the filters by this name.
+        return {"gates" if name == "filters" else name: value for name, value in facts.items()}
 
     @property
     def seconds(self) -> Interval | None:
         """How long all stages take together, as far as their speed is known."""
-        known = [stage.seconds for stage in self.stages if stage.seconds is not None]
-        return Interval(*map(sum, zip(*known, strict=True))) if known else None
+        times = [stage.seconds for stage in self.stages if stage.seconds is not None]
+        return Interval(*map(sum, zip(*times, strict=True))) if times else None
 
     @property
     def gpu_hours(self) -> Interval | None:
         """Hours times the GPUs that each stage occupies; None where none does."""
-        known = [s.seconds.scaled(s.gpus / 3600) for s in self.stages if s.seconds and s.gpus]
-        return Interval(*map(sum, zip(*known, strict=True))) if known else None
+        hours = [s.seconds.scaled(s.gpus / 3600) for s in self.stages if s.seconds and s.gpus]
+        return Interval(*map(sum, zip(*hours, strict=True))) if hours else None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render for a terminal."""
@@ -147,33 +149,33 @@ class Forecast:
         table.add_column("", style="dim", overflow="fold")
         table.add_row("all samples", span(self.samples), f"{self.of:,}", "")
         before: str | None = None
-        for gate in self.gates:
-            questions = span(gate.questions) if gate.questions else ""
-            why = f"not predictable from a probe: {gate.why}" if gate.why else ""
-            told = "likewise" if why and gate.why == before else why
-            table.add_row(gate.name, _told(gate.rows, gate.most), questions, told)
-            before = gate.why
-        table.add_row("selected", _told(self.selected, self.most), "", "")
+        for line in self.filters:
+            questions = span(line.questions) if line.questions else ""
+            why = f"not predictable from a probe: {line.why}" if line.why else ""
+            reason = "likewise" if why and line.why == before else why
+            table.add_row(line.name, _count(line.rows, line.most), questions, reason)
+            before = line.why
+        table.add_row("selected", _count(self.selected, self.most), "", "")
         yield table
         yield Text()
         yield _pairs(self._spending())
 
     def _spending(self) -> Iterator[tuple[str, str]]:
         for source in self.sources:
-            if (asked := source.asking) is None:
+            if (asking := source.asking) is None:
                 yield source.name, f"{span(source.rows)} samples, no teacher asked"
                 continue
-            parts = [f"{asked.wanted:,} samples, {asked.recorded:,} of them recorded by now"]
-            if asked.prompt is not None:
-                parts.append(f"{span(asked.prompt)} prompt tokens")
-            if asked.completion is not None:
-                parts.append(f"{span(asked.completion)} completion tokens")
-            if asked.cost is not None:
-                parts.append(f"{_money(asked.cost)} still to pay")
+            parts = [f"{asking.wanted:,} samples, {asking.recorded:,} of them recorded by now"]
+            if asking.prompt is not None:
+                parts.append(f"{span(asking.prompt)} prompt tokens")
+            if asking.completion is not None:
+                parts.append(f"{span(asking.completion)} completion tokens")
+            if asking.cost is not None:
+                parts.append(f"{_money(asking.cost)} still to pay")
             yield source.name, "; ".join(parts)
         for stage in self.stages:
-            told = "all or nearly all found in the record, so its speed is not known"
-            yield stage.title, lasting(stage.seconds) if stage.seconds else told
+            text = "all or nearly all found in the record, so its speed is not known"
+            yield stage.title, lasting(stage.seconds) if stage.seconds else text
         if self.seconds is not None:
             yield "time", f"{lasting(self.seconds)}, at the speed of the probe"
         if self.gpu_hours is not None:
@@ -188,7 +190,7 @@ def span(interval: Interval) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _told(interval: Interval | None, most: float | None) -> str:
+def _count(interval: Interval | None, most: float | None) -> str:
     if interval is not None:
         return span(interval)
     return "not predictable" if most is None else f"at most {math.ceil(most):,}"
@@ -208,6 +210,6 @@ def _pairs(pairs: Iterator[tuple[str, str]]) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, said in pairs:
-        grid.add_row(name, Text(said))
+    for name, text in pairs:
+        grid.add_row(name, Text(text))
     return grid

@@ -62,11 +62,11 @@ class Preview:
             if source.wanted is None or source.prompt is None:
                 yield Text(f"{source.name}: its rows are there already, no teacher is asked")
                 continue
-            told = "how many are recorded is known once its model is pinned"
+            text = "how many are recorded is known once its model is pinned"
             if source.recorded is not None:
-                left = source.wanted - source.recorded
-                told = f"{source.recorded:,} in the record, {left:,} to draw"
-            yield Text(f"{source.name}: {source.wanted:,} samples, {told}")
+                rest = source.wanted - source.recorded
+                text = f"{source.recorded:,} in the record, {rest:,} to draw"
+            yield Text(f"{source.name}: {source.wanted:,} samples, {text}")
             yield Padding(_prompt(source.prompt), (1, 0, 1, 2))
 
 
@@ -86,7 +86,7 @@ def preview(file: RecipeFile) -> Preview:
     usable = questions.frame.filter(status="ok")
     if not usable.height:
         return Preview(0, ())
-    known = _recorded(file, questions)
+    counts = _recorded(file, questions)
     first = usable.row(0, named=True)
     return Preview(
         usable.height,
@@ -94,7 +94,7 @@ def preview(file: RecipeFile) -> Preview:
             SourcePreview(
                 source.name,
                 source.wanted(usable.height),
-                known.get(source.name),
+                counts.get(source.name),
                 source.template(file.folder).render(first),
             )
             if isinstance(source, SampledSource)
@@ -124,12 +124,12 @@ def _recorded(file: RecipeFile, questions: QuestionsTable) -> dict[str, int]:
 def _prompt(prompt: Prompt) -> Group:
     turns = [(one["role"], one["content"]) for one in prompt.messages or ()]
     turns = turns or [("prompt", prompt.prompt or "")]
-    return Group(*(part for role, said in turns for part in _turn(role, said)))
+    return Group(*(part for role, text in turns for part in _turn(role, text)))
 
 
-def _turn(role: str, said: str) -> Iterator[Text | Padding]:
+def _turn(role: str, text: str) -> Iterator[Text | Padding]:
     yield Text(role, "dim")
-    yield Padding(Text(said.translate(CONTROLS)), (0, 0, 0, 2))
+    yield Padding(Text(text.translate(CONTROLS)), (0, 0, 0, 2))
 
 
 def scored(rendered: Rendered) -> Group:

@@ -17,8 +17,8 @@ import polars as pl
 from curate.engine.forecast.estimate import WIDEST, Interval, predict
 from curate.engine.forecast.forecast import (
     Asking,
+    FilterForecast,
     Forecast,
-    GateForecast,
     SourceForecast,
     StageForecast,
 )
@@ -86,8 +86,8 @@ class _Watched:
 class _Stopwatch(Progress):
     """A progress that also times its stages."""
 
-    def __init__(self, told: Progress) -> None:
-        super().__init__(told.console, quiet=told.quiet)
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(progress.console, quiet=progress.quiet)
         self.stages: list[_Timed] = []
 
     @contextmanager
@@ -119,37 +119,37 @@ def probe(file: RecipeFile, questions: int = 32, progress: Progress | None = Non
         everything.append(usable)
         order = [rank("probe", question) for question in usable["question_id"]]
         by_hash = usable.with_columns(order=pl.Series(order, dtype=pl.UInt64)).sort("order")
-        chosen = by_hash.head(questions)["question_id"]
-        return frame.filter(pl.col("question_id").is_in(chosen.implode()))
+        ids = by_hash.head(questions)["question_id"]
+        return frame.filter(pl.col("question_id").is_in(ids.implode()))
 
-    with watch.shown(), passed(file, watch, choose=choose) as there:
+    with watch.shown(), passed(file, watch, choose=choose) as pipeline:
         # before what is asked about the probe draws or measures anything else
-        return _forecast(file, there, everything[0], tuple(watch.stages))
+        return _forecast(file, pipeline, everything[0], tuple(watch.stages))
 
 
 def _forecast(
-    file: RecipeFile, there: PipelineResult, questions: pl.DataFrame, stages: Sequence[_Timed]
+    file: RecipeFile, pipeline: PipelineResult, questions: pl.DataFrame, stages: Sequence[_Timed]
 ) -> Forecast:
     of = questions.height
-    recorded = there.sampler.recorded(replace(there.questions, frame=questions))
-    seen = there.questions.frame.height
-    facts = _by_question(there)
-    gates = tuple(_gates(there, facts, of))
-    sources = tuple(_sources(file, there, facts, recorded, of))
-    selected = _selected(file, facts, gates, of)
+    recorded = pipeline.sampler.recorded(replace(pipeline.questions, frame=questions))
+    seen = pipeline.questions.frame.height
+    facts = _by_question(pipeline)
+    filters = tuple(_filters(pipeline, facts, of))
+    sources = tuple(_sources(file, pipeline, facts, recorded, of))
+    selected = _selected(file, facts, filters, of)
     tokens = file.recipe.select.budget is not None and file.recipe.select.budget.tokens is not None
-    beyond = tokens or any(filter_.rows is None and filter_.most is not None for filter_ in gates)
+    beyond = tokens or any(line.rows is None and line.most is not None for line in filters)
     return Forecast(
         seen=seen,
         of=of,
         samples=_samples(file, facts, of),
-        gates=gates,
-        selected=selected if selected.told and not beyond else None,
+        filters=filters,
+        selected=selected if selected.is_narrow and not beyond else None,
         most=selected.high if beyond else None,
         sources=sources,
-        stages=tuple(_stages(there, facts, sources, stages, of)),
-        disk=_disk(there, facts, of),
-        student=_student(there),
+        stages=tuple(_stages(pipeline, facts, sources, stages, of)),
+        disk=_disk(pipeline, facts, of),
+        student=_student(pipeline),
     )
 
 
@@ -157,34 +157,34 @@ def _samples(file: RecipeFile, facts: Mapping[str, list[float]], of: int) -> Int
     """Predict the rows: those that are drawn are known, others vary."""
     sources = file.recipe.used_sources
     sampled = [source for source in sources if isinstance(source, SampledSource)]
-    drawn = sum(source.wanted(of) for source in sampled)
+    draws = sum(source.wanted(of) for source in sampled)
     if len(sampled) == len(sources):
-        return Interval(*[float(drawn)] * 3)
-    read = [f"rows {source.name}" for source in sources if source not in sampled]
-    others = [sum(rows) for rows in zip(*(facts[name] for name in read), strict=True)]
-    return predict(others, of).scaled(1, drawn)
+        return Interval(*[float(draws)] * 3)
+    names = [f"rows {source.name}" for source in sources if source not in sampled]
+    others = [sum(rows) for rows in zip(*(facts[name] for name in names), strict=True)]
+    return predict(others, of).scaled(1, draws)
 
 
-def _by_question(there: PipelineResult) -> Mapping[str, list[float]]:
+def _by_question(pipeline: PipelineResult) -> Mapping[str, list[float]]:
     """Gather, for each question of the probe, what is predicted: one list a quantity."""
-    ids = there.questions.frame.select("question_id")
+    ids = pipeline.questions.frame.select("question_id")
     frames: list[pl.DataFrame] = []
-    for number, shard in enumerate(there.table.shards):
+    for number, shard in enumerate(pipeline.table.shards):
         rows = shard.read(["source", "raw_output", "completion_tokens"])
         live = {
-            f"live {filter_.name}": there.ran.live_after[filter_.name][number]
-            for filter_ in there.ran.filters
+            f"live {filter_.name}": pipeline.result.live_after[filter_.name][number]
+            for filter_ in pipeline.result.filters
         }
         frames.append(
             rows.select(
                 "question_id", "source", "completion_tokens",
                 bytes=pl.col("raw_output").fill_null("").str.len_bytes() + SAMPLE_BYTES,
-                started=there.ran.started[number],
+                started=pipeline.result.started[number],
             ).with_columns(series.alias(name) for name, series in live.items())
         )  # fmt: skip
     rows = pl.concat(frames)
-    names = [f"live {filter_.name}" for filter_ in there.ran.filters]
-    sources = [source.name for source in there.plan.recipe.used_sources]
+    names = [f"live {filter_.name}" for filter_ in pipeline.result.filters]
+    sources = [source.name for source in pipeline.plan.recipe.used_sources]
     table = ids.join(
         rows.group_by("question_id").agg(
             pl.len().alias("samples"), pl.col("bytes").sum(), pl.col("started").sum(),
@@ -199,22 +199,22 @@ def _by_question(there: PipelineResult) -> Mapping[str, list[float]]:
         ),
         on="question_id", how="left", maintain_order="left",
     ).fill_null(0)  # fmt: skip
-    ranked, _ = there.ranked()
-    free = there.plan.recipe.select.model_copy(update={"budget": None})
-    chosen = select(ranked, free).filter("selected")
-    taken = chosen.group_by("question_id").agg(selected=pl.len())
-    table = table.join(taken, on="question_id", how="left", maintain_order="left").fill_null(0)
+    ranking, _ = pipeline.ranked()
+    free = pipeline.plan.recipe.select.model_copy(update={"budget": None})
+    selection = select(ranking, free).filter("selected")
+    counts = selection.group_by("question_id").agg(selected=pl.len())
+    table = table.join(counts, on="question_id", how="left", maintain_order="left").fill_null(0)
     return {name: table[name].cast(pl.Float64).to_list() for name in table.columns[1:]}
 
 
-def _gates(
-    there: PipelineResult, facts: Mapping[str, list[float]], of: int
-) -> Iterator[GateForecast]:
+def _filters(
+    pipeline: PipelineResult, facts: Mapping[str, list[float]], of: int
+) -> Iterator[FilterForecast]:
     beyond: str | None = None
     seen = len(facts["samples"])
     most = max(facts["samples"])
-    abstained = {count.name: count.abstained for count in there.ran.counts}
-    for filter_ in there.ran.filters:
+    abstained = {count.name: count.abstained for count in pipeline.result.counts}
+    for filter_ in pipeline.result.filters:
         if filter_.scope == "dataset":
             beyond = f"{filter_.name} compares rows of all questions"
         if set(filter_.depends_on_run) & abstained[filter_.name].keys():
@@ -222,20 +222,22 @@ def _gates(
         rows = predict(facts[f"live {filter_.name}"], of, most=most)
         questions = predict(facts[f"any live {filter_.name}"], of).at_most(of)
         if beyond is not None:
-            yield GateForecast(filter_.name, None, None, beyond, rows.high)
-        elif not rows.told:
+            yield FilterForecast(filter_.name, None, None, beyond, rows.high)
+        elif not rows.is_narrow:
             # the reach falls with the square root of the questions; where none was kept, try more
-            wanted = seen * min(rows.reach / WIDEST, MOST_WIDER) ** 2
-            why = f"too few of its questions tell; --probe {min(math.ceil(wanted), of)} may"
-            yield GateForecast(filter_.name, None, questions if questions.told else None, why)
+            number = seen * min(rows.reach / WIDEST, MOST_WIDER) ** 2
+            why = f"too few of its questions tell; --probe {min(math.ceil(number), of)} may"
+            yield FilterForecast(
+                filter_.name, None, questions if questions.is_narrow else None, why
+            )
         else:
-            yield GateForecast(filter_.name, rows, questions if questions.told else None)
+            yield FilterForecast(filter_.name, rows, questions if questions.is_narrow else None)
 
 
 def _selected(
     file: RecipeFile,
     facts: Mapping[str, list[float]],
-    gates: Sequence[GateForecast],
+    filters: Sequence[FilterForecast],
     of: int,
 ) -> Interval:
     """Predict what is selected: what the rules allow of the live rows, cut by the budget."""
@@ -246,91 +248,93 @@ def _selected(
     if budget.rows is not None:
         return free.at_most(budget.rows)
     if budget.share is not None:
-        live = predict(facts[f"live {gates[-1].name}" if gates else "samples"], of)
+        live = predict(facts[f"live {filters[-1].name}" if filters else "samples"], of)
         return Interval(*map(min, free, live.scaled(budget.share)))
     return free  # how many rows fit into so many tokens is not known, only that no more do
 
 
 def _sources(
     file: RecipeFile,
-    there: PipelineResult,
+    pipeline: PipelineResult,
     facts: Mapping[str, list[float]],
     recorded: Mapping[str, tuple[int, int]],
     of: int,
 ) -> Iterator[SourceForecast]:
-    prompts = there.sampler.prompt_tokens(there.questions)
+    prompts = pipeline.sampler.prompt_tokens(pipeline.questions)
     for source in file.recipe.used_sources:
         if not isinstance(source, SampledSource):
             yield SourceForecast(source.name, predict(facts[f"rows {source.name}"], of))
             continue
-        wanted, there_by_now = recorded[source.name]
-        tokens, given = facts[f"tokens {source.name}"], prompts[source.name]
+        total, stock = recorded[source.name]
+        tokens, prompt_tokens = facts[f"tokens {source.name}"], prompts[source.name]
         completion = predict(tokens, of) if any(tokens) else None
-        prompt = None if given is None else predict(given, of)
+        prompt = None if prompt_tokens is None else predict(prompt_tokens, of)
         options = file.recipe.backend(source.name)
         price = options.tariff()
         # of the samples not seen, some may be in the record all the same
-        unseen = wanted - source.wanted(there.questions.frame.height)
-        left = (wanted - there_by_now) / unseen if unseen else 0.0
+        unseen = total - source.wanted(pipeline.questions.frame.height)
+        share = (total - stock) / unseen if unseen else 0.0
         cost = None
-        if price is not None and given is not None and prompt and completion:
-            asked = prompt.scaled(left, -left * sum(given))
-            written = completion.scaled(left, -left * sum(tokens))
-            cost = Interval(*(price.of(*pair) for pair in zip(asked, written, strict=True)))
-        asking = Asking(wanted, there_by_now, prompt, completion, cost, options.gpus())
-        yield SourceForecast(source.name, Interval(*[float(wanted)] * 3), asking)
+        if price is not None and prompt_tokens is not None and prompt and completion:
+            prompt_rest = prompt.scaled(share, -share * sum(prompt_tokens))
+            completion_rest = completion.scaled(share, -share * sum(tokens))
+            cost = Interval(
+                *(price.of(*pair) for pair in zip(prompt_rest, completion_rest, strict=True))
+            )
+        asking = Asking(total, stock, prompt, completion, cost, options.gpus())
+        yield SourceForecast(source.name, Interval(*[float(total)] * 3), asking)
 
 
 def _stages(
-    there: PipelineResult,
+    pipeline: PipelineResult,
     facts: Mapping[str, list[float]],
     sources: Sequence[SourceForecast],
     timed: Sequence[_Timed],
     of: int,
 ) -> Iterator[StageForecast]:
-    known = {stage.title: stage for stage in timed}
-    measured = {found.name: found.fresh + found.reused for found in there.ran.measured}
+    stages = {stage.title: stage for stage in timed}
+    counts = {measure.name: measure.fresh + measure.reused for measure in pipeline.result.measured}
     for source in sources:
         if (asking := source.asking) is None:
             continue
-        stage = known.get(f"sample {source.name}")
-        left = float(asking.wanted - asking.recorded)
-        units = Interval(left, left, left)
+        stage = stages.get(f"sample {source.name}")
+        rest = float(asking.wanted - asking.recorded)
+        units = Interval(rest, rest, rest)
         if asking.completion is not None:  # longer texts take longer, more or less in proportion
-            units = asking.completion.scaled(left / asking.completion.middle)
+            units = asking.completion.scaled(rest / asking.completion.middle)
         yield StageForecast(
             f"sample {source.name}", stage.seconds(units) if stage else None, asking.gpus
         )
     live, here = predict(facts["started"], of), sum(facts["started"])
-    for step in there.plan.steps:
+    for step in pipeline.plan.steps:
         if isinstance(step, FilterStep):
             name = f"live {step.filter.name}"
             live, here = predict(facts[name], of), sum(facts[name])
         elif step.kind.item_bytes:
             title = f"measure {step.measure}"
-            stage = known.get(title)
+            stage = stages.get(title)
             if stage is None or not here:
                 yield StageForecast(title, None)
                 continue
-            already = measured[step.measure]
+            already = counts[step.measure]
             units = live.scaled(already / here, -already)
             yield StageForecast(title, stage.seconds(units))
 
 
-def _student(there: PipelineResult) -> Rendered | None:
+def _student(pipeline: PipelineResult) -> Rendered | None:
     """Render a sample that was scored as the student read it."""
-    for step in there.plan.measures:
-        measure = there.setups.open(step)
-        for shard in there.table.shards:
-            if (shown := measure.shown(shard.read(measure.reads, shard.live))) is not None:
-                return shown
+    for step in pipeline.plan.measures:
+        measure = pipeline.setups.open(step)
+        for shard in pipeline.table.shards:
+            if (text := measure.shown(shard.read(measure.reads, shard.live))) is not None:
+                return text
     return None
 
 
-def _disk(there: PipelineResult, facts: Mapping[str, list[float]], of: int) -> Interval:
+def _disk(pipeline: PipelineResult, facts: Mapping[str, list[float]], of: int) -> Interval:
     sizes = list(facts["bytes"])
     live = facts["started"]
-    for step in there.plan.steps:
+    for step in pipeline.plan.steps:
         if isinstance(step, FilterStep):
             live = facts[f"live {step.filter.name}"]
         else:

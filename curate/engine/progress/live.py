@@ -28,9 +28,9 @@ SETTLED: Final = 1.0
 """Seconds before which a rate says nothing."""
 WIDEST: Final = 100
 WIDE: Final = 60
-"""Columns from which a stage, and a gate with a bar, fit on a line."""
+"""Columns from which a stage, and a filter with a bar, fit on a line."""
 NAMES_FIRST: Final = 48
-"""Columns below which a gate's share gives way to its name."""
+"""Columns below which a filter's share gives way to its name."""
 LEAST_BAR: Final = 8
 GAP: Final = "  "
 SPINNER, ASCII_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "-\\|/"
@@ -43,11 +43,11 @@ class Region:
         console: a terminal.
 
     Attributes:
-        gates: what the filters did so far, in order.
+        filters: what the filters did so far, in order.
     """
 
     def __init__(self, console: Console) -> None:
-        self.gates: list[FilterCount] = []
+        self.filters: list[FilterCount] = []
         self._console = console
         self._paces: list[Pace] = []
         self._meters: list[Meter] = []
@@ -84,7 +84,7 @@ class Region:
         stage = list(self._stage(width, ascii_only=options.ascii_only))
         foot = list(self._foot())
         room = console.size.height - len(stage) - len(foot) - 3
-        funnel = list(_funnel(self.gates, width, room, "#" if options.ascii_only else "█"))
+        funnel = list(_funnel(self.filters, width, room, "#" if options.ascii_only else "█"))
         lines = [*stage, *_apart(funnel), *_apart(foot)][: console.size.height - 1]
         for line in lines:
             line.truncate(width, overflow="ellipsis")
@@ -155,8 +155,8 @@ def _facts(meter: Meter) -> Iterator[str]:
         yield frequency(units, pace.unit)
         if pace.tokens:
             yield frequency(tokens, "tokens")
-        if (left := meter.left()) is not None:
-            yield f"{duration(round(left)).replace('.0', '')} left"
+        if (seconds := meter.left()) is not None:
+            yield f"{duration(round(seconds)).replace('.0', '')} left"
     yield from pace.mishaps()
 
 
@@ -177,31 +177,31 @@ def _apart(lines: list[Text]) -> list[Text]:
     return [Text(), *lines] if lines else []
 
 
-def _funnel(gates: list[FilterCount], width: int, room: int, block: str) -> Iterator[Text]:
-    """Lay out the funnel so far; where a terminal is low, the last gates."""
-    if not gates or room < 3:
+def _funnel(filters: list[FilterCount], width: int, room: int, block: str) -> Iterator[Text]:
+    """Lay out the funnel so far; where a terminal is low, the last filters."""
+    if not filters or room < 3:
         return
-    first = gates[0]
+    first = filters[0]
     rows = [("all samples", first.rows, first.covered_before)]
-    rows += [(gate.name, gate.live, gate.covered) for gate in gates][-(room - 2) :]
-    live = max(len("samples"), len(f"{first.rows:,}"))
-    asked = max(len("questions"), len(f"{first.covered_before:,}"))
-    shared = len(GAP) + 4 if width >= NAMES_FIRST else 0
-    fixed = len(GAP) + live + shared + asked + 2 * len(GAP)
-    named = max(min(max(len(name) for name, _, _ in rows), 26, width - fixed), 4)
-    bar = width - fixed - named - len(GAP) if width >= WIDE else 0
-    between = " " * (shared + (len(GAP) + bar if bar else 0))
-    head = f"{GAP}{'':{named}}{GAP}{'samples':>{live}}{between}{GAP}{'questions':>{asked}}"
-    yield Text(head, "dim")
+    rows += [(line.name, line.live, line.covered) for line in filters][-(room - 2) :]
+    sample_width = max(len("samples"), len(f"{first.rows:,}"))
+    question_width = max(len("questions"), len(f"{first.covered_before:,}"))
+    share_width = len(GAP) + 4 if width >= NAMES_FIRST else 0
+    fixed = len(GAP) + sample_width + share_width + question_width + 2 * len(GAP)
+    name_width = max(min(max(len(name) for name, _, _ in rows), 26, width - fixed), 4)
+    bar = width - fixed - name_width - len(GAP) if width >= WIDE else 0
+    between = " " * (share_width + (len(GAP) + bar if bar else 0))
+    head = f"{GAP}{'':{name_width}}{GAP}{'samples':>{sample_width}}{between}"
+    yield Text(f"{head}{GAP}{'questions':>{question_width}}", "dim")
     for name, count, questions in rows:
-        cut = name if len(name) <= named else f"{name[: named - 1]}…"
-        row = Text(f"{GAP}{cut:{named}}{GAP}{count:>{live},}")
+        cut = name if len(name) <= name_width else f"{name[: name_width - 1]}…"
+        row = Text(f"{GAP}{cut:{name_width}}{GAP}{count:>{sample_width},}")
         if bar:
             filled = max(round(bar * count / first.rows), 1) if count else 0
             row.append(GAP).append(f"{block * filled:{bar}}", "green")
-        if shared:
+        if share_width:
             row.append(f"{GAP}{percent(count, first.rows):>4}")
-        yield row.append(f"{GAP}{questions:>{asked},}")
+        yield row.append(f"{GAP}{questions:>{question_width},}")
 
 
 class _Live(Live):

@@ -75,9 +75,9 @@ class Pace:
 
     def closing(self) -> str:
         """Say what was done, in one line."""
-        left = f" of {self.total:,}" if self.done < self.total else ""
-        told = f"{self.title}: {self.done:,}{left} {self.unit} in {duration(self.seconds)}"
-        return "; ".join((told, ", ".join(self.mishaps()))) if self.mishaps() else told
+        whole = f" of {self.total:,}" if self.done < self.total else ""
+        line = f"{self.title}: {self.done:,}{whole} {self.unit} in {duration(self.seconds)}"
+        return "; ".join((line, ", ".join(self.mishaps()))) if self.mishaps() else line
 
 
 class _Mark(NamedTuple):
@@ -124,8 +124,8 @@ class Meter:
     def left(self) -> float | None:
         """Estimate the seconds that are left; None where nobody can."""
         rate, _ = self.rates()
-        left = self.pace.total - self.pace.done
-        return left / rate if rate and left > 0 else None
+        rest = self.pace.total - self.pace.done
+        return rest / rate if rate and rest > 0 else None
 
 
 def frequency(rate: float, unit: str) -> str:

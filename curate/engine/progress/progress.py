@@ -109,10 +109,10 @@ class Progress:
         if not brief:
             self.say(pace.closing(), "✓", "green")
 
-    def gate(self, count: FilterCount) -> None:
+    def filtered(self, count: FilterCount) -> None:
         """Tell what a filter of the chain did."""
         if self._region:
-            self._region.gates.append(count)
+            self._region.filters.append(count)
         else:
             self.say(filter_line(count))
 

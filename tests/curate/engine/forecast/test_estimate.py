@@ -35,13 +35,13 @@ def test_an_interval_is_ordered_and_no_less_than_what_was_seen(seen: list[int], 
 def test_what_was_never_seen_to_happen_may() -> None:
     interval = predict([4.0] * 32, 1_000)
     assert interval.low < 4_000 <= interval.high
-    assert interval.told
+    assert interval.is_narrow
 
 
 def test_what_most_questions_lack_is_not_told() -> None:
-    assert not predict([0.0] * 31 + [4.0], 1_000).told
+    assert not predict([0.0] * 31 + [4.0], 1_000).is_narrow
     nothing = predict([0.0] * 32, 1_000, most=4)
-    assert not nothing.told
+    assert not nothing.is_narrow
     assert nothing.low >= 0
     assert nothing.high > 0, "none was seen, which does not say that there is none"
 

@@ -47,7 +47,7 @@ def test_a_probe_keeps_its_samples_and_foresees_the_run(served: Path) -> None:
         (QUESTIONS - SEEN) * SAMPLES, SEEN * SAMPLES
     )  # fmt: skip
     assert told.samples.low == told.samples.high == whole.funnel.samples
-    for gate, count in zip(told.gates, whole.funnel.filters, strict=True):
+    for gate, count in zip(told.filters, whole.funnel.filters, strict=True):
         assert gate.rows is not None
         assert gate.rows.low <= count.live <= gate.rows.high
         assert gate.questions is not None
@@ -82,7 +82,7 @@ def test_a_second_probe_asks_the_same_questions_and_draws_nothing(served: Path) 
     first = probe(read(served), SEEN, Progress(quiet=True))
     again = probe(read(served), SEEN, Progress(quiet=True))
     assert len(read_book(served / "book")) == SEEN * SAMPLES
-    assert again.gates == first.gates
+    assert again.filters == first.filters
     assert [stage.seconds for stage in again.stages] == [None]
     wider = probe(read(served), SEEN + 6, Progress(quiet=True))
     assert len(read_book(served / "book")) == (SEEN + 6) * SAMPLES
@@ -92,7 +92,7 @@ def test_a_second_probe_asks_the_same_questions_and_draws_nothing(served: Path) 
 def test_all_questions_probed_leave_nothing_to_guess(served: Path) -> None:
     told = probe(read(served), 1_000, Progress(quiet=True))
     assert told.seen == told.of == QUESTIONS
-    live = [gate.rows for gate in told.gates]
+    live = [gate.rows for gate in told.filters]
     whole = do(served)
     assert [(one.low, one.high) for one in live if one] == [
         (count.live, count.live) for count in whole.funnel.filters
@@ -118,9 +118,9 @@ def test_a_budget_of_tokens_says_at_most(served: Path) -> None:
 def test_a_filter_that_keeps_nothing_of_the_probe_is_not_foreseen(served: Path) -> None:
     chain = "filters=[{use: completeness}, {use: length, unit: words, min: 500}]"
     told = probe(read(served, chain), SEEN, Progress(quiet=True))
-    assert told.gates[1].rows is None
-    assert told.gates[1].why is not None
-    assert f"--probe {QUESTIONS} may" in told.gates[1].why
+    assert told.filters[1].rows is None
+    assert told.filters[1].why is not None
+    assert f"--probe {QUESTIONS} may" in told.filters[1].why
     assert told.selected is None
 
 
@@ -172,13 +172,13 @@ def test_what_compares_all_questions_is_not_foreseen(
     chain = "filters=[{use: completeness}, {use: duplicates}, {use: correctness}]"
     file = imported_sums.read(tmp_path, chain, "select={}", "arms=[]")
     told = probe(file, SEEN, Progress(quiet=True))
-    first, duplicates, after = told.gates
+    first, duplicates, after = told.filters
     assert first.rows is not None
     assert duplicates.rows is after.rows is None
     assert after.why == "duplicates compares rows of all questions"
     assert told.selected is None
     whole = imported_sums.do(tmp_path, chain, "select={}", "arms=[]").funnel
-    for gate, count in zip(told.gates[1:], whole.filters[1:], strict=True):
+    for gate, count in zip(told.filters[1:], whole.filters[1:], strict=True):
         assert gate.most is not None
         assert count.live <= gate.most
     assert told.most is not None

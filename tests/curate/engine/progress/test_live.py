@@ -58,7 +58,7 @@ def drawn(region: Region, width: int, height: int = 40, *, encoding: str = "utf-
 def busy(title: str = "sample qwen7b", *, console: Console | None = None) -> tuple[Region, Pace]:
     """Give a region in the midst of a stage; its thread is ended."""
     region = Region(console or Console(file=io.StringIO(), force_terminal=True))
-    region.gates += GATES
+    region.filters += GATES
     region.close()
     pace = Pace(title, 8000, "samples")
     pace.started -= 60
@@ -97,7 +97,7 @@ def test_numbers_stand_under_each_other() -> None:
 
 def test_a_low_terminal_shows_the_stage_and_the_last_gates() -> None:
     region, _ = busy()
-    region.gates[:] = [gate(f"gate{number}", 5000 - number, 1000) for number in range(20)]
+    region.filters[:] = [gate(f"gate{number}", 5000 - number, 1000) for number in range(20)]
     text = drawn(region, 80, height=12)
     assert len(text.splitlines()) < 12
     assert "sample qwen7b" in text
@@ -183,7 +183,7 @@ def resized(widths: list[int]) -> tuple[Screen, Region]:
     console = Console(file=file, force_terminal=True, width=widths[0], height=60)
     screen = Screen(widths[0])
     region = Region(console)
-    region.gates += GATES
+    region.filters += GATES
     console.print("before")
     pace = Pace("sample qwen7b", 8000, "samples")
     region.begin(pace)
