@@ -16,27 +16,18 @@ from curate.release.formats.messages import Messages
 from curate.release.formats.prompt_completion import PromptCompletion
 from curate.release.formats.wording import Wording
 from curate.release.repositories.push import push
-from tests.curate.byte_tokenizer import byte_tokenizer
 from tests.curate.imported_sums import do, write
 from tests.curate.models.small_students import llama
 from tests.curate.models.test_rendering import CHATML, DROPPING, WITHOUT_THINKING
+from tests.curate.release.export.templates import THINKING, TURN, tokenizer
 from tests.curate.release.formats.making import records
 from tests.curate.release.formats.test_wording import LINE, ROW
 
-TURN = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 EMPTY = CHATML.replace(
     "{{ m.content }}",
     "{% if m.role == 'assistant' and '<think>' not in m.content %}"
     "<think>\n\n</think>\n\n{% endif %}"
     "{{ m.content }}",
-)
-THINKING = (
-    CHATML.replace(
-        "{{ m.content }}",
-        "{% if m.reasoning_content %}<think>\n{{ m.reasoning_content }}\n</think>\n\n{% endif %}"
-        "{{ m.content }}",
-    )
-    + TURN
 )
 TWICE = "{{ bos_token }}{{ bos_token }}" + CHATML
 LAST_FIRST = CHATML.replace("in messages", "in messages|reverse")
@@ -49,13 +40,6 @@ WELL_MARKED = MARKED.replace("{% generation %} {% endgeneration %}", " {% genera
 )
 FAILING = "{{ raise_exception('only two roles') }}"
 GOLDEN = Path(__file__).parent / "golden" / "trl_templates.json"
-
-
-def tokenizer(template: str | None) -> Any:
-    made = byte_tokenizer()
-    made.bos_token = "<s>"
-    made.chat_template = template
-    return made
 
 
 def found(
