@@ -41,6 +41,12 @@ NOT_RUN: Final = {
     'curate run first-look "select.order_by=[ungrounded]" "arms=[lowest:ungrounded, random]"': (
         "likewise, where there is such a measure"
     ),
+    'curate plan first-look "sources=[{use: statement}]" "filters=[{use: correctness}]" '
+    "select={} --probe 8": "likewise, where there is such a source",
+    'curate run first-look "sources=[{use: statement, terms: cc0-1.0}]" '
+    '"filters=[{use: correctness}]" select={}': "likewise",
+    'curate run first-look "publish.formats=[sharegpt]"': "likewise, where there is such a format",
+    "curate export runs/first-look --format sharegpt --out out/sharegpt": "likewise",
     "curate plan first-look arms=[longest]": "likewise, where there is such an arm",
     "curate run first-look arms=[longest]": "likewise",
     "curate push runs/a --repo owner/name": "needs the Hub; test_hub_push does it to a local one",

@@ -1,22 +1,16 @@
 """A newcomer adds one thing of each kind with what its README says: few files, nothing else."""
 
-import hashlib
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-import pytest
 
 from tests.docs.fences import blocks, commands, words
+from tests.docs.lessons import apply, changed, do, state
 
-NAMES: Final = ("curate", "filters", "recipes", "tests", "pyproject.toml", "README.md", "Makefile")
 ADDED: Final = {
     "filters/README.md": (
         "filters/arithmetic.py",
@@ -46,70 +40,6 @@ FILES: Final = frozenset(
 """Python that is a file of the project's, and no script."""
 SCORE: Final = "ungrounded"
 """What the measure writes."""
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """Give a copy of the project."""
-    root = tmp_path / "project"
-    root.mkdir()
-    for name in NAMES:
-        if Path(name).is_dir():
-            shutil.copytree(name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(name, root / name)
-    return root
-
-
-def state(root: Path) -> dict[str, str]:
-    """Digest every file of the project."""
-    return {
-        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in root.rglob("*")
-        if path.is_file() and path.relative_to(root).parts[0] in NAMES
-    }
-
-
-def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
-    return {name for name in before | after if before.get(name) != after.get(name)}
-
-
-def do(root: Path, *arguments: str, also: Path | None = None) -> str:
-    """Run a module of the copy in a process of its own, and want it to end well.
-
-    Args:
-        root: of the copy.
-        arguments: the module and what it is told.
-        also: a folder of packages that are installed beside it.
-    """
-    done = subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=root,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(str(path) for path in (root, also) if path),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "CURATE_STORE": str(root / "store"),
-            "COLUMNS": "120",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def apply(diff: str, text: str) -> str:
-    """Put each added line where its neighbour stands: before the next line, or after the last."""
-    lines = diff.splitlines()
-    for number, line in enumerate(lines):
-        if not line.startswith("+"):
-            continue
-        near = next(other[1:] for other in lines[number + 1 :] if not other.startswith("+"))
-        assert text.count(f"\n{near}\n") == 1, near
-        text = text.replace(f"\n{near}\n", f"\n{line[1:]}\n{near}\n")
-    return text
 
 
 def follow(root: Path, doc: str) -> None:

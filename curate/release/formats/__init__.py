@@ -1,8 +1,8 @@
 """Rows of a release as records: one file a format.
 
-To add a format: write its file, list its class in `SHIPPED`, write its test. The contract suite
-runs on it from then on; recipes publish it, ``curate export`` writes it, and it is tried under the
-student's own template like the others.
+To add a format: write its file, list its class in `SHIPPED`, write its test, as README.md shows.
+The contract suite runs on it from then on; recipes publish it, ``curate export`` writes it, and it
+is tried under the student's own template like the others.
 """
 
 from typing import Final
@@ -18,8 +18,14 @@ from curate.release.formats.text import FineTuneCot
 from filters.registry import Registry, subclass_of
 
 SHIPPED: Final[tuple[type[Format], ...]] = (
-    Messages, PromptCompletion, Alpaca, FineTuneCot, Tasks, Preferences, GradedPrompts,
-)  # fmt: skip
+    Messages,
+    PromptCompletion,
+    Alpaca,
+    FineTuneCot,
+    Tasks,
+    Preferences,
+    GradedPrompts,
+)
 """Every format of this project."""
 
 FORMATS: Final = Registry[type[Format]](
