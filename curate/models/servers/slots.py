@@ -10,7 +10,9 @@ T = TypeVar("T")
 async def fill(slots: int, requests: Iterable[T], serve: Callable[[T], Awaitable[None]]) -> None:
     """Serve all requests, at most `slots` at a time, reading each only when a slot is free.
 
-    Requests enter in their order, so siblings of a question are in flight together.
+    Requests enter in their order, so siblings of a question are in flight together. No task group:
+    Python 3.11's cancels the task it stands in when one of its own fails, and leaves that counted,
+    so that nobody could tell a failure from Ctrl-C afterwards.
 
     Raises:
         Exception: what `serve` or the iterable raised first; the other slots are cancelled.
@@ -21,14 +23,12 @@ async def fill(slots: int, requests: Iterable[T], serve: Callable[[T], Awaitable
         for request in waiting:
             await serve(request)
 
+    tasks = [asyncio.create_task(work()) for _ in range(slots)]
     try:
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(slots):
-                tasks.create_task(work())
-    except BaseExceptionGroup as group:
-        raise _first(group) from None
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in ended:
+        task.result()
