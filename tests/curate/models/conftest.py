@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from curate.models.references import resolve
@@ -22,7 +23,20 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineGenerator
     path = resolve(TEACHER).path
     generator = EngineGenerator(teacher, Sampling(max_tokens=24), options, path=path, folder=folder)
     yield generator
+    processes = [int(line.split()[0]) for lock in locks(folder) for line in lines(lock)[1:]]
     generator.close()
+    assert not locks(folder)
+    assert not any(psutil.pid_exists(process) for process in processes)
+
+
+def locks(folder: Path) -> list[Path]:
+    """Find what says which processes an engine has."""
+    return list(folder.glob("engine-*.lock"))
+
+
+def lines(path: Path) -> list[str]:
+    """Read a file line by line."""
+    return path.read_text(encoding="utf-8").splitlines()
 
 
 @pytest.fixture(scope="session")
