@@ -73,11 +73,12 @@ fuzz: .venv/.installed-dev  ## Search for cases that break a law: a thousand new
 	@$(BIN)/pytest -m 'not slow' --hypothesis-profile=fuzz $(or $(PYTEST),tests/filters)
 
 .PHONY: check
-check: .venv/.installed-dev  ## Format, lint, types, import contracts.
+check: .venv/.installed-dev  ## Format, lint, types, import contracts, names.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/basedpyright
 	@PYTHONPATH=. $(BIN)/lint-imports
+	@$(BIN)/python .ci/words.py curate filters
 
 .PHONY: format
 format: .venv/.installed-dev  ## Format and mend what can be mended.

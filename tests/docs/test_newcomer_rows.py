@@ -1,6 +1,7 @@
 """A newcomer adds what makes rows, and what they are released as, as a README says: three files."""
 
 import json
+import re
 from pathlib import Path
 from typing import Final
 
