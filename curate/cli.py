@@ -74,6 +74,13 @@ def main() -> None:
         if leaving.code == 130:  # typer makes this of Ctrl-C
             print(_stopped(), file=sys.stderr)
         raise
+    except Exception as error:
+        from filters.registry import PlugInError  # heavy, and here already where one is raised
+
+        if not isinstance(error, PlugInError):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _stopped() -> str:

@@ -7,9 +7,11 @@ package brings more through an entry point of the registry's group; a script or 
 else, so what is in it is everywhere.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
+
+from pydantic.fields import FieldInfo
 
 Kind = TypeVar("Kind")
 
@@ -112,8 +114,7 @@ class Registry(Generic[Kind]):
             items: list[Kind] = []
             names = {self._name_of(item) for item in self.shipped}
             for point in entry_points(group=self.group):
-                item = self._load(point)
-                name = self._name_of(item)
+                item, name = self._load(point)
                 if name in names:
                     raise PlugInError(
                         f"{_from(point)} brings a {self.kind} {name!r}, and there is one of that "
@@ -124,16 +125,18 @@ class Registry(Generic[Kind]):
             self._plugged = tuple(items)
         return self._plugged
 
-    def _load(self, point: EntryPoint) -> Kind:
+    def _load(self, point: EntryPoint) -> tuple[Kind, str]:
+        """Load one, and its name."""
         try:
             item = point.load()
             self._check(item)
+            return item, self._name_of(item)
         except Exception as error:
+            cause = " ".join(str(error).split())
             raise PlugInError(
                 f"{_from(point)} brings {point.value!r} as a {self.kind}, which can't be used "
-                f"({type(error).__name__}: {error}); uninstall the package, or mend it"
+                f"({type(error).__name__}: {cause}); uninstall the package, or mend it"
             ) from error
-        return cast("Kind", item)
 
 
 def _from(point: EntryPoint) -> str:
@@ -153,6 +156,30 @@ def subclass_of(base: type) -> Callable[[object], None]:
     return check
 
 
+def instance_of(base: type) -> Callable[[object], None]:
+    """Make the check that something is one of a class."""
+
+    def check(item: object) -> None:
+        if not isinstance(item, base):
+            raise TypeError(f"{item!r} is no {base.__name__}")
+
+    return check
+
+
 def field_default(field: str) -> Callable[[type], str]:
-    """Make a name from the default of a pydantic model's field (``use``)."""
-    return lambda kind: str(kind.model_fields[field].default)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+    """Make a name from the default of a pydantic model's field (``use``).
+
+    The function made raises TypeError where a class has no such field, or no text as its default.
+    """
+
+    def name_of(kind: type) -> str:
+        fields: Mapping[str, FieldInfo] = getattr(kind, "model_fields", {})
+        name = fields[field].default if field in fields else None
+        if not isinstance(name, str):
+            raise TypeError(
+                f"{kind.__name__} has no name for a recipe; give it a field like "
+                f'`{field}: Literal["mine"] = "mine"`'
+            )
+        return name
+
+    return name_of

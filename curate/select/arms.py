@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple, Self
 
 from curate.errors import InputError
 from filters.columns import ARM_PREFIX
-from filters.registry import Registry
+from filters.registry import Registry, instance_of
 
 Size = Literal["selection", "budget", "all"]
 
@@ -104,7 +104,9 @@ SHIPPED: Final = (
 )
 """Every kind of arm of this project."""
 
-ARMS: Final = Registry[ArmKind]("arm", "curate.arms", SHIPPED, lambda kind: kind.word)
+ARMS: Final = Registry[ArmKind](
+    "arm", "curate.arms", SHIPPED, lambda kind: kind.word, instance_of(ArmKind)
+)
 """Every kind of arm that a recipe can name: those shipped, plugged in, and registered."""
 
 

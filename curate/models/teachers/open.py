@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from curate.models.teachers.base import Generator, Sampling
 from curate.models.teachers.options import Backend, OpenAIOptions, Teacher, VllmOptions
-from filters.registry import Registry
+from filters.registry import Registry, instance_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ SHIPPED: Final = (
 )
 
 TEACHERS: Final = Registry[TeacherKind](
-    "teacher", "curate.teachers", SHIPPED, lambda kind: kind.name
+    "teacher", "curate.teachers", SHIPPED, lambda kind: kind.name, instance_of(TeacherKind)
 )
 """Every way to reach a teacher that ``runtime.sources`` can name."""
 

@@ -1,7 +1,8 @@
 """Where a version is published and never changes: a folder, or a data set on the Hub.
 
 To add a repository: write its file with a class that has `Repository`'s methods, list it in
-`SHIPPED` with the addresses that are its own, and have it in the repositories' suite.
+`SHIPPED` with the addresses that are its own, and say in ``places.py`` of the contract suite how a
+test looks at it.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from urllib.parse import unquote
 from curate.errors import InputError
 from curate.release.repositories.folder import FolderRepository, Repository
 from curate.release.repositories.hub import HubRepository, is_hub_id
-from filters.registry import Registry
+from filters.registry import Registry, instance_of
 
 _FILE: Final = "file://"
 
@@ -60,7 +61,11 @@ SHIPPED: Final = (
 """Every kind of repository of this project; the first that owns an address has it."""
 
 REPOSITORIES: Final = Registry[RepositoryKind](
-    "repository", "curate.repositories", SHIPPED, lambda kind: kind.name
+    "repository",
+    "curate.repositories",
+    SHIPPED,
+    lambda kind: kind.name,
+    instance_of(RepositoryKind),
 )
 
 
