@@ -91,6 +91,14 @@ def _stopped() -> str:
     return f"stopped; what was sampled and measured is kept. To go on from there:\n  {again}"
 
 
+def _tell_absent(*references: Path) -> None:
+    """Say what made a run and is not installed here, beside what is printed for a program."""
+    from curate.report.absent import absent
+
+    for line in dict.fromkeys(filter(None, map(absent, references))):
+        typer.echo(line, err=True)
+
+
 def _stopping() -> None:
     """Have a second Ctrl-C leave at once while the first one's run is cleaned up."""
 
@@ -298,6 +306,7 @@ def show(
         typer.echo(view.as_json())
     else:
         Console().print(view)
+    _tell_absent(run)
 
 
 @app.command()
@@ -317,6 +326,7 @@ def why(
         typer.echo(explanation.as_json())
     else:
         Console().print(explanation)
+    _tell_absent(run)
 
 
 @app.command("report")
@@ -331,6 +341,7 @@ def report_command(
     from curate.report.html.page import write_report
 
     typer.echo(write_report(run, out))
+    _tell_absent(run)
 
 
 @app.command("push")
@@ -381,6 +392,7 @@ def diff_command(
         typer.echo(difference.markdown())
     else:
         Console().print(Markdown(difference.markdown()))
+    _tell_absent(before, after)
 
 
 @app.command("export", cls=_described("curate.release.export.export:ExportOptions"))

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from curate.errors import CONTROLS, InputError
-from curate.release.runs import Run
+from curate.release.runs import Absent, Run
 from curate.report.funnel import pairs
 from curate.select.ranking import may_be_taken
 from filters.columns import GLOSSARY, VERDICT_PREFIX, Glossary
@@ -174,6 +174,10 @@ def _grounds(filter_: Filter, verdict: Mapping[str, Any] | None, dropped_by: str
 
 def _way_past(filter_: Filter, verdict: Mapping[str, Any]) -> str:
     """Say what would have let a row pass."""
+    if isinstance(filter_, Absent):
+        return (
+            f"filter {filter_.use!r} is not installed here: it alone knows what would let it pass"
+        )
     evidence: Mapping[str, Any] = verdict.get("evidence") or {}
     changes = filter_.would_pass(verdict["reason"], verdict.get("score"), evidence)
     if changes is None:
