@@ -20,6 +20,7 @@ from curate.release.formats import FORMATS
 from curate.release.read import Release
 from curate.release.repositories.hub import HubRepository
 from curate.release.runs import is_run
+from curate.select.arms import ARMS
 from curate.sources import SOURCES
 from curate.sources.tables.tables import find
 from filters import FILTERS
@@ -244,16 +245,17 @@ def _refuse(data: dict[str, Any], before: Mapping[str, Any], allow: Collection[s
 
 
 def _plugged(where: str, value: str) -> str | None:
-    """Say what a value is that this project does not bring: a filter, source or format."""
+    """Say what a value is that this project does not bring: a filter, source, format or arm."""
     chosen: dict[str, Registry[Any]] = {
         r"filters\[\d+\]\.use": FILTERS,
         r"sources\[\d+\]\.use": SOURCES,
         r"publish\.formats\[\d+\]": FORMATS,
+        r"arms\[\d+\]": ARMS,
     }
     for place, registry in chosen.items():
         if re.fullmatch(place, where):
             own = registry.shipped_names
-            return None if value in own else registry.kind
+            return None if value.partition(":")[0] in own else registry.kind
     return None
 
 

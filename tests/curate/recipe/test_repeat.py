@@ -219,9 +219,16 @@ def test_it_pushes_nowhere(folder: Path) -> None:
 
 
 def test_a_plug_in_is_named_before_it_is_loaded(folder: Path) -> None:
-    release = with_overrides(changed(folder), "filters.length.use=theirs")
-    with pytest.raises(InputError, match=r"'theirs' is no filter of curate.*--allow plug-ins"):
-        open_recipe(release)
+    for kind, override in (
+        ("filter", "filters.length.use=theirs"),
+        ("source", "sources.pool.use=theirs"),
+        ("format", "publish.formats=[theirs]"),
+        ("arm", "arms=[random, theirs]"),
+    ):
+        release = with_overrides(changed(folder), override)
+        message = f"'theirs' is no {kind} of curate.*--allow plug-ins"
+        with pytest.raises(InputError, match=message):
+            open_recipe(release)
 
 
 def test_prompts_travel_with_the_release(folder: Path) -> None:
