@@ -122,7 +122,7 @@ def parse(arguments: list[str]) -> int:
 
 
 def test_every_block_says_what_it_is() -> None:
-    known = {"sh", "text", "yaml", "python", "json", "jinja", "diff"}
+    known = {"sh", "text", "yaml", "toml", "python", "json", "jinja", "diff"}
     assert {block.language for block in blocks()} == known
     assert len(RUN) > 12
     for block in blocks("text"):

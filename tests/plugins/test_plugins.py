@@ -1,0 +1,268 @@
+"""What an installed package brings works like what is shipped, and a run outlives the package."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pytest
+
+import curate
+from curate.measures import MEASURES
+from curate.models.teachers.open import TEACHERS
+from curate.release.formats import FORMATS
+from curate.release.repositories import REPOSITORIES
+from curate.select.arms import ARMS
+from curate.sources import SOURCES
+from filters import FILTERS
+from tests.curate.imported_sums import write
+from tests.curate.sums import command, environment
+from tests.docs.fences import blocks
+
+EXAMPLE: Final = Path(__file__).parent / "example"
+HERE: Final = Path(curate.__file__).parents[1]
+RECIPE: Final = """
+name: plugged
+questions: {path: questions.jsonl, gold: {type: number}}
+sources:
+  - use: import
+    name: pool
+    path: pool.jsonl
+    columns: {question: question, completion: text}
+    terms: cc0-1.0
+  - {use: verdict, name: quiet, terms: cc0-1.0}
+  - {use: verdict, name: loud, loud: true, terms: cc0-1.0}
+filters:
+  - {use: calm, max: 0.6}
+  - use: completeness
+  - use: correctness
+select: {order_by: [capital_share], per_question: 2, seed: 17}
+arms: [calmest, random]
+publish: {formats: [flashcards]}
+"""
+PARTS: Final = (
+    "source 'verdict'",
+    "measure 'capitals'",
+    "filter 'calm'",
+    "arm 'calmest'",
+    "format 'flashcards'",
+)
+"""Of what the example brings, as messages name it."""
+
+
+class Bench:
+    """A folder in which the command line is used, with a package installed or without it.
+
+    Args:
+        folder: of the questions and the recipe.
+        site: where the package is installed.
+    """
+
+    def __init__(self, folder: Path, site: Path) -> None:
+        self.folder = folder
+        self.site = site
+
+    def curate(self, *arguments: str, installed: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the command line, to its end."""
+        paths = [HERE, self.site] if installed else [HERE]
+        return subprocess.run(
+            command(*arguments),
+            cwd=self.folder,
+            env={
+                **environment(self.folder),
+                "PYTHONPATH": os.pathsep.join(map(str, paths)),
+                "OMP_NUM_THREADS": "1",  # where cores are shared, threads wait for each other
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def output(self, *arguments: str, installed: bool = True) -> str:
+        """Run it, want it to end well and to miss nothing; give what it prints."""
+        done = self.curate(*arguments, installed=installed)
+        assert done.returncode == 0, done.stderr
+        missing = [part for part in PARTS if part in done.stderr]
+        assert missing == ([] if installed else list(PARTS)), done.stderr
+        return done.stdout
+
+    def run(self, *arguments: str) -> dict[str, Any]:
+        """Run the recipe; give what it says of itself."""
+        return json.loads(self.output("run", "recipe.yaml", *arguments, "--json"))
+
+    def manifest(self, run: dict[str, Any]) -> dict[str, Any]:
+        return json.loads((self.folder / run["folder"] / "dataset" / "manifest.json").read_bytes())
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the example is installed, by pip and from its source alone."""
+    folder = tmp_path_factory.mktemp("example")
+    shutil.copytree(EXAMPLE, folder / "source")  # a build leaves files beside its source
+    alone = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+    target = ["--target", str(folder / "site"), str(folder / "source")]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", *alone, *target]
+    done = subprocess.run(pip, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "site"
+
+
+@pytest.fixture(scope="module")
+def bench(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A folder with a recipe that uses all that the example brings."""
+    folder = tmp_path_factory.mktemp("bench")
+    write(folder)
+    (folder / "recipe.yaml").write_text(RECIPE)
+    return Bench(folder, site)
+
+
+@pytest.fixture(scope="module")
+def runs(bench: Bench) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two runs of it, the second with a lower threshold."""
+    return bench.run(), bench.run("filters.calm.max=0.05")
+
+
+def stopped(bench: Bench, run: dict[str, Any]) -> str:
+    """Give the id of a sample that the example's filter stopped."""
+    audit = pl.read_parquet(bench.folder / run["folder"] / "audit" / "samples-*.parquet")
+    dropped = audit.filter(~pl.col("verdict_calm").struct.field("keep"), source="loud")
+    return dropped["sample_id"].sort()[0]
+
+
+def test_a_recipe_uses_all_that_a_package_brings(
+    bench: Bench, runs: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
+    plan = bench.output("plan", "recipe.yaml")
+    for step in (
+        "verdict samples: loud",
+        "measure capitals (for filter 'calm')",
+        "filter calm",
+        "select by capital_share",
+        "arm calmest: as many a question as the selection, the calmest",
+        "loud: its rows are there already",
+    ):
+        assert step in plan
+    manifest = bench.manifest(runs[0])
+    configs = manifest["configs"]
+    assert configs["calmest"]["splits"] == configs["default"]["splits"]
+    assert configs["flashcards"]["splits"] == configs["default"]["splits"]
+    assert "loud" not in configs["default"]["sources"]
+    cards = pl.read_parquet(
+        bench.folder / runs[0]["folder"] / "dataset" / "data" / "flashcards" / "*.parquet"
+    )
+    assert cards.columns == ["sample_id", "front", "back"]
+    (column,) = [each for each in manifest["glossary"] if each["name"] == "capital_share"]
+    assert (column["of"], column["score"]) == ("capitals", "lower")
+    assert manifest["measures"]["capitals"]
+
+
+def test_the_front_page_shows_an_entry_point_of_the_example() -> None:
+    (block,) = blocks("toml")
+    assert block.text in (EXAMPLE / "pyproject.toml").read_text()
+    groups = [
+        registry.group
+        for registry in (FILTERS, MEASURES, SOURCES, FORMATS, ARMS, TEACHERS, REPOSITORIES)
+    ]
+    page = (HERE / "README.md").read_text()
+    assert [group for group in groups if f"`{group}`" in page] == groups
+
+
+def test_the_catalogue_has_the_filter_of_a_package(bench: Bench) -> None:
+    page = bench.output("filters", "calm")
+    assert "Drop rationales that shout." in page
+    assert "more capitals than" in page
+
+
+def test_a_replay_gives_the_same(bench: Bench, runs: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    again = bench.run("--replay")
+    assert again["dataset_hash"] == runs[0]["dataset_hash"] != runs[1]["dataset_hash"]
+
+
+@pytest.mark.parametrize("installed", [True, False], ids=["installed", "absent"])
+def test_a_run_is_shown_with_the_package_and_without(
+    bench: Bench, runs: tuple[dict[str, Any], dict[str, Any]], installed: bool
+) -> None:
+    """Without it, each command says what is not installed; `Bench.output` holds that."""
+    first, second = (run["folder"] for run in runs)
+    options = ("--reason", "shouting", "--sort", "-capital_share", "--json")
+    page = json.loads(bench.output("show", first, *options, installed=installed))
+    assert page["total"] == 60
+    assert page["rows"][0]["capital_share"] == 1.0
+    grounds = bench.output("why", first, stopped(bench, runs[0]), installed=installed)
+    assert re.search(r"calm +dropped +shouting", grounds)
+    assert re.search(r"capital_share 1\b", grounds)
+    assert "max: 0.6" in grounds
+    assert ("more capitals than `max`" in grounds) is installed
+    assert ("filter 'calm' is not installed here" in grounds) is not installed
+    path = bench.output("report", first, "--out", f"{installed}.html", installed=installed)
+    report = (bench.folder / path.strip()).read_text()
+    for word in ("capital_share", "shouting", "calmest", "share of capitals"):
+        assert word in report
+    changes = bench.output("diff", first, second, "--markdown", installed=installed)
+    for word in ("calm: shouting", "| `recipe.filters.calm.max` | 0.6 | 0.05 |", "capital_share"):
+        assert word in changes
+
+
+def test_a_run_can_be_made_again_by_who_has_the_package_and_trusts_it(
+    bench: Bench, runs: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
+    refused = bench.curate("run", runs[0]["folder"])
+    assert refused.returncode == 2
+    assert "'verdict' is no source of curate itself" in refused.stderr
+    pool = bench.folder / "pool.jsonl"
+    inputs = (f"questions.path={bench.folder}/questions.jsonl", f"sources.pool.path={pool}")
+    again = json.loads(
+        bench.output("run", runs[0]["folder"], *inputs, "--allow", "plug-ins", "--json")
+    )
+    assert again["dataset_hash"] == runs[0]["dataset_hash"]
+
+
+def test_a_recipe_that_wants_what_is_not_installed_is_refused(bench: Bench) -> None:
+    refused = bench.curate("run", "recipe.yaml", installed=False)
+    assert refused.returncode == 2
+    for line in (
+        "sources[1].use: got 'verdict'; there are: generate, gold, import",
+        "filters[0].use: got 'calm'; there are: completeness",
+        "publish.formats[0]: got 'flashcards'; there are: alpaca",
+    ):
+        assert line in refused.stderr
+    shipped = bench.curate("plan", "first-look", "select.order_by=[capital_share]", installed=False)
+    assert "'capital_share', which nobody writes" in shipped.stderr
+    arm = bench.curate("plan", "first-look", "arms=[calmest]", installed=False)
+    assert "no arm is called 'calmest'" in arm.stderr
+
+
+BROKEN: Final = {
+    "an import that fails": ("curate.filters", "mine = nowhere_at_all:Mine", "No module named"),
+    "a module that raises": ("curate.sources", "mine = mine:Mine", "RuntimeError: not today"),
+    "a name that is taken": (
+        "curate.measures",
+        "mine = curate.measures.tokens:Tokens",
+        "brings a measure 'tokens', and there is one of that name already",
+    ),
+    "another kind": ("curate.formats", "mine = json:dumps", "is no subclass of Format"),
+    "no kind of arm": ("curate.arms", "mine = json:dumps", "is no ArmKind"),
+    "no kind of teacher": ("curate.teachers", "mine = json:dumps", "is no TeacherKind"),
+}
+"""What a package may bring wrongly: group, entry point, and what is said of it."""
+
+
+@pytest.mark.parametrize("wrong", BROKEN)
+def test_a_broken_package_is_named_in_one_line(tmp_path: Path, wrong: str) -> None:
+    group, point, words = BROKEN[wrong]
+    about = tmp_path / "site" / "curate_broken-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: curate-broken\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[{group}]\n{point}\n")
+    (about.parent / "mine.py").write_text("raise RuntimeError('not today')\n")
+    done = Bench(tmp_path, about.parent).curate("plan", "first-look")
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: curate-broken (entry point 'mine' of ")
+    assert words in line
+    assert "uninstall the package" in line
