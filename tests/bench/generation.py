@@ -29,7 +29,7 @@ from curate.models.teachers.base import Completion, Request, Sampling
 from curate.models.teachers.openai_server import ServerGenerator
 from curate.models.teachers.options import OpenAIOptions, Teacher, VllmOptions
 from curate.models.teachers.vllm_engine import EngineGenerator
-from curate.sources.generate import record_value
+from curate.sources.sampled import record_value
 from curate.sources.templates import load_template
 from curate.store.record import Book
 from tests.servers.openai_server import serving
