@@ -99,6 +99,10 @@ class Registry(Generic[Kind]):
         """The names of those that come with this project."""
         return [self._name_of(item) for item in self.shipped]
 
+    def typed_in(self, item: object) -> bool:
+        """Tell whether something was added by the script or the notebook that runs here."""
+        return any(item is added for added in self._added.values())
+
     def get(self, name: str) -> Kind | None:
         """Find one by its name; None where there is none."""
         return next((item for item in self if self._name_of(item) == name), None)

@@ -18,11 +18,13 @@ from curate.engine.limits import Meter
 from curate.engine.measuring import MeasureResult, derive, memoise
 from curate.engine.progress.progress import Progress
 from curate.engine.table import Part, Shard, Table, write_part
+from curate.measures import MEASURES
 from curate.measures.base import DerivedMeasure, Measure, MemoMeasure
 from curate.recipe.plan import FilterStep, MeasureStep, Step
 from curate.release.funnel import FilterCount
 from curate.store.keys import digest, key
 from curate.store.store import Store
+from filters import FILTERS
 from filters.contract import Contract, Filter
 
 OpenMeasure = Callable[[MeasureStep], Measure]
@@ -127,16 +129,26 @@ class Chain:
     def _measure(self, step: MeasureStep, table: Table) -> MeasureResult:
         measure = self.open_measure(step)
         if isinstance(measure, DerivedMeasure):
-            return derive(measure, table, self.store, self.executor, self.progress)
+            return derive(measure, table, self._keeper(measure), self.executor, self.progress)
         assert isinstance(measure, MemoMeasure)
         return memoise(
             measure, table, self.store, self.work, self.progress, replay=self.replay,
             meter=self.meter,
         )  # fmt: skip
 
+    def _keeper(self, step: Filter | DerivedMeasure) -> Store:
+        """Give the store of what is derived: scratch, where a script or a notebook defines how.
+
+        Nobody raises the version of what is edited from run to run, so nothing of it is kept.
+        """
+        kind = type(step)
+        passing = FILTERS.typed_in(kind) or MEASURES.typed_in(kind)
+        return Store(self.work / "typed-in") if passing else self.store
+
     def _judge(self, filter_: Filter, table: Table, result: ChainResult) -> None:
-        settled = _settle(filter_, table.shards, self.store)
-        verdicts = judge(settled, table.shards, self.store, self.work, self.executor, self.progress)
+        store = self._keeper(filter_)
+        settled = _settle(filter_, table.shards, store)
+        verdicts = judge(settled, table.shards, store, self.work, self.executor, self.progress)
         result.filters.append(settled)
         result.judged[filter_.name] = sum(each.fresh for each in verdicts)
         result.live_after[filter_.name] = [shard.live for shard in table.shards]

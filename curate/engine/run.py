@@ -19,6 +19,7 @@ from curate.engine.table import Table
 from curate.errors import InputError
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock
+from curate.recipe.model import Recipe
 from curate.recipe.plan import Plan, make_plan
 from curate.release.funnel import Funnel
 from curate.release.repositories import push
@@ -101,12 +102,15 @@ class RunResult:
 
 
 def run(
-    file: RecipeFile, options: RunOptions | None = None, progress: Progress | None = None
+    recipe: RecipeFile | Recipe,
+    options: RunOptions | None = None,
+    progress: Progress | None = None,
 ) -> RunResult:
     """Run a recipe to a release folder.
 
     Args:
-        file: the recipe, as `curate.recipe.files.read_recipe` gives it.
+        recipe: as `curate.recipe.files.read_recipe` gives it, or made here; its relative paths then
+            begin in the working folder.
         options: how this run is done.
         progress: where to report; standard error by default.
 
@@ -115,6 +119,7 @@ def run(
         CurateError: a model, a server or the record failed; what was recorded is kept.
     """
     progress = progress or Progress()
+    file = RecipeFile.of(recipe) if isinstance(recipe, Recipe) else recipe
     with progress.shown():
         return _run(file, options or RunOptions(), progress)
 

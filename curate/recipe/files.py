@@ -6,14 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticSerializationError
 
 from curate.errors import InputError, did_you_mean
 from curate.errors.strict import interpolate, mapping, override, parse_yaml, target, validate
 from curate.recipe.model import Recipe
+from curate.sources import Source
 from curate.store.keys import key
+from filters.contract import Filter
 
 _ADDRESS: Final = ("repo", "private")
 """Keys of ``publish`` that say where a release goes, not what is in it."""
@@ -42,6 +46,35 @@ class RecipeFile(BaseModel):
     """What stands in the recipe for a path or model, by what it was read as, where a variable of
     the environment is in it.
     """
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Self:
+        """Write a recipe that was made in Python down, as if it had been read here.
+
+        What is as by default is left out, and so is `runtime`: it says how, and what Python reads
+        from the environment must not come into a release.
+
+        Raises:
+            InputError: something in it is nothing that YAML holds.
+        """
+        try:
+            entries = {
+                key: [_entry(item) for item in items]
+                for key, items in (("sources", recipe.sources), ("filters", recipe.filters))
+            }
+            rest = recipe.model_dump(mode="json", exclude_defaults=True, exclude={"runtime"})
+        except PydanticSerializationError as error:
+            raise InputError(
+                f"this recipe can't be written down ({error}); have its filters and sources hold "
+                "texts, numbers, and lists or mappings of them"
+            ) from error
+        return cls(
+            recipe=recipe,
+            text=yaml.safe_dump(rest | {k: v for k, v in entries.items() if v}, sort_keys=False),
+            overrides=(),
+            folder=Path.cwd(),
+            lock=_lock_in_runs(recipe),
+        )
 
     @property
     def digest(self) -> str:
@@ -112,7 +145,7 @@ def read_recipe(
         raise InputError(f"{path.name}: {error}") from error
     default = path.with_suffix(".lock.json")
     if path in shipped.values():
-        default = Path("runs") / recipe.name / f"{recipe.name}.lock.json"
+        default = _lock_in_runs(recipe)
     return RecipeFile(
         recipe=recipe,
         text=text,
@@ -121,6 +154,22 @@ def read_recipe(
         lock=lock or default,
         written=written,
     )
+
+
+def _entry(item: Source | Filter) -> dict[str, Any]:
+    """Write a source or filter as an item of a recipe, with the files that no manifest holds."""
+    fields = type(item).model_fields
+    places = {name: getattr(item, name) for name, field in fields.items() if field.exclude}
+    entry = {"use": fields["use"].default, **places}
+    entry |= item.model_dump(mode="json", exclude_defaults=True)
+    if isinstance(item, Filter) and item.name == entry["use"]:
+        del entry["name"]  # as it is called where it is not named
+    return entry
+
+
+def _lock_in_runs(recipe: Recipe) -> Path:
+    """Name the lock file of a recipe that has no place of its own to be written to."""
+    return Path("runs") / recipe.name / f"{recipe.name}.lock.json"
 
 
 def parse_recipe(text: str, overrides: Sequence[str] = ()) -> Recipe:

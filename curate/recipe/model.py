@@ -152,8 +152,9 @@ class Recipe(_Section):
 
     def __init__(self, **data: Any) -> None:
         """Make a recipe; the class of a filter or source handed over is registered by that."""
-        for item in (*data.get("filters", ()), *data.get("sources", ())):
-            for base, registry in ((Filter, FILTERS), (Source, SOURCES)):
+        for key, base, registry in (("filters", Filter, FILTERS), ("sources", Source, SOURCES)):
+            items = data.get(key)
+            for item in cast("list[object]", items) if isinstance(items, list | tuple) else ():
                 if isinstance(item, base):
                     registry.register(type(item))  # pyright: ignore[reportArgumentType]
         super().__init__(**data)

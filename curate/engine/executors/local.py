@@ -1,11 +1,20 @@
 """Run shards in this process, or in worker processes on this machine."""
 
 import multiprocessing
+import pickle
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Final
 
 from curate.engine.executors.base import Result, Task
+from curate.errors import BackendError
+
+_TYPED_IN: Final = (
+    "they find no filter or measure that was typed into a notebook or a shell: put it into a file "
+    "and import it, or leave runtime.workers out"
+)
 
 
 class InProcess:
@@ -34,8 +43,25 @@ class WorkerProcesses:
         self._pool = ProcessPoolExecutor(workers, spawn, signal.signal, ignore)
 
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
-        """Hand the tasks to the workers; results come in the tasks' order."""
-        return self._pool.map(function, tasks)
+        """Hand the tasks to the workers; results come in the tasks' order.
+
+        Raises:
+            BackendError: a task can't be handed over, or a worker ended before its work was done.
+        """
+        try:
+            for task in tasks[:1]:
+                pickle.dumps(task)
+        except Exception as error:
+            raise BackendError(
+                f"worker processes can't be given this work ({error}); {_TYPED_IN}"
+            ) from error
+        try:
+            yield from self._pool.map(function, tasks)
+        except BrokenProcessPool as error:
+            raise BackendError(
+                f"a worker process ended before its work was done; {_TYPED_IN}. Where nothing was "
+                "typed in, memory may have run out: lower runtime.questions_per_shard"
+            ) from error
 
     def close(self) -> None:
         """End the workers."""

@@ -82,6 +82,11 @@ def test_a_good_recipe_is_read() -> None:
         ("select: {seed: 3}", "arms: ['without:corectness']", ["no filter is called 'corectness'"]),
         ("- use: completeness", "- use: correctness", ["'correctness' is the name of two items"]),
         (
+            "filters:\n  - use: completeness\n  - use: correctness",
+            "filters:",
+            ["filters: got None; input should be a valid tuple"],
+        ),
+        (
             "select: {seed: 3}",
             "runtime: {sources: {pol: {backend: vllm}}}",
             ["no source is called 'pol'", "'pool'"],

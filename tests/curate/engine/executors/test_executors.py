@@ -36,6 +36,10 @@ def worker(_: int) -> int:
     return os.getpid()
 
 
+def end(_: int) -> None:
+    os._exit(1)
+
+
 @pytest.fixture(scope="module", params=HERE, ids=lambda given: "-".join(map(str, given)))
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     opened = open_executor(*request.param)
@@ -60,6 +64,24 @@ def test_work_is_done_elsewhere_only_where_it_was_asked_for() -> None:
         found = set(opened.map(worker, range(6)))
         opened.close()
         assert (os.getpid() in found) == (workers == 1)
+
+
+def test_a_worker_that_ends_is_told_with_the_usual_cause() -> None:
+    opened = open_executor("local", 2)
+    with pytest.raises(BackendError, match=r"ended before its work.*notebook.*memory"):
+        list(opened.map(end, range(3)))
+    opened.close()
+
+
+def test_work_that_no_other_process_can_be_given_is_told_before_it_is_begun() -> None:
+    class TypedIn:
+        """Nothing that a module has."""
+
+    opened = open_executor("local", 2)
+    with pytest.raises(BackendError, match=r"TypedIn.*put it into a file and import it"):
+        list(opened.map(id, [TypedIn()]))
+    assert list(opened.map(square, [4])) == [16], "and the executor goes on"
+    opened.close()
 
 
 def test_a_node_that_does_not_see_the_store_is_told_apart() -> None:
