@@ -20,7 +20,7 @@ OTHER_NAMES = {
 
 
 def names(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Give every name that a module binds to a local, an argument, a function or a class."""
+    """Give every name that a module binds itself: imports have the names of others."""
     fields = {
         id(line.target)
         for kind in ast.walk(tree)
@@ -29,16 +29,22 @@ def names(tree: ast.Module) -> Iterator[tuple[int, str]]:
         if isinstance(line, ast.AnnAssign)
     }
     for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Name)
-            and isinstance(node.ctx, ast.Store)
-            and id(node) not in fields
-        ):
-            yield node.lineno, node.id
-        elif isinstance(node, ast.arg):
-            yield node.lineno, node.arg
-        elif isinstance(node, ast.ClassDef | ast.FunctionDef):
-            yield node.lineno, node.name
+        match node:
+            case ast.Name(ctx=ast.Store()) if id(node) not in fields:
+                yield node.lineno, node.id
+            case ast.arg():
+                yield node.lineno, node.arg
+            case (
+                ast.ClassDef(name=str(name))
+                | ast.FunctionDef(name=str(name))
+                | ast.AsyncFunctionDef(name=str(name))
+                | ast.ExceptHandler(name=str(name))
+                | ast.MatchAs(name=str(name))
+                | ast.MatchStar(name=str(name))
+            ):
+                yield node.lineno, name
+            case _:
+                pass
 
 
 def main(*folders: str) -> int:

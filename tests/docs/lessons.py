@@ -126,6 +126,7 @@ class Lesson(NamedTuple):
         folders = [str(Path(place).parent) for place in (self.file, self.test)]
         do(root, "ruff", "format", "--check", *folders)
         do(root, "ruff", "check", *folders)
+        do(root, "words", str(Path(self.file).parent), also=Path(".ci").resolve())
         suite = str(Path(self.test).with_name("test_contract.py"))
         output = do(root, "pytest", "-q", "-p", "no:cacheprovider", suite, self.test, "-k", name)
         passed = re.search(r"(\d+) passed", output)
