@@ -9,7 +9,7 @@ else, so what is in it is everywhere.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, get_args
 
 from pydantic.fields import FieldInfo
 
@@ -60,24 +60,28 @@ class Registry(Generic[Kind]):
         """
         self._check(item)
         name = self._name_of(item)
-        for other in (*self.shipped, *self._entry_points()):
+        for other in self._lasting():
             if other is not item and self._name_of(other) == name:
                 raise ValueError(
                     f"there is a {self.kind} {name!r} already ({other!r}); give yours another name"
                 )
         if item not in self:
             self._added[name] = item
-            for changed in self._told:
-                changed()
+            self._tell()
         return item
 
+    def forget(self, item: Kind) -> None:
+        """Take out what was registered, as if it had never been."""
+        del self._added[self._name_of(item)]
+        self._tell()
+
     def watch(self, changed: Callable[[], None]) -> None:
-        """Have something called whenever one is added."""
+        """Have something called whenever one is added or taken out."""
         self._told.append(changed)
 
     def __iter__(self) -> Iterator[Kind]:
         """Give all: those shipped, those of installed packages, those added here."""
-        return iter((*self.shipped, *self._entry_points(), *self._added.values()))
+        return iter((*self._lasting(), *self._added.values()))
 
     def __contains__(self, item: object) -> bool:
         return any(item is member for member in self)
@@ -99,35 +103,46 @@ class Registry(Generic[Kind]):
         """The names of those that come with this project."""
         return [self._name_of(item) for item in self.shipped]
 
-    def typed_in(self, item: object) -> bool:
-        """Tell whether something was added by the script or the notebook that runs here."""
-        return any(item is added for added in self._added.values())
+    def lasting(self, item: object) -> bool:
+        """Tell whether something is shipped or installed, so that somebody raises its version."""
+        return any(item is other for other in self._lasting())
 
     def get(self, name: str) -> Kind | None:
         """Find one by its name; None where there is none."""
         return next((item for item in self if self._name_of(item) == name), None)
 
-    def _entry_points(self) -> tuple[Kind, ...]:
-        """Load what installed packages bring, once.
+    def _tell(self) -> None:
+        for changed in self._told:
+            changed()
+
+    def _lasting(self) -> tuple[Kind, ...]:
+        """Give those shipped and those of installed packages, which are loaded once.
 
         Raises:
             PlugInError: a package brings what can't be imported, is of another kind, or has the
                 name of another.
         """
         if self._plugged is None:
-            items: list[Kind] = []
-            names = {self._name_of(item) for item in self.shipped}
-            for point in entry_points(group=self.group):
-                item, name = self._load(point)
-                if name in names:
-                    raise PlugInError(
-                        f"{_from(point)} brings a {self.kind} {name!r}, and there is one of that "
-                        "name already; uninstall the package, or have it take another name"
-                    )
-                names.add(name)
-                items.append(item)
-            self._plugged = tuple(items)
-        return self._plugged
+            self._plugged = ()  # a package may register what it brings while it is imported here
+            try:
+                for point in entry_points(group=self.group):
+                    self._plugged = (*self._plugged, self._plug(point))
+            except PlugInError:
+                self._plugged = None
+                raise
+        return (*self.shipped, *self._plugged)
+
+    def _plug(self, point: EntryPoint) -> Kind:
+        """Load one, and see that nothing else has its name."""
+        item, name = self._load(point)
+        taken = {self._name_of(one) for one in self._lasting()}
+        if name in taken or self._added.get(name, item) is not item:
+            raise PlugInError(
+                f"{_from(point)} brings a {self.kind} {name!r}, and there is one of that name "
+                "already; uninstall the package, or have it take another name"
+            )
+        self._added.pop(name, None)
+        return item
 
     def _load(self, point: EntryPoint) -> tuple[Kind, str]:
         """Load one, and its name."""
@@ -173,13 +188,14 @@ def instance_of(base: type) -> Callable[[object], None]:
 def field_default(field: str) -> Callable[[type], str]:
     """Make a name from the default of a pydantic model's field (``use``).
 
-    The function made raises TypeError where a class has no such field, or no text as its default.
+    The function made raises TypeError where a class has no such field, or one whose default is not
+    among its literals: these are what tells the classes of a recipe apart.
     """
 
     def name_of(kind: type) -> str:
         fields: Mapping[str, FieldInfo] = getattr(kind, "model_fields", {})
         name = fields[field].default if field in fields else None
-        if not isinstance(name, str):
+        if not isinstance(name, str) or name not in get_args(fields[field].annotation):
             raise TypeError(
                 f"{kind.__name__} has no name for a recipe; give it a field like "
                 f'`{field}: Literal["mine"] = "mine"`'

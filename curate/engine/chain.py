@@ -137,13 +137,13 @@ class Chain:
         )  # fmt: skip
 
     def _keeper(self, step: Filter | DerivedMeasure) -> Store:
-        """Give the store of what is derived: scratch, where a script or a notebook defines how.
+        """Give the store of what is derived: scratch, but for what is shipped or installed.
 
         Nobody raises the version of what is edited from run to run, so nothing of it is kept.
         """
         kind = type(step)
-        passing = FILTERS.typed_in(kind) or MEASURES.typed_in(kind)
-        return Store(self.work / "typed-in") if passing else self.store
+        lasting = FILTERS.lasting(kind) or MEASURES.lasting(kind)
+        return self.store if lasting else Store(self.work / "typed-in")
 
     def _judge(self, filter_: Filter, table: Table, result: ChainResult) -> None:
         store = self._keeper(filter_)

@@ -16,6 +16,4 @@ def registered(registry: Registry[Kind], kind: Kind) -> Generator[Kind]:
     try:
         yield kind
     finally:
-        del registry._added[registry.name_of(kind)]
-        for changed in registry._told:
-            changed()
+        registry.forget(kind)

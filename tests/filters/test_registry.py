@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -35,6 +36,12 @@ class Unsaid(Tool):
     """Has such a field, and leaves it open."""
 
     use: Literal["unsaid"]
+
+
+class AnyWord(Tool):
+    """Has such a field, by which a recipe could not tell it from others."""
+
+    use: str = "any"
 
 
 def another(name: str) -> type[Tool]:
@@ -103,6 +110,7 @@ def test_a_name_that_is_taken_is_refused(
         (int, "is no subclass of Tool"),
         (Nameless, r'Nameless has no name for a recipe; .*`use: Literal\["mine"\] = "mine"`'),
         (Unsaid, "Unsaid has no name for a recipe"),
+        (AnyWord, "AnyWord has no name for a recipe"),
     ],
 )
 def test_what_is_none_of_the_kind_is_refused(
@@ -120,6 +128,7 @@ def test_what_is_none_of_the_kind_is_refused(
         (f"{__name__}:Spade", "AttributeError"),
         (f"{__name__}:another", "TypeError: .* is no subclass of Tool"),
         (f"{__name__}:Nameless", "TypeError: Nameless has no name"),
+        (f"{__name__}:AnyWord", "TypeError: AnyWord has no name"),
         (f"{__name__}:Hammer", "brings a tool 'hammer', and there is one of that name already"),
     ],
 )
@@ -134,6 +143,43 @@ def test_what_a_package_brings_wrongly_is_told_in_one_line(
         assert "entry point 'mine' of 'curate.tools'" in str(caught.value)
         assert "uninstall the package" in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_a_package_may_register_what_its_entry_point_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A decorator and an entry point for the same class, whichever comes first."""
+    tools = plugged(monkeypatch, saw="decorated_tools:Saw")
+    (tmp_path / "decorated_tools.py").write_text(
+        f"from {__name__} import Saw\nTOOLS.register(Saw)\n".replace("TOOLS", "Saw.tools")
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(Saw, "tools", tools, raising=False)
+    assert list(tools) == [Hammer, Saw]
+    assert tools.lasting(Saw)
+    assert tools.register(Saw) is Saw
+    assert list(tools) == [Hammer, Saw]
+
+
+def test_a_package_that_registers_another_of_the_name_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tools = plugged(monkeypatch, saw=f"{__name__}:Saw")
+    monkeypatch.setattr(
+        tools, "_load", lambda _: (tools.register(another("cell")), (Saw, "cell"))[1]
+    )
+    with pytest.raises(PlugInError, match="brings a tool 'cell', and there is one of that name"):
+        list(tools)
+
+
+def test_what_is_taken_out_is_told(tools: Registry[type[Tool]]) -> None:
+    cell = tools.register(another("cell"))
+    assert not tools.lasting(cell)
+    changes: list[list[type[Tool]]] = []
+    tools.watch(lambda: changes.append(list(tools)))
+    tools.forget(cell)
+    assert changes == [[Hammer]]
+    assert list(tools) == [Hammer]
 
 
 def test_things_that_are_no_classes_are_held_to_theirs() -> None:
