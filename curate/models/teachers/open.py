@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from curate.models.teachers.base import Generator, Sampling
 from curate.models.teachers.options import Backend, OpenAIOptions, Teacher, VllmOptions
@@ -32,7 +32,7 @@ class TeacherKind:
     """A way to reach teachers.
 
     Attributes:
-        options: model of its options; the default of its `backend` names it in a recipe.
+        options: model of its options; the literal of its `backend` names it in a recipe.
         open: makes the generator; cheap, since models and connections open on first use. Raises
             InputError where the options cannot work.
     """
@@ -42,10 +42,18 @@ class TeacherKind:
 
     @property
     def name(self) -> str:
-        """The word in a recipe."""
-        field = self.options.model_fields["backend"]
-        words: tuple[str, ...] = getattr(field.annotation, "__args__", ())
-        return str(words[0]) if words else str(field.default)
+        """The word in a recipe.
+
+        Raises:
+            TypeError: the options have none.
+        """
+        words = get_args(self.options.model_fields["backend"].annotation)
+        if not words:
+            raise TypeError(
+                f"{self.options.__name__} has no name for a recipe; give it a field like "
+                '`backend: Literal["mine"] = "mine"`'
+            )
+        return str(words[0])
 
 
 def _open_engine(access: Access, options: VllmOptions) -> Generator:
@@ -84,5 +92,6 @@ def open_generator(access: Access, options: Backend) -> Generator:
     Raises:
         InputError: the options cannot work, as an `api_key_env` that is not set.
     """
-    kind = next(kind for kind in TEACHERS if isinstance(options, kind.options))
+    kind = TEACHERS.get(options.backend)
+    assert kind is not None, "a recipe holds no other"
     return kind.open(access, options)

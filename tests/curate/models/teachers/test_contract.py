@@ -9,16 +9,19 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
-from typing import Any, ClassVar, Final
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
 
 import pytest
 
 from curate.errors import BackendError
-from curate.models.teachers.base import Completion, Generator, Request
-from curate.models.teachers.open import TEACHERS
+from curate.models.teachers.base import Completion, Generator, Request, Sampling
+from curate.models.teachers.open import TEACHERS, Access, TeacherKind, open_generator
+from curate.models.teachers.options import Backend, OpenAIOptions, Teacher
 from tests.curate.models.teachers import laws
 from tests.curate.models.teachers.backings import BACKINGS, FAULTS, MARKS, asking, dying
 from tests.curate.models.teachers.laws import BROKEN, REFUSED, Backing
+from tests.curate.registering import registered
 from tests.servers.openai_server import serving
 
 Law = Callable[[Backing], None]
@@ -70,6 +73,27 @@ def test_every_kind_has_a_word_of_its_own() -> None:
     for kind in TEACHERS:
         assert TEACHERS.get(kind.name) is kind
         assert kind.options.model_fields["backend"].annotation is not str
+
+
+class Tunnelled(OpenAIOptions):
+    """A server behind something of the user's own."""
+
+    backend: Literal["tunnelled"]  # pyright: ignore[reportIncompatibleVariableOverride]
+
+
+class Anyhow(Backend):
+    """Options that no recipe could tell from others."""
+
+
+def test_options_derived_from_shipped_ones_are_opened_by_their_own_kind() -> None:
+    opened = Plain()
+    kind = TeacherKind(Tunnelled, lambda _access, _options: opened)
+    access = Access(Teacher("tiny-teacher"), Sampling(), None, Path())
+    with registered(TEACHERS, kind):
+        options = Tunnelled(backend="tunnelled", url="http://localhost/v1")
+        assert open_generator(access, options) is opened
+    with pytest.raises(TypeError, match=r'Anyhow has no name .*`backend: Literal\["mine"\]'):
+        TEACHERS.register(TeacherKind(Anyhow, lambda _access, _options: opened))
 
 
 # What follows is wrong on purpose.
