@@ -68,6 +68,12 @@ def validate(model: type[Model], data: object) -> Model:
     """
     if not isinstance(data, dict):
         raise InputError(f"got {_quote(data)}; a mapping of keys to values is wanted")
+    keys = cast("dict[object, Any]", data)
+    if (wrong := next((key for key in keys if not isinstance(key, str)), None)) is not None:
+        raise InputError(
+            f"got the key {wrong!r}; a word is wanted (of which YAML takes on, off, yes and no for "
+            "true and false)"
+        )
     try:
         return model.model_validate(data)
     except ValidationError as error:

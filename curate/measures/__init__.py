@@ -5,7 +5,7 @@ contract suite runs on it from then on, the plan inserts it where its columns ar
 shows columns shows its.
 """
 
-from typing import Final
+from typing import Final, cast
 
 from curate.measures.base import DerivedMeasure, Measure, MemoMeasure, Setup
 from curate.measures.embed import Embed
@@ -27,8 +27,23 @@ SHIPPED: Final[tuple[type[Measure], ...]] = (
 )
 """Every measure of this project."""
 
+
+def _check(item: object) -> None:
+    """Want a measure whose columns are nobody else's.
+
+    Raises:
+        TypeError: it is none.
+        ValueError: another one, or the project itself, writes a column of that name.
+    """
+    subclass_of(Measure)(item)
+    measure = cast("type[Measure]", item)
+    others = [kind for kind in MEASURES if kind.name != measure.name]
+    columns = (column for kind in (*others, measure) for column in kind.writes.values())
+    GLOSSARY.plus(columns)
+
+
 MEASURES: Final = Registry[type[Measure]](
-    "measure", "curate.measures", SHIPPED, lambda kind: kind.name, subclass_of(Measure)
+    "measure", "curate.measures", SHIPPED, lambda kind: kind.name, _check
 )
 """Every measure that can write a column: those shipped, plugged in, and registered."""
 

@@ -7,7 +7,7 @@ and is part of none, but for the kind of a source's backend (see `curate.models.
 import inspect
 import json
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Final, Literal, Self, TypeVar, Union, cast
+from typing import Annotated, Any, Final, Literal, Self, Union, cast
 
 from pydantic import (
     BaseModel,
@@ -35,7 +35,6 @@ from curate.sources.questions import QuestionsOptions
 from filters import FILTERS
 from filters.contract import Filter
 
-Options = TypeVar("Options", bound=BaseModel)
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 
 
@@ -54,10 +53,9 @@ class Measures(_Section):
     There is a section for every measure that takes options, under the measure's name.
     """
 
-    def of(self, section: type[Options]) -> Options | None:
-        """Give the section of a model; None where the recipe has none."""
-        sections = (getattr(self, name) for name in type(self).model_fields)
-        return next((options for options in sections if isinstance(options, section)), None)
+    def of(self, measure: str) -> Any:
+        """Give the section of a measure, by its name; None where the recipe has none."""
+        return getattr(self, measure, None)
 
     @model_serializer(mode="wrap")
     def _without_what_nobody_wrote(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -150,7 +148,7 @@ class Recipe(_Section):
     is another: a server does not say its precision.
     """
 
-    def __init__(self, **data: Any) -> None:
+    def __init__(self, /, **data: Any) -> None:
         """Make a recipe; the class of a filter or source handed over is registered by that."""
         for key, base, registry in (("filters", Filter, FILTERS), ("sources", Source, SOURCES)):
             items = data.get(key)
@@ -271,12 +269,12 @@ class Recipe(_Section):
     @property
     def score(self) -> ScoreOptions | None:
         """The student and how it is asked; None where the recipe names none."""
-        return self.measures.of(ScoreOptions)
+        return self.measures.of("score")
 
     @property
     def encoder(self) -> EmbedOptions:
         """The sentence encoder: the recipe's, or the default one."""
-        return self.measures.of(EmbedOptions) or EmbedOptions()
+        return self.measures.of("embed") or EmbedOptions()
 
     @property
     def verdicts_file(self) -> str | None:
@@ -316,8 +314,9 @@ def _connect() -> None:
     }
     for (section, name), annotation in choices.items():
         section.model_fields[name].annotation = annotation
+    Measures.model_fields.clear()
     for kind in MEASURES:
-        if kind.section is not None and kind.name not in Measures.model_fields:
+        if kind.section is not None:
             summary = (inspect.getdoc(kind.section) or "").partition("\n\n")[0]
             optional = cast("Any", kind.section | None)
             field = FieldInfo(annotation=optional, default=None, description=summary)

@@ -183,7 +183,7 @@ def options_of(recipe: Recipe, kind: type[Measure]) -> BaseModel | None:
     """Give a measure's options: the recipe's section, or the defaults where there are any."""
     if kind.section is None:
         return None
-    options = recipe.measures.of(kind.section)
+    options: BaseModel | None = recipe.measures.of(kind.name)
     required = any(field.is_required() for field in kind.section.model_fields.values())
     return options if options is not None or required else kind.section()
 

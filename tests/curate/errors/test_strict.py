@@ -62,6 +62,9 @@ def test_a_good_recipe_is_read() -> None:
         ("type: number", "type: nubmer", ["questions.gold.type: got 'nubmer'", "'number'"]),
         ("name: small", "name: small\nname: big", ["line 3: key 'name' is given twice"]),
         ("select: {seed: 3}", "select: {seed: 3", ["not YAML"]),
+        ("select: {seed: 3}", "1: {seed: 3}", ["got the key 1; a word is wanted"]),
+        ("select: {seed: 3}", "on: push", ["got the key True; a word is wanted (of which YAML"]),
+        ("select: {seed: 3}", "self: {seed: 3}", ["self: unknown key with value {'seed': 3}"]),
         (
             "select: {seed: 3}",
             "select: {order_by: [rd_maskd]}",

@@ -1,13 +1,20 @@
 """The plan: what reads what, and what can't be left out."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
+import polars as pl
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from curate.errors import InputError
+from curate.measures import MEASURES, DerivedMeasure
+from curate.measures.embed import EmbedOptions
 from curate.recipe.files import parse_recipe
 from curate.recipe.plan import Plan, make_plan
+from filters.columns import Column, Glossary
+from tests.curate.registering import registered
 
 RECIPE: dict[str, Any] = {
     "name": "planned",
@@ -31,6 +38,66 @@ def test_a_measure_stands_just_before_its_first_reader() -> None:
         "measure embed (for filter 'diversity')",
         "filter diversity",
     ]
+
+
+class Counting(DerivedMeasure):
+    """Measures nothing; a plan opens no measure."""
+
+    reads = ("rationale",)
+
+    def instrument(self) -> Mapping[str, Any]:
+        return {}
+
+    def derive(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.select()
+
+
+def typed(default: int, parent: type[BaseModel] = BaseModel) -> type[DerivedMeasure]:
+    """Define a measure with options, as a cell of a notebook does each time it is run."""
+
+    class Options(parent):
+        """Says how."""
+
+        size: int = default
+
+    class Letters(Counting):
+        """Writes how many letters a rationale has."""
+
+        name: ClassVar[str] = "letters"
+        writes = Glossary([Column("letters", pl.Int32(), "letters", score="lower")])
+        section: ClassVar[type[BaseModel] | None] = Options
+
+    return Letters
+
+
+def test_a_measure_defined_anew_has_the_options_of_its_own_section() -> None:
+    ordered = {"select": {"order_by": ["letters"]}}
+    for default in (1, 2):  # the cell, and the cell run again
+        kind = typed(default)
+        MEASURES.register(kind)
+        (*_, written) = planned(**ordered, measures={"letters": {"size": 7}}).measures
+        (*_, unwritten) = planned(**ordered).measures
+        assert kind.section
+        assert (written.options, unwritten.options) == (kind.section(size=7), kind.section())
+    MEASURES.forget(kind)
+    with pytest.raises(InputError, match=r"measures\.letters: unknown key"):
+        planned(measures={"letters": {"size": 7}})
+
+
+def test_options_derived_from_the_encoder_s_leave_the_encoder_alone() -> None:
+    with registered(MEASURES, typed(1, EmbedOptions)):
+        recipe = planned(measures={"letters": {"model": "org/other"}}).recipe
+        assert recipe.encoder == EmbedOptions()
+
+
+def test_a_measure_whose_column_is_another_s_is_refused() -> None:
+    class Twin(Counting):
+        name: ClassVar[str] = "twin"
+        writes = Glossary([Column("rationale_words", pl.Int32(), "its words")])
+
+    with pytest.raises(ValueError, match=r"two columns are called 'rationale_words', of 'twin'"):
+        MEASURES.register(Twin)
+    assert "twin" not in MEASURES.names
 
 
 def test_a_chain_is_not_judged_without_what_a_later_filter_reads() -> None:
