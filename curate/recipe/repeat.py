@@ -2,7 +2,7 @@
 
 A recipe that came with a release may be somebody else's. Unless it is allowed to, it reads no
 variable of the environment and no file beside those that came with it, reaches no server it names
-(its prompts, and a key, would go there), loads no plug-in and pushes nowhere. No recipe ever runs
+(its prompts, and a key, would go there), uses no plug-in and pushes nowhere. No recipe ever runs
 code that a model's repository brings.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, cast
 
 from curate.errors import InputError
 from curate.errors.strict import mapping, override, target
+from curate.measures import MEASURES
 from curate.recipe.files import RecipeFile, excluding, interpolated, path_holders, read_recipe
 from curate.recipe.model import is_beside
 from curate.release.formats import FORMATS
@@ -245,7 +246,7 @@ def _refuse(data: dict[str, Any], before: Mapping[str, Any], allow: Collection[s
 
 
 def _plugged(where: str, value: str) -> str | None:
-    """Say what a value is that this project does not bring: a filter, source, format or arm."""
+    """Say what a value is that this project does not bring: a filter, a source, a column ..."""
     chosen: dict[str, Registry[Any]] = {
         r"filters\[\d+\]\.use": FILTERS,
         r"sources\[\d+\]\.use": SOURCES,
@@ -255,7 +256,12 @@ def _plugged(where: str, value: str) -> str | None:
     for place, registry in chosen.items():
         if re.fullmatch(place, where):
             own = registry.shipped_names
-            return None if value.partition(":")[0] in own else registry.kind
+            if value.partition(":")[0] not in own:
+                return registry.kind
+    if where.startswith(("filters", "select", "arms")):
+        column = value.rpartition(":")[2].removeprefix("-")
+        writers = [kind for kind in MEASURES if column in kind.writes]
+        return "column" if any(kind not in MEASURES.shipped for kind in writers) else None
     return None
 
 

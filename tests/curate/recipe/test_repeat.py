@@ -2,19 +2,24 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import polars as pl
 import pytest
 import yaml
 
 from curate.engine.progress.progress import Progress
 from curate.engine.run import RunOptions, RunResult, ready, run
 from curate.errors import InputError
+from curate.measures import MEASURES, DerivedMeasure
 from curate.recipe.files import read_recipe
 from curate.recipe.repeat import open_recipe
 from curate.release.repositories.push import push
+from filters.columns import Column, Glossary
 from tests.curate.imported_sums import do, read, write
+from tests.curate.registering import registered
 from tests.servers.hub import Hub
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>'")
@@ -96,8 +101,8 @@ def test_a_person_s_verdicts_travel_without_their_words(folder: Path) -> None:
     ids = do(folder).audit.filter("selected")["sample_id"].sort()
     lines = [f"{ids[0]},false,seen by bob,raw text", f"{ids[1]},yes,,", "elsewhere,no,secret,"]
     (folder / "hand.csv").write_text("\n".join(["sample_id,keep,reason,raw_output", *lines]))
-    gates = [{"use": "overrides", "file": "hand.csv"}, *filters(folder)]
-    release = changed(folder, filters=gates)
+    chain = [{"use": "overrides", "file": "hand.csv"}, *filters(folder)]
+    release = changed(folder, filters=chain)
     assert (release / "hand.csv").read_text().splitlines() == [
         "sample_id,keep", f"{ids[0]},false", f"{ids[1]},true",
     ]  # fmt: skip
@@ -218,7 +223,39 @@ def test_it_pushes_nowhere(folder: Path) -> None:
     ready(mine)
 
 
-def test_a_plug_in_is_named_before_it_is_loaded(folder: Path) -> None:
+class Theirs(DerivedMeasure):
+    """Writes a column that this project does not know."""
+
+    name: ClassVar[str] = "theirs"
+    reads = ("rationale",)
+    writes = Glossary([Column("their_score", pl.Float64(), "what they think of it", score="lower")])
+
+    def instrument(self) -> Mapping[str, Any]:
+        return {}
+
+    def derive(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.select(their_score=pl.lit(1.0))
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("select.order_by=[-their_score]", "-their_score"),
+        ("select.one_per=their_score", "their_score"),
+        ("arms=[random, lowest:their_score]", "lowest:their_score"),
+    ],
+)
+def test_the_measure_of_a_plug_in_is_used_where_that_is_allowed(
+    folder: Path, override: str, value: str
+) -> None:
+    release = with_overrides(changed(folder), override)
+    with registered(MEASURES, Theirs):
+        with pytest.raises(InputError, match=f"'{value}' is no column of curate.*plug-ins"):
+            open_recipe(release)
+        assert open_recipe(release, allow=["plug-ins"])
+
+
+def test_a_plug_in_is_used_where_that_is_allowed(folder: Path) -> None:
     for kind, override in (
         ("filter", "filters.length.use=theirs"),
         ("source", "sources.pool.use=theirs"),
