@@ -25,7 +25,7 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple, Self, cast
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from filters.columns import GLOSSARY, Glossary
+from filters.columns import GLOSSARY, VERDICT_PREFIX, Glossary
 
 _VERDICT: Final = pl.Struct({"keep": pl.Boolean(), "reason": pl.String(), "score": pl.Float64()})
 """What a filter may know of an earlier one's verdict."""
@@ -64,7 +64,7 @@ class Threshold(NamedTuple):
 
 
 class Filter(BaseModel, ABC):
-    """One gate of the chain; the config is the object."""
+    """One filter of the chain; the config is the object."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -131,10 +131,14 @@ class Filter(BaseModel, ABC):
         filter_ = cls.model_validate(
             {"use": cls.model_fields["use"].default, **cls.example.parameters}
         )
-        kinds = {"sample_id": pl.String(), "question_id": pl.String()}
-        kinds |= {
-            name: GLOSSARY[name].dtype if name in GLOSSARY else _VERDICT for name in filter_.reads()
+        kinds: dict[str, pl.DataType | None] = {
+            "sample_id": pl.String(),
+            "question_id": pl.String(),
         }
+        for name in filter_.reads():
+            column, verdict = GLOSSARY.get(name), name.startswith(VERDICT_PREFIX)
+            # A column of somebody else's measure is what the rows have in it.
+            kinds[name] = column.dtype if column else _VERDICT if verdict else None
         ids = [chr(ord("a") + number) for number in range(len(cls.example.rows))]
         rows = [
             {"sample_id": letter, "question_id": "q", **row}

@@ -176,6 +176,9 @@ def test_the_catalogue_has_the_filter_of_a_package(bench: Bench) -> None:
     page = bench.output("filters", "calm")
     assert "Drop rationales that shout." in page
     assert "more capitals than" in page
+    rows = [line.split() for line in page.splitlines()]
+    assert ["a", "0.1", "kept", "0.1"] in rows
+    assert ["b", "0.9", "dropped:", "shouting", "0.9"] in rows
 
 
 def test_a_replay_gives_the_same(bench: Bench, runs: tuple[dict[str, Any], dict[str, Any]]) -> None:
