@@ -13,7 +13,7 @@ from typing import Any, Final, Self, TypeVar
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from filters.columns import VERDICT_PREFIX
+from filters.columns import ARM_PREFIX, VERDICT_PREFIX
 
 TOP_REASONS: Final = 5
 """Reasons shown in a line; the rest are added up."""
@@ -264,7 +264,9 @@ def count_picks(
         selection: what `select` returned.
         choice: the selection's share of questions with a choice.
     """
-    columns = [name for name in selection.columns if name == "selected" or name.startswith("arm_")]
+    columns = [
+        name for name in selection.columns if name == "selected" or name.startswith(ARM_PREFIX)
+    ]
     rows = selection.select("sample_id", "question_id", *columns).join(
         table.select("sample_id", "tokens"), on="sample_id"
     )
@@ -273,7 +275,7 @@ def count_picks(
         part = rows.filter(name)
         picks.append(
             PickCount(
-                name=name.removeprefix("arm_"),
+                name=name.removeprefix(ARM_PREFIX),
                 rows=part.height,
                 questions=part["question_id"].n_unique(),
                 tokens=int(part["tokens"].cast(pl.Int64).sum()),

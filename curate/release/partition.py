@@ -194,7 +194,7 @@ class Partition:
         self.excerpt = Excerpt(spec.glossary)
         self._verdicts: list[pl.DataFrame] = []
         arms = [
-            _Config(arm, folder, pl.col(f"arm_{arm}"), published="arms" in included)
+            _Config(arm, folder, pl.col(ARM_PREFIX + arm), published="arms" in included)
             for arm in spec.arms
         ]
         self._configs = [
@@ -267,7 +267,7 @@ class Partition:
         if unknown := sorted(names - schema.keys()):
             raise ValueError(f"columns {unknown} have no declared type; name them in the glossary")
         required = {"sample_id", "question_id", "split", *CHOICE_COLUMNS}
-        required |= {n for n in schema if n.startswith((VERDICT_PREFIX, "arm_"))}
+        required |= {n for n in schema if n.startswith((VERDICT_PREFIX, ARM_PREFIX))}
         if missing := sorted(required - names):
             raise ValueError(f"the shards lack columns {missing}, which a release needs")
         self._columns = {n: t for n, t in schema.items() if n in names}

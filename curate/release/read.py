@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 import polars as pl
 
 from curate.errors import InputError
 from curate.errors.strict import mapping, override
 from curate.release.options import PublishOptions
 from curate.release.partition import REJECTED, UNPUBLISHED
-from curate.release.runs import Run
-from curate.release.write import MANIFEST_FORMAT
+from curate.release.runs import Run, read_manifest
 from filters.columns import GLOSSARY, Glossary
 
 
@@ -41,17 +39,10 @@ class Release:
         Raises:
             InputError: there is none, or one written by a later version.
         """
-        folder, run = reference, None
-        if not (reference / "manifest.json").is_file():
-            run = Run.open(reference)
-            folder = run.folder / "dataset"
-        manifest = orjson.loads((folder / "manifest.json").read_bytes())
-        if manifest.get("format") != MANIFEST_FORMAT:
-            raise InputError(
-                f"{str(folder)!r} was written in format {manifest.get('format')!r}, and this "
-                f"version reads {MANIFEST_FORMAT}; update curate-rationales"
-            )
-        return cls(folder, manifest, run)
+        if (reference / "manifest.json").is_file():
+            return cls(reference, read_manifest(reference), None)
+        run = Run.open(reference)
+        return cls(run.folder / "dataset", run.manifest, run)
 
     @property
     def title(self) -> str:

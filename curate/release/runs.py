@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import orjson
 import polars as pl
@@ -21,8 +21,9 @@ from curate.release.funnel import Funnel
 from curate.store.whole import write_whole
 from filters import FILTERS
 from filters.columns import ARM_PREFIX, GLOSSARY, VERDICT_PREFIX, Glossary
-from filters.contract import Filter
+from filters.contract import Filter, Scope
 
+MANIFEST_FORMAT: Final = 1
 _RUN = re.compile(r"(\d+)-[0-9a-f]{8}")
 
 
@@ -63,6 +64,21 @@ def find_run(reference: Path) -> Path:
     raise InputError(f"no finished run at {str(reference)!r}; {hint}")
 
 
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read what a release folder says of itself.
+
+    Raises:
+        InputError: it was written by a later version.
+    """
+    manifest: dict[str, Any] = orjson.loads((folder / "manifest.json").read_bytes())
+    if manifest.get("format") != MANIFEST_FORMAT:
+        raise InputError(
+            f"{str(folder)!r} was written in format {manifest.get('format')!r}, and this "
+            f"version reads {MANIFEST_FORMAT}; update curate-rationales"
+        )
+    return manifest
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished run.
@@ -85,10 +101,10 @@ class Run:
             reference: as for `find_run`.
 
         Raises:
-            InputError: there is none.
+            InputError: there is none, or one written by a later version.
         """
         folder = find_run(reference)
-        manifest = orjson.loads((folder / "dataset" / "manifest.json").read_bytes())
+        manifest = read_manifest(folder / "dataset")
         return cls(folder, manifest, orjson.loads((folder / "run.json").read_bytes()))
 
     @property
@@ -179,6 +195,7 @@ class Absent(Filter):
     """Stands for a filter that is not installed here: its verdicts can be read, not repeated."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="allow")
+    scope: ClassVar[Scope] = "dataset"  # what it compares is not known
 
     use: str
 

@@ -28,9 +28,9 @@ from curate.errors import InputError
 from curate.release.card import ConfigFacts, dataset_card, run_card
 from curate.release.parquet import PartWriter
 from curate.release.partition import DEFAULT, Partition, ReleaseSpec
+from curate.release.runs import MANIFEST_FORMAT
 from filters.columns import GLOSSARY, QUESTION_COLUMNS
 
-MANIFEST_FORMAT: Final = 1
 QUESTION_FACTS: Final = GLOSSARY.among(["nll_without_rationale"]).types | (
     GLOSSARY.of("question facts").types
 )

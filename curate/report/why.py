@@ -17,7 +17,7 @@ from curate.errors import CONTROLS, InputError
 from curate.release.runs import Absent, Run
 from curate.report.funnel import pairs
 from curate.select.ranking import may_be_taken
-from filters.columns import GLOSSARY, VERDICT_PREFIX, Glossary
+from filters.columns import ARM_PREFIX, GLOSSARY, VERDICT_PREFIX, Glossary
 from filters.contract import Filter
 
 LONGEST_TEXT: Final = 600
@@ -230,7 +230,8 @@ def _short(value: object) -> str:
 
 
 def _end(row: Mapping[str, Any], dropped_by: str | None) -> str:
-    arms = [name.removeprefix("arm_") for name in row if name.startswith("arm_") and row[name]]
+    taken = [name for name in row if name.startswith(ARM_PREFIX) and row[name]]
+    arms = [name.removeprefix(ARM_PREFIX) for name in taken]
     also = f"; in the arms {', '.join(arms)}" if arms else ""
     if dropped_by:
         return f"not live: {dropped_by} stopped it{also}"

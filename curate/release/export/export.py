@@ -143,7 +143,6 @@ def _fill(
             release,
             lambda: _read(paths),
             format_,
-            turns=_has_turns(format_, wording),
             student=options.student,
             max_length=options.max_length,
         )
@@ -164,11 +163,6 @@ def _wording(release: Release, options: ExportOptions) -> Wording:
     if wording.line.count("{answer}") != 1:
         raise InputError(f"{wording.line!r} must hold {{answer}} exactly once", "--line")
     return wording
-
-
-def _has_turns(format_: Format, wording: Wording) -> bool:
-    """Tell whether records hold turns of a chat rather than strings."""
-    return any(isinstance(column.dtype, pl.List) for column in format_.columns(wording).values())
 
 
 def _splits(
@@ -236,10 +230,11 @@ def _questions(release: Release) -> tuple[pl.DataFrame, pl.DataFrame, str]:
     """
     run = release.run
     if run is None or run.judge is None:
-        lacks = "a correctness filter" if run else "the run's audit folder"
+        judge = "an installed filter that tells right from wrong"
+        lacks = judge if run else "the run's audit folder"
         raise InputError(
             f"pass rates need every sample with its verdict, and {release.title} lacks {lacks}; "
-            "give the run folder of a run with `- use: correctness`"
+            "give the run folder of a run with one, such as `- use: correctness`"
         )
     usable = run.questions().filter(pl.col("status") == "ok").sort("question_id")
     samples = run.samples().collect()

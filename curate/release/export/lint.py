@@ -40,6 +40,10 @@ _EMPTY_THOUGHT: Final = re.compile(r"<think>\s*</think>")
 _MARKS: Final = re.compile(r"\{%-?\s*generation\b")
 
 
+class NoTemplateError(Exception):
+    """A student was given turns, and has no template that makes text of them."""
+
+
 class Tokenizer(Protocol):
     """What is needed of a fast tokenizer; those of transformers have it."""
 
@@ -101,6 +105,9 @@ def lint(
         form: says what of a record a student is asked and is to say.
         tokenizer: the student's, a fast one.
         max_length: tokens at which the trainer cuts; None for no limit.
+
+    Raises:
+        NoTemplateError: a record holds turns of a chat, and the tokenizer has no chat template.
     """
     for record in records:
         reasons: list[str] = []
@@ -119,6 +126,8 @@ def _render(prompt: Any, completion: Any, tokenizer: Tokenizer) -> _Text:
     if isinstance(prompt, str):
         targets = [("completion_lost", completion)]
         return _Text(prompt + completion, prompt, prompt, targets, special=True)
+    if tokenizer.chat_template is None:
+        raise NoTemplateError("no chat template to put these turns into")
     turn = completion[0]
     thought = _THOUGHT.match(turn["content"])
     reasoning = thought[1] if thought else turn.get("reasoning_content")

@@ -7,7 +7,7 @@ from typing import Final
 from curate.errors import CurateError, InputError
 from curate.models.references import resolve
 from curate.models.students.tokenizing import load_tokenizer
-from curate.release.export.lint import REASONS, REFUSED, lint
+from curate.release.export.lint import REASONS, REFUSED, NoTemplateError, lint
 from curate.release.formats import Format
 from curate.release.formats.wording import Record
 from curate.release.read import Release
@@ -23,7 +23,6 @@ def trial(
     records: Callable[[], Iterable[Record]],
     form: Format,
     *,
-    turns: bool,
     student: str | None = None,
     max_length: int | None = None,
     way_out: str = WAY_OUT,
@@ -34,7 +33,6 @@ def trial(
         release: names the student it was made for.
         records: called where there is a student to try them with.
         form: their format.
-        turns: they are turns of a chat, not strings.
         student: another one.
         max_length: tokens at which the trainer will cut.
         way_out: what to do where nothing could be learnt.
@@ -51,11 +49,12 @@ def trial(
         tokenizer = load_tokenizer(resolve(name, revision, weights=False).path)
     except CurateError as error:
         return [f"not tried with the student's template: {error}"]
-    if tokenizer.chat_template is None and turns:
-        raise InputError(f"{name} has no chat template to put these turns into. {way_out}")
     ids: defaultdict[str, list[str]] = defaultdict(list)
-    for finding in lint(records(), form, tokenizer, max_length):
-        ids[finding.reason].append(finding.record)
+    try:
+        for finding in lint(records(), form, tokenizer, max_length):
+            ids[finding.reason].append(finding.record)
+    except NoTemplateError as error:
+        raise InputError(f"{name} has {error}. {way_out}") from error
     lines = {
         reason: f"{reason}: {REASONS[reason]} (records: {len(of)}, such as {of[0]})"
         for reason, of in ids.items()

@@ -1,8 +1,8 @@
 """Where a version is published and never changes: a folder, or a data set on the Hub.
 
-To add a repository: write its file with a class that has `Repository`'s methods, list it in
-`SHIPPED` with the addresses that are its own, and say in ``places.py`` of the contract suite how a
-test looks at it.
+To add a repository: write its file with a class that has `Repository`'s methods (base.py), list it
+in `SHIPPED` with the addresses that are its own, and say in ``places.py`` of the contract suite how
+a test looks at it.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,8 @@ from typing import Final
 from urllib.parse import unquote
 
 from curate.errors import InputError
-from curate.release.repositories.folder import FolderRepository, Repository
+from curate.release.repositories.base import Repository
+from curate.release.repositories.folder import FolderRepository
 from curate.release.repositories.hub import HubRepository, is_hub_id
 from filters.registry import Registry, instance_of
 

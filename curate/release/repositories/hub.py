@@ -22,7 +22,7 @@ import orjson
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from curate.errors import CurateError, InputError
-from curate.release.repositories.folder import VERSION, compare, hashes, order
+from curate.release.repositories.base import VERSION, compare, hashes, order
 
 _KIND: Final = "dataset"
 _OWN: Final = (".gitattributes",)

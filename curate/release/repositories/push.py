@@ -26,7 +26,7 @@ from curate.release.formats.wording import Record
 from curate.release.options import PublishOptions
 from curate.release.read import Release
 from curate.release.repositories import kind_of, open_repository
-from curate.release.repositories.folder import Repository, hashes, order
+from curate.release.repositories.base import Repository, hashes, order
 
 CHANGES = "# Changes"
 """Heading of the card's section on what changed since the version before."""
@@ -218,18 +218,17 @@ def _tried(release: Release) -> Iterator[str]:
     Raises:
         InputError: nothing could be learnt from some of them.
     """
+    publish: dict[str, Any] = release.recipe().get("publish") or {}
+    for name in publish.get("formats") or ():
+        if FORMATS.get(name) is None:
+            yield f"{name}: not tried, since this format is not installed here"
     for name in release.manifest["configs"]:
         kind = FORMATS.get(name)
         rows = release.config(name) if kind and kind.untried is None else pl.DataFrame()
         if kind and rows.height:
             records = partial(map, _without_nulls, rows.iter_rows(named=True))
-            turns = _has_turns(rows)
-            for line in trial(release, records, kind(), turns=turns, way_out=_WAY_OUT):
+            for line in trial(release, records, kind(), way_out=_WAY_OUT):
                 yield f"{name}: {line}"
-
-
-def _has_turns(rows: pl.DataFrame) -> bool:
-    return any(isinstance(kind, pl.List) for kind in rows.schema.values())
 
 
 def _without_nulls(record: Record) -> Record:

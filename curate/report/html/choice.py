@@ -18,6 +18,7 @@ from curate.report.html.figures import (
 from curate.report.html.frontier import Frontier, frontier
 from curate.report.html.scores import in_order
 from curate.report.html.what_if import WhatIf, what_ifs
+from filters.columns import ARM_PREFIX
 
 
 def what_if_chart(audit: Audit) -> Chart | None:
@@ -177,7 +178,7 @@ def arms_chart(audit: Audit) -> Chart:
     for column in audit.arms:
         arm_rows = audit.rows.filter(column)
         row = [
-            column.removeprefix("arm_"),
+            column.removeprefix(ARM_PREFIX),
             f"{arm_rows.height:,}",
             f"{arm_rows['question_id'].n_unique():,}",
         ]
@@ -215,7 +216,7 @@ def _boxes(audit: Audit, name: str) -> Figure:
         share: [audit.rows.filter(column)[name].quantile(share, "linear") or 0.0 for column in arms]
         for share in (0.05, 0.25, 0.5, 0.75, 0.95)
     }
-    labels = [plain(column.removeprefix("arm_")) for column in arms]
+    labels = [plain(column.removeprefix(ARM_PREFIX)) for column in arms]
     box: Trace = {
         "type": "box", "orientation": "h", "y": labels,
         "lowerfence": floats(quantiles[0.05]), "q1": floats(quantiles[0.25]),

@@ -57,7 +57,7 @@ def write_report(reference: Path, out: Path | None = None) -> Path:
     samples = few.with_row_index("place").join(
         audit.texts(few["sample_id"].to_list()), on="sample_id", maintain_order="left"
     )
-    save(page(_title(audit), _context(audit, samples)), path)
+    save(page(audit.run.title, _context(audit, samples)), path)
     return path
 
 
@@ -116,10 +116,6 @@ def _coded(text: str) -> Markup:
     parts = [Markup.escape(part) for part in text.split("`")]
     coded = Markup("<code>%s</code>")
     return Markup("").join(coded % part if n % 2 else part for n, part in enumerate(parts))
-
-
-def _title(audit: Audit) -> str:
-    return f"{audit.manifest['name']} {audit.manifest['release']}"
 
 
 def _context(audit: Audit, samples: pl.DataFrame) -> dict[str, Any]:

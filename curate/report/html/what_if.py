@@ -66,7 +66,7 @@ def _what_if(audit: Audit, place: int, filter_: Filter, threshold: Threshold) ->
     rows = marked.drop_nulls("number")
     if not rows.height:
         return None
-    scopes: list[Scope] = [_scope(other) for other in audit.filters[place + 1 :]]
+    scopes: list[Scope] = [other.compared_scope() for other in audit.filters[place + 1 :]]
     now = float(getattr(filter_, threshold.parameter))
     # One sign for both sides: a row is within where its number is at most the value.
     sign = 1.0 if threshold.side == "max" else -1.0
@@ -95,11 +95,6 @@ def _comparable(place: int, filter_: Filter, threshold: Threshold) -> pl.Expr:
 def _within(filter_: Filter, bound: Threshold) -> pl.Expr:
     number, limit = pl.col(number_of(filter_, bound)), getattr(filter_, bound.parameter)
     return number <= limit if bound.side == "max" else number >= limit
-
-
-def _scope(filter_: Filter) -> Scope:
-    """Tell what a filter compares."""
-    return filter_.compared_scope()
 
 
 def _certain(

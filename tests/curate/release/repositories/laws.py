@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from curate.errors import CurateError, InputError
-from curate.release.repositories.folder import Repository
+from curate.release.repositories.base import Repository
 from tests.curate.release.repositories.places import Place, read
 
 

@@ -12,7 +12,8 @@ from aiohttp import web
 
 from curate.release.repositories import folder as folders
 from curate.release.repositories import open_repository
-from curate.release.repositories.folder import FolderRepository, Repository
+from curate.release.repositories.base import Repository
+from curate.release.repositories.folder import FolderRepository
 from tests.servers.hub import File, Handler, Hub
 
 NOW: Final = 400

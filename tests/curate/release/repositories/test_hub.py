@@ -249,10 +249,10 @@ def test_a_push_cut_off_before_its_tag_goes_on_whatever_files_it_brought(
     write(tmp_path)
     (tmp_path / "by").mkdir()
     (tmp_path / "by" / "hand.csv").write_text("sample_id,keep\n")
-    gates = "filters=[{use: overrides, file: by/hand.csv}, {use: correctness}]"
+    chain = "filters=[{use: overrides, file: by/hand.csv}, {use: correctness}]"
     chosen = ("arms=[]", "select={}")
-    first = do(tmp_path, TERMS, gates, *chosen).folder
-    second = do(tmp_path, TERMS, gates, *chosen, "release=0.2.0", "arms=[random]").folder
+    first = do(tmp_path, TERMS, chain, *chosen).folder
+    second = do(tmp_path, TERMS, chain, *chosen, "release=0.2.0", "arms=[random]").folder
     for run in (first, second):
         hub.fail("POST", "/tag/", answer(500), times=99)
         with pytest.raises(CurateError):
