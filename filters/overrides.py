@@ -1,4 +1,4 @@
-"""Overrides: a person's verdicts, the last gate."""
+"""Overrides: a person's verdicts, the last filter."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal

@@ -36,7 +36,7 @@ class SourceResult:
         name: of the source.
         use: the word by which the recipe chooses it.
         rows: samples.
-        fresh: samples result from a model in this run.
+        fresh: samples drawn from a model in this run.
         reused: samples found in the record.
         errors: draws that failed for good.
         excluded: rows of teachers that the recipe excludes.
@@ -65,7 +65,7 @@ class TeacherSetup:
         source: as in the recipe, its model named as it is wherever it lies.
         teacher: the model at a revision.
         template: of its prompt.
-        path: folder of the weights; None where a server has them or nothing will be result.
+        path: folder of the weights; None where a server has them or nothing will be drawn.
     """
 
     source: SampledSource

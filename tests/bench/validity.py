@@ -130,7 +130,7 @@ def flips_seen(data: Path, most: int) -> tuple[int, float]:
 
 def clusters(
     questions: Sequence[Sequence[str]],
-    gate: Diversity,
+    filter_: Diversity,
     asked: Sequence[str] | None = None,
     embeddings: Sequence[Sequence[Sequence[float]]] | None = None,
 ) -> list[list[int]]:
@@ -148,7 +148,7 @@ def clusters(
     ]
     frame = pl.DataFrame(rows, schema_overrides={"embedding": pl.List(pl.Float32)})
     frame = frame.with_columns(choices=pl.lit(None, pl.List(pl.String)))
-    found = frame.with_columns(gate.settle(frame).judge(frame)["cluster"])
+    found = frame.with_columns(filter_.settle(frame).judge(frame)["cluster"])
     return found.group_by("question_id", maintain_order=True).agg("cluster")["cluster"].to_list()
 
 
@@ -213,8 +213,8 @@ def mentor_lines(data: Path) -> Iterator[str]:
         vectors = [[next(flat) for _ in texts] for texts in questions]
         shares: list[str] = []
         for by in (("path",), ("text",), ("embedding",), ("path", "embedding")):
-            gate = Diversity.model_validate({"by": by})
-            groups = clusters(questions, gate, asked, vectors)
+            filter_ = Diversity.model_validate({"by": by})
+            groups = clusters(questions, filter_, asked, vectors)
             single = sum(len(set(group)) == 1 for group in groups) / len(groups)
             shares.append(f"{single:.1%}")
         yield f"| {name} ({len(questions)} questions) | {' | '.join(shares)} |"

@@ -90,8 +90,8 @@ def test_why_says_what_would_have_let_a_sample_pass(
 
 def test_why_says_that_a_filter_could_not_tell(workplace: Path) -> None:
     write(workplace)
-    gates = "filters=[{use: length, unit: words, max: 40}]"
-    folder = do(workplace, gates, "arms=[]", "select={}").folder
+    chosen = "filters=[{use: length, unit: words, max: 40}]"
+    folder = do(workplace, chosen, "arms=[]", "select={}").folder
     said = told_of(folder, raw_output="")
     assert "abstained" in said
     assert "not_measured" in said

@@ -73,9 +73,9 @@ def dtype_of(column: str, glossary: Glossary = GLOSSARY) -> pl.DataType:
     return VERDICT if column.startswith(VERDICT_PREFIX) else glossary[column].dtype
 
 
-def tables(gate: Filter) -> st.SearchStrategy[pl.DataFrame]:
+def tables(filter_: Filter) -> st.SearchStrategy[pl.DataFrame]:
     """Draw a table that holds exactly what a filter asked for."""
-    return rows(gate.reads())
+    return rows(filter_.reads())
 
 
 @st.composite

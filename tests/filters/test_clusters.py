@@ -33,9 +33,9 @@ def pool(*distances: float) -> pl.DataFrame:
 
 def share_with_a_choice(frame: pl.DataFrame, distance: float) -> float:
     """Count, with the filter itself, the questions that keep two clusters."""
-    gate = Diversity(by=("embedding",), distance=distance, near_duplicate=None)
+    filter_ = Diversity(by=("embedding",), distance=distance, near_duplicate=None)
     texts = frame.with_columns(rationale=pl.lit(None, pl.String))
-    judged = texts.with_columns(gate.judge(texts)["cluster"])
+    judged = texts.with_columns(filter_.judge(texts)["cluster"])
     counts = judged.group_by("question_id").agg(pl.col("cluster").n_unique())["cluster"].to_list()
     return sum(count > 1 for count in counts) / len(counts)
 

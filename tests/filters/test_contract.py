@@ -60,19 +60,19 @@ LAWS: Final[tuple[Law, ...]] = (
 def test_every_filter_keeps_every_law(
     kind: type[Filter], config: dict[str, Any], data: st.DataObject
 ) -> None:
-    gate = kind.model_validate(config)
-    frame = data.draw(tables(gate))
-    ready = laws.settled(gate, frame)
+    filter_ = kind.model_validate(config)
+    frame = data.draw(tables(filter_))
+    ready = laws.settled(filter_, frame)
     for law in LAWS:
         law(ready, frame)
 
 
 @pytest.mark.parametrize(("kind", "config"), CASES)
 def test_every_filter_is_its_parameters(kind: type[Filter], config: dict[str, Any]) -> None:
-    gate = kind.model_validate(config)
-    laws.columns_are_in_the_glossary(gate)
+    filter_ = kind.model_validate(config)
+    laws.columns_are_in_the_glossary(filter_)
     places = {name: config[name] for name, field in kind.model_fields.items() if field.exclude}
-    laws.config_is_the_object(gate, places)
+    laws.config_is_the_object(filter_, places)
 
 
 @pytest.mark.parametrize("kind", FILTERS)
@@ -88,10 +88,10 @@ def test_every_reason_is_explained_and_snake_case(kind: type[Filter]) -> None:
 
 @pytest.mark.parametrize("kind", FILTERS)
 def test_every_filter_is_shown_on_rows_that_it_stops(kind: type[Filter]) -> None:
-    gate, frame, judged = kind.work_example()
+    filter_, frame, judged = kind.work_example()
     assert frame.height == judged.height >= 2
-    assert set(judged["reason"].drop_nulls()) & set(gate.reasons)
-    assert judged["keep"].any() or gate.scope == "question", "and one that it keeps"
+    assert set(judged["reason"].drop_nulls()) & set(filter_.reasons)
+    assert judged["keep"].any() or filter_.scope == "question", "and one that it keeps"
 
 
 # What follows is wrong on purpose.

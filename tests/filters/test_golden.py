@@ -38,9 +38,9 @@ CASES: Final = [
 ]
 
 
-def frame_of(gate: Filter, rows: list[dict[str, Any]]) -> pl.DataFrame:
+def frame_of(filter_: Filter, rows: list[dict[str, Any]]) -> pl.DataFrame:
     """Type a case's rows as the glossary declares them; what a row leaves out is null."""
-    columns = tuple(dict.fromkeys(("sample_id", "question_id", *gate.reads())))
+    columns = tuple(dict.fromkeys(("sample_id", "question_id", *filter_.reads())))
     unknown = {name for row in rows for name in row} - set(columns)
     assert not unknown, f"the filter does not read {sorted(unknown)}"
     named = [
@@ -52,9 +52,9 @@ def frame_of(gate: Filter, rows: list[dict[str, Any]]) -> pl.DataFrame:
 
 @pytest.mark.parametrize(("kind", "case"), CASES)
 def test_verdicts_are_those_agreed_on(kind: type[Filter], case: dict[str, Any]) -> None:
-    gate = kind.model_validate(case["config"])
-    frame = frame_of(gate, case["rows"])
-    found = settled(gate, frame).judge(frame).to_dicts()
+    filter_ = kind.model_validate(case["config"])
+    frame = frame_of(filter_, case["rows"])
+    found = settled(filter_, frame).judge(frame).to_dicts()
     assert len(found) == len(case["verdicts"])
     for row, (verdict, expected) in enumerate(zip(found, case["verdicts"], strict=True)):
         for name, value in expected.items():

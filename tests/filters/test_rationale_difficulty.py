@@ -13,9 +13,9 @@ from tests.filters.test_golden import frame_of
 SCORES = st.lists(st.none() | st.floats(0.01, 9), min_size=1, max_size=12)
 
 
-def judged(gate: RationaleDifficulty, scores: list[float | None]) -> list[dict[str, Any]]:
+def judged(filter_: RationaleDifficulty, scores: list[float | None]) -> list[dict[str, Any]]:
     rows = [{"rd_masked": score, "student_follows": True} for score in scores]
-    return gate.judge(frame_of(gate, rows)).to_dicts()
+    return filter_.judge(frame_of(filter_, rows)).to_dicts()
 
 
 def test_without_a_limit_the_rationale_must_help() -> None:
@@ -54,9 +54,9 @@ def test_a_low_quantile_keeps_the_easiest_and_nothing_above_what_it_drops(
 @given(scores=SCORES)
 def test_quantiles_of_zero_and_one_keep_the_extremes_alone(scores: list[float | None]) -> None:
     known = [score for score in scores if score is not None]
-    for gate, extreme in (
+    for filter_, extreme in (
         (RationaleDifficulty(max_quantile=0), min),
         (RationaleDifficulty(min_quantile=1), max),
     ):
-        kept = {v["score"] for v in judged(gate, scores) if v["keep"]}
+        kept = {v["score"] for v in judged(filter_, scores) if v["keep"]}
         assert kept == ({extreme(known)} if known else set())

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from curate.release.repositories.folder import hashes
+from curate.release.repositories.base import hashes
 from tests.curate import sums
 from tests.curate.engine.test_thresholds import write_student
 from tests.servers.openai_server import serving
@@ -35,11 +35,11 @@ def paid(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = sums.write_recipe(folder, url, [sums.source(samples=4, terms="cc0-1.0")])
         recipe: dict[str, Any] = yaml.safe_load(path.read_text())
         score = {"student": "student", "calibrate": 4}
-        gates = [{"use": "diversity", "by": ["path"]}, {"use": "rationale_difficulty", "max": 1e9}]
+        more = [{"use": "diversity", "by": ["path"]}, {"use": "rationale_difficulty", "max": 1e9}]
         path.write_text(
             yaml.safe_dump(
                 recipe
-                | {"measures": {"score": score}, "filters": [*recipe["filters"], *gates]}
+                | {"measures": {"score": score}, "filters": [*recipe["filters"], *more]}
                 | {"arms": ["random", "all_correct", "without:diversity"]}
                 | {"splits": {"validation": 0.2}}
                 | {"publish": {"formats": ["messages", "dpo", "rl"]}}

@@ -28,9 +28,9 @@ def test_a_run_leaves_a_dataset_that_loads(folder: Path) -> None:
     assert rows.height == 120  # two paths a question
     assert rows.filter(pl.col("answer") != pl.col("gold")).is_empty()
     assert rows.group_by("question_id").len()["len"].to_list() == [2] * 60
-    gates = {gate.name: gate for gate in result.funnel.filters}
-    assert gates["completeness"].dropped == {"empty": 60}
-    assert gates["correctness"].dropped == {"wrong_answer": 60}
+    entries = {entry.name: entry for entry in result.funnel.filters}
+    assert entries["completeness"].dropped == {"empty": 60}
+    assert entries["correctness"].dropped == {"wrong_answer": 60}
     assert result.audit.height == 300
     assert {"verdict_correctness", "cluster", "arm_random"} <= set(result.audit.columns)
     for arm in ("random", "all_correct", "without_correctness"):

@@ -25,7 +25,7 @@ from filters.completeness import Completeness
 
 datasets.disable_progress_bars()
 
-GATES = (Completeness(), Completeness(name="second", on_abstain="keep"))
+FILTERS = (Completeness(), Completeness(name="second", on_abstain="keep"))
 ARMS = ("random", "lowest_nll_rationale")
 
 
@@ -35,7 +35,7 @@ def spec(**card: Any) -> ReleaseSpec:
     )
     facts: dict[str, Any] = {"name": "eggs", "release": "0.1.0", "funnel": funnel, **card}
     return ReleaseSpec(
-        card=CardFacts(**facts), filters=GATES, arms=ARMS, recipe="name: eggs\n", lock="{}\n",
+        card=CardFacts(**facts), filters=FILTERS, arms=ARMS, recipe="name: eggs\n", lock="{}\n",
         identity={"recipe_digest": "ab12"},
     )  # fmt: skip
 

@@ -181,12 +181,12 @@ def test_a_lost_row_is_an_error_with_the_numbers() -> None:
         count(revived, "f")
 
 
-def test_rows_cannot_vanish_between_two_gates() -> None:
-    gates = FUNNEL.filters
+def test_rows_cannot_vanish_between_two_filters() -> None:
+    entries = FUNNEL.filters
     with pytest.raises(ConservationError, match=r"'diversity' saw 2003 .* left 5100 of 5276"):
-        FUNNEL.model_copy(update={"filters": (gates[0], gates[2])}).check()
+        FUNNEL.model_copy(update={"filters": (entries[0], entries[2])}).check()
     with pytest.raises(ConservationError, match="do not add up"):
-        _ = gates[0] + gates[1]
+        _ = entries[0] + entries[1]
 
 
 def test_picks_are_counted_with_their_tokens() -> None:

@@ -37,11 +37,11 @@ def audit_row(**given: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-GATES = (Completeness(), Completeness(name="polite", min_words=4), Completeness(name="last"))
+FILTERS = (Completeness(), Completeness(name="polite", min_words=4), Completeness(name="last"))
 
 
 def test_the_way_of_a_dropped_sample() -> None:
-    text = printed(why(audit_row(), GATES))
+    text = printed(why(audit_row(), FILTERS))
     assert text == (GOLDEN / "why-80.txt").read_text()
     assert "\x1b" not in text
 
@@ -49,14 +49,16 @@ def test_the_way_of_a_dropped_sample() -> None:
 def test_the_end_of_the_way() -> None:
     kept = audit_row()["verdict_completeness"]
     live = audit_row(verdict_polite=kept, verdict_last=kept, selection_rank=1200, live=True)
-    said = printed(why(live, GATES, (), {"budget": {"rows": 1000}}))
+    said = printed(why(live, FILTERS, (), {"budget": {"rows": 1000}}))
     assert "live and not selected, rank 1,200; in the arms all" in said
     assert 'it stands beyond the budget {"rows": 1000}' in said
-    assert "selected, rank 1,200; in the arms all" in printed(why(live | {"selected": True}, GATES))
+    assert "selected, rank 1,200; in the arms all" in printed(
+        why(live | {"selected": True}, FILTERS)
+    )
     unsure = kept | {"keep": None, "reason": "empty"}
     lenient = (Completeness(on_abstain="keep"),)
     assert "not live: completeness stopped it" in printed(
-        why(audit_row(verdict_completeness=unsure), GATES[:1])
+        why(audit_row(verdict_completeness=unsure), FILTERS[:1])
     )
     assert "live and not selected, not ranked" in printed(
         why(audit_row(verdict_completeness=unsure), lenient)

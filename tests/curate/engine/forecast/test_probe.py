@@ -47,11 +47,11 @@ def test_a_probe_keeps_its_samples_and_foresees_the_run(served: Path) -> None:
         (QUESTIONS - SEEN) * SAMPLES, SEEN * SAMPLES
     )  # fmt: skip
     assert told.samples.low == told.samples.high == whole.funnel.samples
-    for gate, count in zip(told.filters, whole.funnel.filters, strict=True):
-        assert gate.rows is not None
-        assert gate.rows.low <= count.live <= gate.rows.high
-        assert gate.questions is not None
-        assert gate.questions.low <= count.covered <= gate.questions.high
+    for entry, count in zip(told.filters, whole.funnel.filters, strict=True):
+        assert entry.rows is not None
+        assert entry.rows.low <= count.live <= entry.rows.high
+        assert entry.questions is not None
+        assert entry.questions.low <= count.covered <= entry.questions.high
     assert told.selected is not None
     assert told.selected.low <= whole.funnel.picks[0].rows <= told.selected.high
 
@@ -92,7 +92,7 @@ def test_a_second_probe_asks_the_same_questions_and_draws_nothing(served: Path) 
 def test_all_questions_probed_leave_nothing_to_guess(served: Path) -> None:
     told = probe(read(served), 1_000, Progress(quiet=True))
     assert told.seen == told.of == QUESTIONS
-    live = [gate.rows for gate in told.filters]
+    live = [entry.rows for entry in told.filters]
     whole = do(served)
     assert [(one.low, one.high) for one in live if one] == [
         (count.live, count.live) for count in whole.funnel.filters
@@ -178,9 +178,9 @@ def test_what_compares_all_questions_is_not_foreseen(
     assert after.why == "duplicates compares rows of all questions"
     assert told.selected is None
     whole = imported_sums.do(tmp_path, chain, "select={}", "arms=[]").funnel
-    for gate, count in zip(told.filters[1:], whole.filters[1:], strict=True):
-        assert gate.most is not None
-        assert count.live <= gate.most
+    for entry, count in zip(told.filters[1:], whole.filters[1:], strict=True):
+        assert entry.most is not None
+        assert count.live <= entry.most
     assert told.most is not None
     assert whole.picks[0].rows <= told.most
 

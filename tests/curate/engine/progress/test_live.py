@@ -27,14 +27,14 @@ TOO_LONG = Fault(400, match="has 39 nuts", body={"error": {"message": f"too {ESC
 RUN = sums.command("run", "recipe.yaml")
 
 
-def gate(name: str, live: int, covered: int) -> FilterCount:
+def entry(name: str, live: int, covered: int) -> FilterCount:
     return FilterCount(
         name=name, rows=5276, kept=live, dropped={"cut_off": 5276 - live}, abstained={}, skipped=0,
         live=live, covered_before=1303, covered=covered, choice=4,
     )  # fmt: skip
 
 
-GATES = [gate("completeness", 5100, 1300), gate("rationale_difficulty", 2003, 1031)]
+FUNNEL = [entry("completeness", 5100, 1300), entry("rationale_difficulty", 2003, 1031)]
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def drawn(region: Region, width: int, height: int = 40, *, encoding: str = "utf-
 def busy(title: str = "sample qwen7b", *, console: Console | None = None) -> tuple[Region, Pace]:
     """Give a region in the midst of a stage; its thread is ended."""
     region = Region(console or Console(file=io.StringIO(), force_terminal=True))
-    region.filters += GATES
+    region.filters += FUNNEL
     region.close()
     pace = Pace(title, 8000, "samples")
     pace.started -= 60
@@ -95,14 +95,14 @@ def test_numbers_stand_under_each_other() -> None:
     assert {len(row) for row in (heading, *rows)} == {len(heading)}
 
 
-def test_a_low_terminal_shows_the_stage_and_the_last_gates() -> None:
+def test_a_low_terminal_shows_the_stage_and_the_last_filters() -> None:
     region, _ = busy()
-    region.filters[:] = [gate(f"gate{number}", 5000 - number, 1000) for number in range(20)]
+    region.filters[:] = [entry(f"filter{number}", 5000 - number, 1000) for number in range(20)]
     text = drawn(region, 80, height=12)
     assert len(text.splitlines()) < 12
     assert "sample qwen7b" in text
-    assert "gate19" in text
-    assert "gate3 " not in text
+    assert "filter19" in text
+    assert "filter3 " not in text
     assert len(drawn(region, 80, height=4).splitlines()) == 3
 
 
@@ -183,7 +183,7 @@ def resized(widths: list[int]) -> tuple[Screen, Region]:
     console = Console(file=file, force_terminal=True, width=widths[0], height=60)
     screen = Screen(widths[0])
     region = Region(console)
-    region.filters += GATES
+    region.filters += FUNNEL
     console.print("before")
     pace = Pace("sample qwen7b", 8000, "samples")
     region.begin(pace)
@@ -239,7 +239,7 @@ def test_a_run_shows_its_stage_and_fills_its_funnel(served: Path, columns: int) 
     assert "datasets.load_dataset" in folder
 
 
-def test_the_funnel_fills_gate_by_gate(tmp_path: Path) -> None:
+def test_the_funnel_fills_filter_by_filter(tmp_path: Path) -> None:
     imported_sums.write(tmp_path)
     command = [*RUN, "runtime.questions_per_shard=2"]
     with Terminal(command, tmp_path, sums.environment(tmp_path)) as terminal:
@@ -248,9 +248,9 @@ def test_the_funnel_fills_gate_by_gate(tmp_path: Path) -> None:
         end = terminal.screen.text()
     filling = [re.findall(r"^  (\w+) +[\d,]+  █+ +\d+%", text, re.MULTILINE) for text in seen]
     assert ["completeness", "length"] in filling
-    gates = ["completeness", "length", "correctness", "diversity"]
+    chain = ["completeness", "length", "correctness", "diversity"]
     for names in filling:
-        assert names == gates[: len(names)]  # also while the arm without one is judged
+        assert names == chain[: len(names)]  # also while the arm without one is judged
     assert any("filter " in text for text in seen)
     assert end.startswith("questions  60 in use of 60 rows")
 

@@ -75,8 +75,8 @@ def test_sft_is_the_same_whatever_order_sets_have(
     folder = export(sums_run, "trl", ExportOptions(out=tmp_path / "export")).folder
     told = {
         subprocess.run(
-            [sys.executable, "-m", "tests.curate.trl_steps", "sft", chatting, folder,
-             tmp_path / str(seed)],
+            [sys.executable, "-m", "tests.curate.release.export.trl_steps", "sft", chatting,
+             folder, tmp_path / str(seed)],
             env={**os.environ, "PYTHONHASHSEED": str(seed)}, capture_output=True, check=True,
             text=True,
         ).stdout.splitlines()[-1]

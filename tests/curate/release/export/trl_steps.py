@@ -1,6 +1,6 @@
 """Two steps of a TRL trainer on an export, as its README says, with a student in a folder.
 
-    python -m tests.curate.trl_steps sft STUDENT EXPORT OUT
+    python -m tests.curate.release.export.trl_steps sft STUDENT EXPORT OUT
 
 prints as JSON the losses and, for ``sft``, what of each text the loss is on.
 """

@@ -136,9 +136,9 @@ def test_a_large_run_is_shown_by_a_stratified_few(svamp: RunResult, page_of_svam
     assert page_of_svamp.stat().st_size < 8_000_000
     assert f"{MOST:,} of 15,391 samples" in page_of_svamp.read_text("utf-8")
     reasons = {
-        f"{gate.name}: {reason}"
-        for gate in svamp.funnel.filters
-        for reason in (*gate.dropped, *gate.abstained)
+        f"{filter_.name}: {reason}"
+        for filter_ in svamp.funnel.filters
+        for reason in (*filter_.dropped, *filter_.abstained)
     }
     assert {row["why"] for row in shown} == {None, *reasons}
     audit = Audit.read(svamp.folder)
