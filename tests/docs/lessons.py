@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tests.docs.fences import blocks, words
+from tests.docs.fences import Block, blocks, words
 
 NAMES: Final = ("curate", "filters", "recipes", "tests", "pyproject.toml", "README.md", "Makefile")
 
@@ -90,48 +90,56 @@ def apply(diff: str, text: str) -> str:
 
 
 class Lesson(NamedTuple):
-    """A README that shows a class of Python, the lines that list it, and its test.
+    """A README that shows the files of one new thing: their text, or the lines to add to them.
 
     Attributes:
         doc: the README.
-        file: of the class.
-        listing: names it.
-        test: holds it to what is its own.
+        files: what it shows, in its order.
     """
 
     doc: str
-    file: str
-    listing: str
-    test: str
+    files: tuple[str, ...]
 
     @property
-    def files(self) -> set[str]:
-        """The three files."""
-        return {self.file, self.listing, self.test}
+    def texts(self) -> list[Block]:
+        """What the README shows of each file."""
+        languages = {"python", "diff", "json"}
+        return [b for b in blocks() if b.doc == self.doc and b.language in languages]
+
+    @property
+    def added(self) -> set[str]:
+        """What is written or changed."""
+        return set(self.files)
 
     def follow(self, root: Path) -> None:
-        """Do in a copy of the project what the README says, and see that no other file changes."""
-        before, text = state(root), Path(self.doc).read_text()
-        assert all(f"`{name}`" in text for name in self.files)
-        (diff,) = (block.text for block in blocks("diff") if block.doc == self.doc)
-        own, test = (block.text for block in blocks("python") if block.doc == self.doc)
-        assert len(own.splitlines()) <= 50, "one screen"
-        (root / self.file).write_text(own)
-        (root / self.listing).write_text(apply(diff, (root / self.listing).read_text()))
-        (root / self.test).write_text(test)
-        assert changed(before, state(root)) == self.files
+        """Do in a copy of the project what the README says, and hold it to the house's style.
 
-    def check(self, root: Path, name: str, laws: int) -> None:
-        """Want a copy's lint and tests to be fine, so many laws tried on what was added."""
-        folders = [str(Path(place).parent) for place in (self.file, self.test)]
-        do(root, "ruff", "format", "--check", *folders)
-        do(root, "ruff", "check", *folders)
-        do(root, "words", str(Path(self.file).parent), also=Path(".ci").resolve())
-        suite = str(Path(self.test).with_name("test_contract.py"))
-        output = do(root, "pytest", "-q", "-p", "no:cacheprovider", suite, self.test, "-k", name)
-        passed = re.search(r"(\d+) passed", output)
-        assert passed
-        assert int(passed[1]) > laws, output
+        Raises:
+            AssertionError: a file is too long, not named, of another style, or another changes.
+        """
+        before, prose = state(root), Path(self.doc).read_text()
+        for name, block in zip(self.files, self.texts, strict=True):
+            assert f"`{name}`" in prose
+            assert len(block.text.splitlines()) <= 50, "one screen"
+            path = root / name
+            whole = block.language != "diff"
+            path.write_text(block.text if whole else apply(block.text, path.read_text()))
+        assert changed(before, state(root)) == self.added
+        python = [name for name in self.files if name.endswith(".py")]
+        do(root, "ruff", "format", "--check", *python)
+        do(root, "ruff", "check", *python)
+        code = {str(Path(name).parent) for name in python if not name.startswith("tests")}
+        do(root, "words", *code, also=Path(".ci").resolve())
+
+
+def passing(root: Path, word: str, *suites: str) -> list[str]:
+    """Run the tests of some files whose names have a word, and give the names of those that pass.
+
+    Raises:
+        AssertionError: one does not.
+    """
+    output = do(root, "pytest", "-v", "-p", "no:cacheprovider", *suites, "-k", word)
+    return re.findall(r"::(\S+) PASSED", output)
 
 
 def commands_of(doc: str, verb: str) -> list[list[str]]:

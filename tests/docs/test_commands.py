@@ -28,7 +28,7 @@ from curate.recipe.plan import make_plan
 from curate.sources.templates import parse_template
 from tests.curate import sums
 from tests.docs.fences import blocks, commands, inline_code, words
-from tests.docs.test_newcomer import FILES
+from tests.docs.test_newcomer import FILTER
 from tests.servers.openai_server import serving
 
 NOT_RUN: Final = {
@@ -49,7 +49,7 @@ NOT_RUN: Final = {
     "curate export runs/first-look --format sharegpt --out out/sharegpt": "likewise",
     "curate plan first-look arms=[longest]": "likewise, where there is such an arm",
     "curate run first-look arms=[longest]": "likewise",
-    "curate push runs/a --repo owner/name": "needs the Hub; test_hub_push does it to a local one",
+    "curate push runs/a --repo owner/name": "needs the Hub; test_hub does it to a local one",
     "curate run hf://owner/name@v0.1.0": "needs the Hub; test_repeat does it to a local one",
 }
 """Commands that are parsed only, and why."""
@@ -60,7 +60,7 @@ ROOT: Final[Any] = get_command(cli.app)
 SCRIPTS: Final = [
     block.text
     for block in blocks("python")
-    if block.doc == "README.md" and block.text not in FILES  # others are test_newcomer's
+    if block.doc == "README.md" and block.text != FILTER.texts[0].text  # that is a file's
 ]
 RECIPE: Final = next(b.text for b in blocks("yaml") if b.text.startswith("name:"))
 HERE: Final = Path(__file__).parents[2]

@@ -2,89 +2,48 @@
 
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from tests.docs.fences import blocks, commands, words
-from tests.docs.lessons import apply, changed, do, state
+from tests.docs.lessons import Lesson, changed, do, passing, renew, state
 
-ADDED: Final = {
-    "filters/README.md": (
-        "filters/arithmetic.py",
-        "filters/__init__.py",
-        "tests/golden/arithmetic-v1.jsonl",
-    ),
-    "curate/measures/README.md": (
+FILTER: Final = Lesson(
+    "filters/README.md",
+    ("filters/arithmetic.py", "filters/__init__.py", "tests/golden/arithmetic-v1.jsonl"),
+)
+MEASURE: Final = Lesson(
+    "curate/measures/README.md",
+    (
         "curate/measures/grounding.py",
         "curate/measures/__init__.py",
         "tests/curate/measures/test_grounding.py",
     ),
-}
-"""The files of which a document shows what to write, in its order."""
-RENEWED: Final = {"filters/README.md", "recipes/recipe.schema.json"}
-"""What ``make docs`` writes."""
-
-SHOWN: Final = {
-    doc: [b for b in blocks() if b.doc == doc and b.language in {"python", "diff", "json"}]
-    for doc in ADDED
-}
-"""What a document shows of its files."""
-FILTER: Final = SHOWN["filters/README.md"][0].text
-MEASURE: Final = SHOWN["curate/measures/README.md"][0].text
-FILES: Final = frozenset(
-    block.text for shown in SHOWN.values() for block in shown if block.language == "python"
 )
-"""Python that is a file of the project's, and no script."""
+ARM: Final = Lesson(
+    "curate/select/README.md",
+    ("curate/select/arms.py", "tests/curate/select/test_longest.py"),
+)
+RENEWED: Final = {"filters/README.md", "recipes/recipe.schema.json"}
+"""What ``make docs`` writes for a filter."""
 SCORE: Final = "ungrounded"
 """What the measure writes."""
-
-
-def follow(root: Path, doc: str) -> None:
-    """Write what a document shows into the files it names, and hold them to the house's style."""
-    said = Path(doc).read_text()
-    for name, block in zip(ADDED[doc], SHOWN[doc], strict=True):
-        assert f"`{name}`" in said
-        path = root / name
-        whole = block.language != "diff"
-        path.write_text(block.text if whole else apply(block.text, path.read_text()))
-    python = [name for name in ADDED[doc] if name.endswith(".py")]
-    do(root, "ruff", "format", "--check", *python)
-    do(root, "ruff", "check", *python)
-
-
-def passing(root: Path, word: str, suites: Sequence[str]) -> list[str]:
-    """Run the tests of some files whose names have a word, and give the names of those that pass.
-
-    Raises:
-        AssertionError: one does not.
-    """
-    told = do(root, "pytest", "-v", "-p", "no:cacheprovider", *suites, "-k", word)
-    return re.findall(r"::(\S+) PASSED", told)
+GROUNDING: Final = MEASURE.texts[0].text
+"""The measure's file."""
 
 
 def test_the_front_page_shows_the_same_filter() -> None:
-    assert [b.doc for b in blocks("python") if b.text == FILTER] == [
-        "README.md",
-        "filters/README.md",
-    ]
-
-
-def test_every_file_shown_fits_on_a_screen() -> None:
-    assert len(FILES) == 3
-    assert max(len(text.splitlines()) for text in FILES) <= 50
+    (arithmetic, *_) = FILTER.texts
+    assert arithmetic.text in [b.text for b in blocks("python") if b.doc == "README.md"]
 
 
 def test_a_newcomer_adds_a_filter_in_three_files(copy: Path) -> None:
-    doc = "filters/README.md"
-    before, added = state(copy), set(ADDED[doc])
-    follow(copy, doc)
-    assert changed(before, state(copy)) == added
-
+    before = state(copy)
+    FILTER.follow(copy)
     suites = ["tests/filters/test_contract.py", "tests/filters/test_golden.py"]
-    passed = passing(copy, "arithmetic or golden", suites)
+    passed = passing(copy, "arithmetic or golden", *suites)
     assert len(passed) > 50
     assert "test_every_filter_keeps_every_law[arithmetic-0]" in passed
 
@@ -93,20 +52,17 @@ def test_a_newcomer_adds_a_filter_in_three_files(copy: Path) -> None:
         assert "too_few_equations" in said, command
     chain = "filters=[{use: correctness}, {use: arithmetic}]"
     assert "fine" in do(copy, "curate", "check", "first-look", chain, "select={}")
-    assert changed(before, state(copy)) == added
+    assert changed(before, state(copy)) == FILTER.added
 
-    (copy / "recipes/recipe.schema.json").write_text(do(copy, "curate", "schema"))
-    do(copy, "curate.report.manual")
-    assert changed(before, state(copy)) == added | RENEWED
-    do(copy, "pytest", "-q", "-p", "no:cacheprovider", "tests/curate/report/test_manual.py")
+    renew(copy)
+    assert changed(before, state(copy)) == FILTER.added | RENEWED
 
 
 def test_a_newcomer_adds_a_measure_in_three_files(copy: Path) -> None:
-    doc = "curate/measures/README.md"
-    before, added = state(copy), set(ADDED[doc])
-    follow(copy, doc)
-    suites = ["tests/curate/measures/test_contract.py", ADDED[doc][2]]
-    passed = passing(copy, "grounding", suites)
+    before = state(copy)
+    MEASURE.follow(copy)
+    suites = ["tests/curate/measures/test_contract.py", MEASURE.files[2]]
+    passed = passing(copy, "grounding", *suites)
     assert "test_every_measure_keeps_every_law[grounding-0]" in passed
     assert sum(name.startswith("test_every_measure_is_what_it_says") for name in passed) == 4
 
@@ -130,7 +86,7 @@ def test_a_newcomer_adds_a_measure_in_three_files(copy: Path) -> None:
     assert shift["after"] == quartiles(taken[SCORE])
     assert shift["before"] != shift["after"]
     assert SCORE in do(copy, "curate", "diff", str(run), "runs/few")
-    assert changed(before, state(copy)) == added
+    assert changed(before, state(copy)) == MEASURE.added
 
 
 def quartiles(values: pl.Series) -> list[float | None]:
@@ -173,7 +129,7 @@ def figure_of(views: list[Any], axis: str) -> Any:
 def shown_in_the_card(run: Path, audit: pl.DataFrame) -> None:
     """Want the column explained, and drawn over the selection."""
     card = (run / "dataset" / "README.md").read_text()
-    (meaning,) = re.findall(r'MEANING = "(.*)"', MEASURE)
+    (meaning,) = re.findall(r'MEANING = "(.*)"', GROUNDING)
     assert f"| `{SCORE}` | `Float64` | {meaning}; lower is better |" in card
     spread = card.partition("## How the selection is spread")[2]
     (drawn,) = re.findall(rf"^{SCORE}\n((?: .*\n)+)", spread, re.MULTILINE)
@@ -185,7 +141,7 @@ def test_a_package_brings_a_measure(copy: Path, tmp_path: Path) -> None:
     before, package = state(copy), tmp_path / "site"
     about = package / "mine-1.0.dist-info"
     about.mkdir(parents=True)
-    (package / "mine.py").write_text(MEASURE)
+    (package / "mine.py").write_text(GROUNDING)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text("[curate.measures]\ngrounding = mine:Grounding\n")
     plan = ["plan", "first-look", f"select.order_by=[{SCORE}]"]
@@ -212,32 +168,20 @@ for given in (["measures={{grounding: {{least: 3}}}}"], []):
 
 
 def test_a_notebook_registers_a_measure_with_options(copy: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(MEASURE)
+    (tmp_path / "mine.py").write_text(GROUNDING)
     (tmp_path / "notebook.py").write_text(SCRIPT)
     told = do(copy, "notebook", also=tmp_path)
     assert told.splitlines() == ["Options(least=3)", "Options(least=2)"]
 
 
-ARM: Final = {b.language: b.text for b in blocks() if b.doc == "curate/select/README.md"}
-ARM_ADDED: Final = {"curate/select/arms.py", "tests/curate/select/test_longest.py"}
-
-
 def test_a_newcomer_adds_an_arm_in_two_files(copy: Path) -> None:
     before = state(copy)
-    said = Path("curate/select/README.md").read_text()
-    assert {name for name in ARM_ADDED if f"`{name}`" in said} == ARM_ADDED
-    listing = copy / "curate/select/arms.py"
-    listing.write_text(apply(ARM["diff"], listing.read_text()))
-    (copy / "tests/curate/select/test_longest.py").write_text(ARM["python"])
-    assert changed(before, state(copy)) == ARM_ADDED
-
-    do(copy, "ruff", "format", "--check", "curate/select", "tests/curate/select")
-    do(copy, "ruff", "check", "curate/select", "tests/curate/select")
-    suite = ["-v", "-p", "no:cacheprovider", "tests/curate/select", "-k", "longest"]
-    told = do(copy, "pytest", *suite)
-    for test in ("every_arm_keeps_every_law", "every_kind_is_of_one_piece"):
-        assert f"{test}[longest] PASSED" in told
-    assert "test_the_longest_sample_of_each_question_is_taken PASSED" in told
+    ARM.follow(copy)
+    assert {
+        "test_every_arm_keeps_every_law[longest]",
+        "test_every_kind_is_of_one_piece[longest]",
+        "test_the_longest_sample_of_each_question_is_taken",
+    } <= set(passing(copy, "longest", "tests/curate/select"))
 
     planned, ran = (c for c in commands() if "longest" in c)
     assert "arm longest: as many a question" in do(copy, *words(planned))
@@ -245,4 +189,4 @@ def test_a_newcomer_adds_an_arm_in_two_files(copy: Path) -> None:
     configs = json.loads((copy / run["folder"] / "dataset/manifest.json").read_text())["configs"]
     assert configs["longest"]["splits"] == configs["default"]["splits"]
     assert "longest" in [pick["name"] for pick in run["funnel"]["picks"]]
-    assert changed(before, state(copy)) == ARM_ADDED
+    assert changed(before, state(copy)) == ARM.added

@@ -5,28 +5,43 @@ import re
 from pathlib import Path
 from typing import Final
 
-from tests.docs.lessons import Lesson, changed, commands_of, do, manifest, ran, renew, state
+from tests.docs.lessons import (
+    Lesson,
+    changed,
+    commands_of,
+    do,
+    manifest,
+    passing,
+    ran,
+    renew,
+    state,
+)
 
 RENEWED: Final = {"recipes/README.md", "recipes/recipe.schema.json"}
 """What ``make docs`` writes."""
 SOURCE: Final = Lesson(
     "curate/sources/README.md",
-    "curate/sources/statement.py",
-    "curate/sources/__init__.py",
-    "tests/curate/sources/test_statement.py",
+    (
+        "curate/sources/statement.py",
+        "curate/sources/__init__.py",
+        "tests/curate/sources/test_statement.py",
+    ),
 )
 FORMAT: Final = Lesson(
     "curate/release/formats/README.md",
-    "curate/release/formats/sharegpt.py",
-    "curate/release/formats/__init__.py",
-    "tests/curate/release/formats/test_sharegpt.py",
+    (
+        "curate/release/formats/sharegpt.py",
+        "curate/release/formats/__init__.py",
+        "tests/curate/release/formats/test_sharegpt.py",
+    ),
 )
 
 
 def test_a_newcomer_adds_a_source_in_three_files(copy: Path) -> None:
     before = state(copy)
     SOURCE.follow(copy)
-    SOURCE.check(copy, "statement", laws=10)
+    suites = ["tests/curate/sources/test_contract.py", SOURCE.files[2]]
+    assert len(passing(copy, "statement", *suites)) > 10
 
     (plan,) = commands_of(SOURCE.doc, "plan")
     terminal = do(copy, *plan)
@@ -48,10 +63,10 @@ def test_a_newcomer_adds_a_source_in_three_files(copy: Path) -> None:
     assert "12 samples" in do(copy, "curate", "show", "runs/first-look", "--teacher", "statement")
     wrong = ran(copy, "curate", "check", "first-look", "sources=[{use: statment}]")
     assert "did you mean 'statement'" in wrong.stderr
-    assert changed(before, state(copy)) == SOURCE.files
+    assert changed(before, state(copy)) == SOURCE.added
 
     renew(copy)
-    assert changed(before, state(copy)) == SOURCE.files | RENEWED
+    assert changed(before, state(copy)) == SOURCE.added | RENEWED
 
 
 def student(folder: Path, template: str) -> str:
@@ -69,7 +84,8 @@ def test_a_newcomer_adds_a_format_in_three_files(copy: Path, tmp_path: Path) -> 
 
     before = state(copy)
     FORMAT.follow(copy)
-    FORMAT.check(copy, "sharegpt", laws=8)
+    suites = ["tests/curate/release/formats/test_contract.py", FORMAT.files[2]]
+    assert len(passing(copy, "sharegpt", *suites)) > 8
 
     (run,) = commands_of(FORMAT.doc, "run")
     do(copy, *run)
@@ -93,10 +109,10 @@ def test_a_newcomer_adds_a_format_in_three_files(copy: Path, tmp_path: Path) -> 
         copy, "curate", "check", "first-look", "publish={formats: [sharegpt], think: field}"
     )
     assert "sharegpt records have no place for a rationale" in wrong.stderr
-    assert changed(before, state(copy)) == FORMAT.files
+    assert changed(before, state(copy)) == FORMAT.added
 
     renew(copy)
-    assert changed(before, state(copy)) == FORMAT.files | RENEWED
+    assert changed(before, state(copy)) == FORMAT.added | RENEWED
     schema = json.loads((copy / "recipes/recipe.schema.json").read_text())
     formats = schema["$defs"]["PublishOptions"]["properties"]["formats"]
     assert "sharegpt" in formats["items"]["enum"]
