@@ -18,8 +18,8 @@ from tenacity import (
 )
 
 from curate.errors import BackendError, InputError
+from curate.models.servers.faults import TransientError, fault, shorten
 from curate.models.servers.servers import ServerOptions
-from curate.models.teachers.openai_protocol import TransientError, fault, shorten
 
 T = TypeVar("T")
 

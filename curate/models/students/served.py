@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from curate.errors import BackendError, ModelError
+from curate.models.servers.faults import RefusedError
 from curate.models.servers.patient_client import PatientClient
 from curate.models.servers.servers import StudentServer
 from curate.models.servers.slots import fill
 from curate.models.students import packing
 from curate.models.students.packing import Summed, Target
 from curate.models.students.tokenizing import load_context
-from curate.models.teachers.openai_protocol import RefusedError
 
 _WINDOW: Final = 48
 """Pairs at a time at least; each is several requests."""

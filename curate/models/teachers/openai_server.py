@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from curate.errors import BackendError
+from curate.models.servers.faults import RefusedError
 from curate.models.servers.patient_client import PatientClient, authorization
 from curate.models.servers.slots import fill
 from curate.models.teachers.base import Completion, Request, Sampling
 from curate.models.teachers.openai_protocol import (
-    RefusedError,
     body_of,
     completion_of,
     failed,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import BackendError, InputError
+from curate.models.servers.faults import retry_after, server_message
 from curate.models.teachers.base import Completion, Request, Sampling
-from curate.models.teachers.openai_protocol import retry_after, server_message
 from curate.models.teachers.openai_server import ServerGenerator
 from curate.models.teachers.options import OpenAIOptions, Teacher
 from curate.models.teachers.stops import cut_at_stop
