@@ -41,6 +41,8 @@ class Column:
         per_token: one entry a token, written on demand.
         trusted: a score that counts only where the calibration found that the student follows
             rationales, and whose siblings tie within ``rd_spread``.
+        ratio: a score of which 1 says that nothing changes, so it is shown and averaged by its
+            logarithm.
         after: the published column behind which it stands, where its own place is another.
         hashed: whether it is part of a dataset_hash; what follows from ``sample_id`` need not be.
     """
@@ -55,6 +57,7 @@ class Column:
     role: Role | None = None
     per_token: bool = False
     trusted: bool = False
+    ratio: bool = False
     after: str = ""
     hashed: bool = True
 
@@ -82,7 +85,9 @@ class Column:
         return cls(facts["name"], read_type(facts["type"]), facts["meaning"], facts["of"], **extras)
 
 
-_TOLD: Final = ("published", "kept", "score", "role", "per_token", "trusted", "after", "hashed")
+_TOLD: Final = (
+    "published", "kept", "score", "role", "per_token", "trusted", "ratio", "after", "hashed",
+)  # fmt: skip
 
 
 class Glossary(Mapping[str, Column]):
@@ -114,7 +119,7 @@ class Glossary(Mapping[str, Column]):
         return len(self._columns)
 
     def __hash__(self) -> int:
-        return hash(tuple(self._columns))
+        return hash(frozenset(self._columns))
 
     def plus(self, columns: Iterable[Column]) -> "Glossary":
         """Add columns."""
@@ -156,14 +161,17 @@ class Glossary(Mapping[str, Column]):
     @property
     def published(self) -> "Glossary":
         """Those of every config of a release, in its order."""
-        order: list[Column] = []
-        moved = [column for column in self.values() if column.published and column.after]
-        order = [column for column in self.values() if column.published and not column.after]
-        for column in moved:
-            names = [before.name for before in order]
-            place = names.index(column.after) + 1 if column.after in names else len(order)
-            order.insert(place, column)
-        return Glossary(order)
+        released = self.where(lambda column: column.published)
+
+        def led(leader: Column) -> Iterator[Column]:
+            yield leader
+            for column in released.values():
+                if column.after == leader.name:
+                    yield from led(column)
+
+        own_place = [column for column in released.values() if column.after not in released]
+        order = [column for leader in own_place for column in led(leader)]
+        return Glossary((*order, *released.values()))  # columns behind each other come last
 
     def as_json(self) -> list[dict[str, Any]]:
         """Give all of it, JSON-able, in order."""
@@ -258,9 +266,9 @@ GLOSSARY: Final = Glossary(
                "score", published=True, score="lower"),
         Column("rd_paper", _NATS, "Rationale Difficulty as published: perplexity of the answer "
                "with the rationale over that without", "score", published=True, score="lower",
-               trusted=True),
+               trusted=True, ratio=True),
         Column("rd_masked", _NATS, "Rationale Difficulty with the rationale's own final value "
-               "masked", "score", published=True, score="lower", trusted=True),
+               "masked", "score", published=True, score="lower", trusted=True, ratio=True),
         Column("rd_spread", _NATS, "half the range of log RD over the target lines", "score",
                published=True, score="none"),
         Column("states_gold", _FLAG, "whether the rationale still states the answer's value",

@@ -29,10 +29,9 @@ class ArmKind:
         order: what orders the samples of one question, ``-column`` for descending; the seeded hash
             follows.
         size: as many a question as the ``selection``, as the ``budget`` allows, or ``all``.
-        operand: what is named behind the colon: a ``COLUMN``, a ``FILTER``, or nothing.
+        operand: what is named behind the colon: a ``COLUMN``, a ``FILTER``, or nothing. Without
+            the filter the chain is judged again, and the arm chosen as the selection is.
         matches_tokens: whether the draw is made to hold as many tokens as the selection.
-        judged_again: whether the chain is judged again without the filter that it names, and the
-            arm chosen as the selection is.
     """
 
     word: str
@@ -42,7 +41,11 @@ class ArmKind:
     size: Size = "selection"
     operand: Literal["", "COLUMN", "FILTER"] = ""
     matches_tokens: bool = False
-    judged_again: bool = False
+
+    @property
+    def judged_again(self) -> bool:
+        """Whether the chain is judged again, without the filter that the arm names."""
+        return self.operand == "FILTER"
 
     @property
     def written(self) -> str:
@@ -99,7 +102,6 @@ SHIPPED: Final = (
         pool="live_without_{operand}",
         size="budget",
         operand="FILTER",
-        judged_again=True,
     ),
 )
 """Every kind of arm of this project."""

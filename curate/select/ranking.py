@@ -9,8 +9,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from curate.store.keys import rank
+from filters.columns import GLOSSARY
 
-DIFFICULTY: Final = ("rd_masked", "rd_paper")
+DIFFICULTY: Final = frozenset(GLOSSARY.where(lambda column: column.trusted))
+"""Scores that count only under a student that follows rationales, and tie within rd_spread."""
 TOKEN_TOLERANCE: Final = 0.02
 """How far a draw's tokens may lie from the target, as a share of it."""
 MOST_DRAWS: Final = 24

@@ -130,7 +130,7 @@ def _mean_of(audit: Audit) -> str:
     """Say what the mean of the score to look at first is called."""
     if audit.score is None:
         return ""
-    return f"{'geometric ' if audit.score.trusted else ''}mean {audit.score.name}"
+    return f"{'geometric ' if audit.score.ratio else ''}mean {audit.score.name}"
 
 
 def _frontier(curve: Frontier, mean: str) -> Figure:

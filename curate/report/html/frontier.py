@@ -50,7 +50,7 @@ def frontier(audit: Audit) -> Frontier | None:
         values = values.fill_nan(None)
         means = values.fill_null(0).cum_sum() / values.is_not_null().cum_sum()
         score = means.to_numpy()[at]
-        score = 2.0**score if audit.score.trusted else score
+        score = 2.0**score if audit.score.ratio else score
     clusters = None
     if "cluster" in ranked.columns:
         new = (

@@ -60,9 +60,9 @@ def _distribution(audit: Audit, score: Column) -> Figure:
         if len(part):
             counts = np.histogram(np.clip(part, edges[0], edges[-1]), edges)[0]
             traces.append(_columns(outcome, edges, counts, score))
-    title = f"{score.name} (1: the rationale changes nothing)" if score.trusted else score.name
+    title = f"{score.name} (1: the rationale changes nothing)" if score.ratio else score.name
     axis: dict[str, Any] = {"title": {"text": title}}
-    if score.trusted:
+    if score.ratio:
         axis |= ratio_ticks(float(edges[0]), float(edges[-1]))
     return figure(
         traces,
@@ -92,7 +92,7 @@ def _says(audit: Audit) -> Iterator[str]:
     values = rows[score.name]
     median = f"the median is {cast('float', values.median() or 0.0):.3g}"
     summary = f"{rows.height:,} of {audit.rows.height:,} samples have {score.name}"
-    if score.trusted:
+    if score.ratio:
         summary += (
             f"; {(values < 1).mean() or 0.0:.0%} of them make the answer likelier to the student "
             "(below 1)"
@@ -162,7 +162,7 @@ def _applied(audit: Audit, filter_: Filter) -> bool:
 def placed(values: pl.Series, score: Column) -> Floats:
     """Give the places of values on a score's axis: logarithms, where the score is a ratio."""
     numbers = values.to_numpy().astype(np.float64)
-    return logarithms(numbers) if score.trusted else numbers
+    return logarithms(numbers) if score.ratio else numbers
 
 
 def _edges(values: Floats) -> Floats:
@@ -173,7 +173,7 @@ def _edges(values: Floats) -> Floats:
 
 def _columns(outcome: str, edges: Floats, counts: NDArray[np.int64], score: Column) -> Trace:
     middles = (edges[:-1] + edges[1:]) / 2
-    bounds = 2.0**edges if score.trusted else edges
+    bounds = 2.0**edges if score.ratio else edges
     spans = zip(bounds[:-1], bounds[1:], counts, strict=True)
     return {
         "type": "bar", "name": outcome, "x": floats(middles), "y": [int(n) for n in counts],
@@ -242,7 +242,7 @@ def _against(audit: Audit, texts: pl.DataFrame, score: Column, length: str) -> F
         "name": "all rows",
     }  # fmt: skip
     axis: dict[str, Any] = {"title": {"text": score.name}}
-    if score.trusted:
+    if score.ratio:
         axis |= ratio_ticks(float(y.min()), float(y.max()))
     lines = [marked(at, label, "y") for at, label in _cuts(audit, score)]
     return figure(

@@ -133,7 +133,7 @@ def kind_is_of_one_piece(kind: ArmKind, operand: str) -> None:
     assert kind.takes == kind.takes.strip(" .")
     assert ("{operand}" in kind.takes) == bool(kind.operand), "the plan says of what"
     assert kind.pool in POOLS
-    assert ("{operand}" in kind.pool) == kind.judged_again == (kind.operand == "FILTER")
+    assert ("{operand}" in kind.pool) == kind.judged_again
     assert any("{operand}" in key for key in kind.order) == (kind.operand == "COLUMN")
     assert not kind.order or kind.size == "selection", "nothing is ordered by it"
     assert not kind.matches_tokens or kind.size == "selection"

@@ -81,7 +81,6 @@ ANEW: Final = Arm(
         pool="live_without_{operand}",
         size="budget",
         operand="FILTER",
-        judged_again=True,
     ),
     "diversity",
 )
@@ -182,8 +181,11 @@ WRONG: Final[dict[str, ArmKind]] = {
     "a filter that judges all the same": ArmKind(
         word="but", takes="all but {operand}", operand="FILTER", size="budget"
     ),
-    "a chain judged again without nothing": ArmKind(
-        word="again", takes="the chain once more", size="budget", judged_again=True
+    "a chain judged again for as many as the selection": ArmKind(
+        word="again",
+        takes="the chain once more without {operand}",
+        pool="live_without_{operand}",
+        operand="FILTER",
     ),
 }
 
