@@ -1,8 +1,8 @@
 """Parquet written piece by piece, under a schema that was declared.
 
 Memory is bounded by one row group a file, whatever the number of rows; a file is opened when its
-first row comes, so that no file is ever empty (`datasets` refuses those); and row groups are cut by
-row count alone, so that the same rows give the same bytes however they arrived.
+first row comes, so that no file of a dataset is ever empty (`datasets` refuses those); and row
+groups are cut by row count alone, so that the same rows give the same bytes however they arrived.
 """
 
 import hashlib
@@ -55,11 +55,15 @@ class PartWriter:
     Args:
         stem: folder and beginning of the files' names.
         columns: names and declared types; other columns are left out.
+        always: write a file also where no row comes, for a reader who counts on one.
     """
 
-    def __init__(self, stem: Path, columns: Mapping[str, pl.DataType]) -> None:
+    def __init__(
+        self, stem: Path, columns: Mapping[str, pl.DataType], *, always: bool = False
+    ) -> None:
         self.rows = 0
         self._stem = stem
+        self._always = always
         self._columns = dict(columns)
         self._schema = pa.schema([pa.field(n, arrow_type(t)) for n, t in columns.items()])
         self._waiting: list[pl.DataFrame] = []
@@ -82,9 +86,11 @@ class PartWriter:
             self._waiting_rows = rows.height - whole
 
     def close(self) -> list[Path]:
-        """Write what is left and name the files; an empty list where no row came."""
+        """Write what is left and name the files: none where no row came, unless there is always."""
         if self._waiting_rows:
             self._write(pl.concat(self._waiting))
+        if self._always and not self._files:
+            self._write(pl.DataFrame(schema=self._columns))
         if self._writer is not None:
             self._writer.close()
         paths: list[Path] = []

@@ -271,7 +271,7 @@ class Partition:
         if missing := sorted(required - names):
             raise ValueError(f"the shards lack columns {missing}, which a release needs")
         self._columns = {n: t for n, t in schema.items() if n in names}
-        self._audit = PartWriter(self._folder / "audit" / "samples", self._columns)
+        self._audit = PartWriter(self._folder / "audit" / "samples", self._columns, always=True)
         self._published = self._spec.glossary.published.among(names)
         self.published = self._published.types
         unhashed = self._published.where(lambda column: not column.hashed)

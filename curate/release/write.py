@@ -102,7 +102,7 @@ def write_release(
 def _write_questions(folder: Path, questions: pl.DataFrame) -> None:
     declared = {**QUESTION_COLUMNS, **QUESTION_FACTS}
     columns = {name: kind for name, kind in declared.items() if name in questions.columns}
-    writer = PartWriter(folder / "audit" / "questions", columns)
+    writer = PartWriter(folder / "audit" / "questions", columns, always=True)
     writer.add(questions)
     writer.close()
 

@@ -88,6 +88,22 @@ def test_why_says_what_would_have_let_a_sample_pass(
     assert 'beyond the budget {"rows": 5' in told_of(budget, live=True, selected=False)
 
 
+def test_a_run_to_which_no_row_came_is_shown_too(workplace: Path) -> None:
+    write(workplace)
+    (workplace / "pool.jsonl").write_text("")
+    run = do(workplace)
+    assert run.audit.is_empty()
+    assert "verdict_correctness" in run.audit.columns
+    folder = str(run.folder)
+    assert "no sample is like that" in invoke("show", folder)
+    assert Path(invoke("report", folder).strip()).is_file()
+    assert "Both select the same 0 rows" in invoke("diff", folder, folder)
+    with pytest.raises(InputError, match="no sample is 'zzz'"):
+        invoke("why", folder, "zzz")
+    with pytest.raises(InputError, match="has no rows to train on"):
+        invoke("export", folder, "--format", "trl")
+
+
 def test_why_says_that_a_filter_could_not_tell(workplace: Path) -> None:
     write(workplace)
     chosen = "filters=[{use: length, unit: words, max: 40}]"

@@ -24,6 +24,7 @@ from curate.engine.forecast.forecast import (
 )
 from curate.engine.pipeline import PipelineResult, passed
 from curate.engine.progress.progress import Progress, Stage
+from curate.measures.base import MemoMeasure
 from curate.models.rendering import Rendered
 from curate.recipe.files import RecipeFile
 from curate.recipe.plan import FilterStep
@@ -310,7 +311,7 @@ def _stages(
         if isinstance(step, FilterStep):
             name = f"live {step.filter.name}"
             live, here = predict(facts[name], of), sum(facts[name])
-        elif step.kind.item_bytes:
+        elif issubclass(step.kind, MemoMeasure):
             title = f"measure {step.measure}"
             stage = stages.get(title)
             if stage is None or not here:
