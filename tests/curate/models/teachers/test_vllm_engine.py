@@ -72,8 +72,10 @@ def test_the_lock_names_us_and_every_engine_process(engine_folder: Path):
     me = psutil.Process()
     assert owner == me.pid
     ours = {child.pid for child in me.children(recursive=True)}
-    assert len(engines) >= 1
-    assert set(engines) <= ours
+    # vLLM looks at a model's class in a process of its own, once on a machine, which has ended.
+    living = {pid for pid in engines if psutil.pid_exists(pid)}
+    assert len(living) >= 1
+    assert living <= ours
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path):
