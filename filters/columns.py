@@ -197,7 +197,7 @@ GLOSSARY: Final = Glossary(
         Column("question_id", _TEXT, "hash of the question's text and choices", "question",
                published=True),
         Column("question", _TEXT, "the question as it was asked", "question", published=True),
-        Column("gold", _TEXT, "the known answer, in canonical form", "question", published=True),
+        Column("gold", _TEXT, "the known answer, as it was given", "question", published=True),
         Column("gold_type", _TEXT, "how answers are compared: number, latex, choice, boolean, date "
                "or string", "question", published=True),
         Column("choices", pl.List(_TEXT), "texts of the options in order, null where there are "

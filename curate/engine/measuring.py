@@ -82,7 +82,7 @@ def memoise(
         meter: ends the measuring at a limit.
 
     Raises:
-        RecordError: `replay` is set and an item is not in the record.
+        RecordError: `replay` is set, and an item is not in the record that a model is asked for.
         SpendingLimitError: a limit was reached; what was measured is recorded.
     """
     try:
@@ -175,7 +175,7 @@ class _Ledger:
                 missing[item.key] = item
         if not missing:
             return
-        if self._replay:
+        if self._replay and self._measure.needs:
             lacking = f", or without {self._measure.detail}" if self._measure.detail else ""
             raise RecordError(
                 f"--replay: {len(missing)} items of measure {self._measure.name!r} are not in the "

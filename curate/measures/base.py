@@ -89,7 +89,7 @@ class Measure(ABC):
         reads: columns needed, of the sample or its question.
         writes: columns made; a column that names no owner gets this one.
         section: model of its options in the recipe, None where it takes none.
-        needs: models it asks for.
+        needs: models it asks for; without any, a replay may work values out anew.
         item_bytes: of one recorded item, for a forecast of the disk.
     """
 

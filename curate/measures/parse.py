@@ -1,5 +1,6 @@
 """Parse: cut a completion into reasoning, rationale and answer."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self, cast
 
@@ -7,10 +8,16 @@ import polars as pl
 
 from curate.measures.base import DerivedMeasure, Setup
 from filters.answers import GoldType, extract_answer, options_of
+from filters.answers.latex import unescape
 from filters.answers.reading import TextOptions
 from filters.columns import GLOSSARY, Glossary
 
 _OPENING, _CLOSING = "<think>", "</think>"
+_END_OF_TURN = re.compile(
+    r"<\|(?:im_end|eot_id|endoftext|end_of_text|eom_id|end|return|user|assistant)\|>"
+    r"|<\uff5c(?:end\u2581of\u2581sentence|User|Assistant)\uff5c>|<end_of_turn>|<eos>|</s>|\[/?INST\]"
+)
+_TURN = re.compile(r"\n[*#_ ]*(?:Human|User)[*_]*:")
 _DANGLING = " \t\r\n,;:*_#>(<[\"'"
 
 
@@ -38,7 +45,7 @@ class Parse(DerivedMeasure):
     """
 
     name: ClassVar[str] = "parse"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads = (
         "raw_output",
         "reasoning_field",
@@ -106,7 +113,7 @@ def parse(
         choices: texts of the options, for ``choice``.
         options: of the completion's source.
     """
-    text = _cut_at(raw, options.stop)
+    text = _cut_at(unescape(raw), options.stop)
     reasoning, spoken = _split_thinking(text, reasoning_field)
     if not (reasoning or spoken.strip()):
         return Parsed()
@@ -129,8 +136,11 @@ def parse(
 
 
 def _cut_at(text: str, stops: Sequence[str]) -> str:
-    """Cut run-on text at the first stop string."""
+    """Cut run-on text at the first stop string, end-of-turn token or invented turn of a person."""
     ends = [at for at in (text.find(stop) for stop in stops) if at >= 0]
+    if "<" in text or "[" in text:
+        ends += [token.start() for token in [_END_OF_TURN.search(text)] if token]
+    ends += [turn.start() for turn in [_TURN.search(text)] if turn and text[: turn.start()].strip()]
     return text[: min(ends)] if ends else text
 
 

@@ -17,7 +17,7 @@ class Row(NamedTuple):
 
     Attributes:
         question: text.
-        gold: canonical.
+        gold: as it was given.
         kind: type of the gold.
         choices: the question's own list of options.
         rationale: with its final clause stripped.
@@ -43,7 +43,7 @@ class Row(NamedTuple):
         rationale = self.rationale.strip()
         return Pair(
             question_text(self.question, self.choices),
-            answer_text(self.gold, self.kind),
+            answer_text(self.gold, self.kind, self.options),
             rationale,
             mask_value(rationale, self.answer, self.kind, self.options, mask),
         )

@@ -27,6 +27,7 @@ import polars as pl
 from curate.errors import BackendError
 from curate.measures.base import Item, MemoMeasure
 from filters.answers import equal
+from filters.answers.latex import latex_source
 from filters.columns import GLOSSARY, Glossary
 
 Outcome = Literal["equal", "different", "unparseable", "gold_unparseable", "too_large", "time_out"]
@@ -35,11 +36,17 @@ MAX_LENGTH: Final = 400
 """Characters of an answer or gold; more is ``too_large`` without being looked at."""
 MAX_MEMORY: Final = 3 << 30
 """Bytes of address space a worker may use; more is ``too_large``."""
+_TYPED: Final[Mapping[bool, Outcome]] = {True: "equal", False: "different"}
 RECYCLE_AFTER: Final = 10_000
 """Items after which a worker is replaced: sympy's caches only grow."""
 
 _PERCENT = re.compile(r"\\?%")
 _DIGITS = re.compile(r"\d{30,}")
+_COMMAND = re.compile(
+    r"\\(?:text|mathrm|textrm|mbox|begin|end)\s*\{[^{}]*\}|\\[A-Za-z]+|[A-Za-z]{2,}"
+)
+_VARIABLE = re.compile(r"[A-Za-z]")
+_CONSTANTS: Final = frozenset("ei")
 
 
 class Verify(MemoMeasure):
@@ -51,7 +58,7 @@ class Verify(MemoMeasure):
     """
 
     name: ClassVar[str] = "verify"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads = ("answer", "gold", "gold_type")
     writes: Glossary = GLOSSARY.of("verify")
 
@@ -72,11 +79,11 @@ class Verify(MemoMeasure):
         }
 
     def items(self, frame: pl.DataFrame) -> Sequence[Item]:
-        """List the pairs whose writing differs; the same writing needs no verifier."""
+        """List the pairs that neither writing nor type decides."""
         return [
-            Item(self.memo_key(gold, answer), (gold, answer))
+            Item(self.memo_key(gold, answer), (latex_source(gold), latex_source(answer)))
             for gold, answer in self._pairs(frame)
-            if gold is not None and answer is not None and not equal(answer, gold, "latex")
+            if gold is not None and answer is not None and equal(answer, gold, "latex") is None
         ]
 
     def compute(self, items: Iterable[Item]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -104,12 +111,12 @@ class Verify(MemoMeasure):
         values: Mapping[str, Mapping[str, Any]],
         facts: Mapping[str, Any],  # noqa: ARG002 - verifying has none
     ) -> pl.DataFrame:
-        """Give every row its outcome: of the verifier, ``equal`` for the same writing, or null."""
+        """Give every row its outcome: of the verifier, or of comparing by type, or null."""
         outcomes = [
             None
             if gold is None or answer is None
-            else "equal"
-            if equal(answer, gold, "latex")
+            else _TYPED[same]
+            if (same := equal(answer, gold, "latex")) is not None
             else values[self.memo_key(gold, answer)]["outcome"]
             for gold, answer in self._pairs(frame)
         ]
@@ -241,7 +248,7 @@ def verify_pair(gold: str, answer: str) -> Outcome:
         answers = _expressions(answer)
         if not answers:
             return "unparseable"
-        same = verify(golds, answers, timeout_seconds=None)
+        same = verify(golds, answers, timeout_seconds=None) and _one_alphabet(gold, answer)
         return "equal" if same and _exactly(golds[0], answers[0]) else "different"
     except (RecursionError, OverflowError):
         return "too_large"
@@ -264,6 +271,14 @@ def _expressions(text: str) -> list[Any]:
             parsing_timeout=cast("int", None),
         ),
     )
+
+
+def _one_alphabet(gold: str, answer: str) -> bool:
+    r"""Deny equality to formulas in other variables: math-verify takes ``r^2 h`` for hours."""
+    if "=" in gold + answer:
+        return True
+    letters = [set(_VARIABLE.findall(_COMMAND.sub(" ", text))) for text in (gold, answer)]
+    return not letters[0] ^ letters[1] - _CONSTANTS
 
 
 def _exactly(gold: Any, answer: Any) -> bool:

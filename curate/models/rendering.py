@@ -11,15 +11,17 @@ Layouts:
 * ``encoder``: question and rationale go to the encoder, the target line to the decoder.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 from curate.errors import ModelError
-from filters.answers import GoldType
+from filters.answers import GoldType, canonical
 
 Layout = Literal["chat", "plain", "encoder"]
 Span = tuple[int, int]
 _SLOT = "{answer}"
+_UNDONE = re.compile(r"\d\s*[+*\u00d7\u00f7]\s*[\d(]|\d\s+[-/]\s+[\d(]|^\(.*\d.*\)$")
 
 
 class ChatTokenizer(Protocol):
@@ -56,16 +58,25 @@ def question_text(question: str, choices: Sequence[str] | None) -> str:
     return f"{question.strip()}\n{options}"
 
 
-def answer_text(gold: str, gold_type: GoldType) -> str:
-    """Write a canonical gold as a student is to print it.
+def answer_text(gold: str, gold_type: GoldType, options: Sequence[str] = ()) -> str:
+    """Write a gold as a student is to print it: as it was given.
 
     A choice is its letter in brackets, as the options are lettered; its text would only measure
-    how well the student copies it. A truth value is yes or no.
+    how well the student copies it. A truth value that was given as a letter or a digit is yes or
+    no, and arithmetic that was given undone is done.
+
+    Args:
+        gold: the known answer.
+        gold_type: of the question.
+        options: texts of the options in order, for ``choice``.
     """
-    if gold_type == "choice" and len(gold) == 1:
-        return f"({gold})"
-    if gold_type == "boolean":
-        return {"true": "yes", "false": "no"}.get(gold, gold)
+    key = canonical(gold, gold_type, options) if gold_type in {"choice", "boolean"} else None
+    if gold_type == "choice" and key and len(key) == 1 and key.isupper():
+        return f"({key})"
+    if gold_type == "boolean" and len(gold) == 1:
+        return {"true": "yes", "false": "no"}.get(key or "", gold)
+    if gold_type == "number" and _UNDONE.search(gold):
+        return canonical(gold, gold_type) or gold
     return gold
 
 

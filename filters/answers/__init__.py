@@ -1,4 +1,4 @@
-"""Typed answers: what a gold is stored as, when an answer equals it, and where a text states one.
+"""Typed answers: when an answer equals a gold, and where a text states one.
 
 Six types, each with its own module of rules and its own idea of "the same": ``number``, ``choice``,
 ``boolean``, ``date``, ``string`` and ``latex``. Comparison is typed first because libraries that
@@ -6,6 +6,7 @@ compare anything with anything call 50, 50 % and 0.5 equal and 'yes' and 'yes' d
 an answer (`extract_answer`) never looks at the gold.
 """
 
+from filters.answers.boxes import designated
 from filters.answers.compare import GOLD_TYPES, GoldType, canonical, equal, last_value
 from filters.answers.extract import Extracted, extract_answer
 from filters.answers.options import options_of
@@ -15,6 +16,7 @@ __all__ = [
     "Extracted",
     "GoldType",
     "canonical",
+    "designated",
     "equal",
     "extract_answer",
     "last_value",

@@ -1,21 +1,71 @@
-"""Read the answer inside a clause that states one, or in a closing line, by the gold's type."""
+r"""Read the answer inside a clause that states one, or in a closing line, by the gold's type.
+
+The whole of what is stated is the answer: of "7 or 8", ``\sqrt{17}`` or "10:30" no piece is taken
+for a number.
+"""
 
 import re
+from typing import Final
 
 from filters.answers.compare import GoldType
+from filters.answers.dress import after_bullet, strip_math, undress
 from filters.answers.numbers import clean, parse_number
 from filters.answers.options import last_option, read_option
-from filters.answers.plain import BOOLEAN_WORD, DATE, as_date, parse_boolean, strip_math, tidy
+from filters.answers.plain import BOOLEAN_WORD, DATE, QUOTES, as_date, parse_boolean, tidy
+from filters.answers.words import read_words
 
-_MAX_CLAUSE = 300
-_OPEN = re.compile(r"(?:[\s*_:>~]|<answer>)*")
-_END = re.compile(r"\n|</|<answer|[.!?](?=[\s\"'\u201d\u2019)*_]*(?:\s|$))")
-_NEGATED = re.compile(r"[\s\"'*_]*(?:not|never|no longer|n't|incorrect|wrong)\b", re.IGNORECASE)
-_EXPRESSION = re.compile(r"(?<![\w.,])[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+)?%?")
-_ALGEBRA = re.compile(r"[+*<>^]|(?<=\s)[-/](?=\s)|(?<=[\d)])[-/](?=[A-Za-z(]\b)")
-_LIST = re.compile(r"\s*(?:and|or|,|;|&)\s*\(*[-+]?\d")
+_MAX_CLAUSE: Final = 300
+_OPEN = re.compile(r"(?:[\s*_:>~\uff1a]|<answer>)*")
+_END = re.compile(r"\n|</|<answer|[\u3002\uff01\uff1f]|[.!?](?=[\s\"'\u201d\u2019)*_$`]*(?:\s|$))")
+_DISPLAY: Final = {"\\[": "\\]", "$$": "$$", "```": "```"}
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:Dr|Mrs?|Ms|Prof|St|Sr|Jr|Gen|Col|Lt|Capt|Sgt|Rev|Hon|Mt|Ft|No|vs|Inc|Ltd|Co|Corp"
+    r"|Dept|approx|ca|cf|e\.g|i\.e|etc)|\b(?:[A-Z]\.)+[A-Z])$"
+)
+_INITIAL = re.compile(r"(?:^|\b[A-Z][a-z]+\s)(?:[A-Z]\.\s?)*[A-Z]$")
+_NAME = re.compile(r"\.\s+[A-Z](?:[a-z]+\b|\.)")
+_STARTS = re.compile(
+    r"\.\s+(?:The|This|That|These|It|So|Because|Since|A|An|He|She|They|We|I|You|In|But|And|If|Then"
+    r"|Thus|Hence|There|Here|Let|To|For|As|At|On|Option|Therefore|However|Note)\b"
+)
+_NEGATED = re.compile(
+    r"[\s\"'*_]*(?:definitely|clearly|certainly|probably|just|simply)?\s*"
+    r"(?:not|never|no longer|n't|incorrect|wrong|neither)\b",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(
+    r"(?:\b(?:not|cannot|never|neither|nor|without|than|exceed(?:s|ing)?)|n['\u2019]t)\s+"
+    r"(?:(?:be|equal|exactly|really|just|only|necessarily|actually|to|the|a)\s+)*[$\s*(\\\"']*$",
+    re.IGNORECASE,
+)
+_EXPRESSION = re.compile(
+    r"(?<![\w.,:^/\\{_!])[-+]?(?:\d+\s+(?=\d+\s?/\s?\d))?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+(?!\d|\.\d))?"
+    r"(?:\s?%|(?:k|bn|mn)\b)?(?![\d:]*:\d|[\w^!({]|\s?[\u00b0^]\s?\d)"
+)
+_ALGEBRA = re.compile(
+    r"[+*<>^√±π≤≥≠]|\\[A-Za-z]+|(?<=\s)[-/](?=\s)|(?<=[\d)])[-/](?=[A-Za-z(]\b)|\d[xyzn]\b"
+)
+_LIST = re.compile(r"\s*(?:\b(?:and|or|to|through)\b|,|;|&|\u2013)\s*[$(]*[-+]?\d")
+_LIST_BEFORE = re.compile(
+    r"(?:\d[\d,.]*%?\s*(?:\b(?:and|or|to)\b|;|&|,)|\bbetween\s[^.;]{0,40}\band\b)\s*[$(]*$",
+    re.IGNORECASE,
+)
+_OF = re.compile(r"\s+(?:out\s+)?of\s+(?:the\s+|all\s+)?\d", re.IGNORECASE)
 _ASIDE = re.compile(
-    r"\s*(?:[,;(\[]|\b(?:because|since|as|so|for|which|where|when|after|if|but|and|is)\b)",
+    r"\s*(?:[,;(\[]|\b(?:because|since|as|so|for|which|where|when|after|if|but|and|is|not|rather"
+    r"|out|instead)\b)",
+    re.IGNORECASE,
+)
+_WORDING = re.compile(
+    r"(?<![\\A-Za-z{])(?!(?:sin|cos|tan|log|max|min|mod|gcd|lcm)\b)[A-Za-z]{3,}(?=[\s,.;]|$)"
+)
+_PROSE: Final = 6
+"""A text with more words than this is a sentence and no formula."""
+_SENTENCE_WORDS = re.compile(r"[A-Za-z]{2,}")
+_TEXT_ASIDE = re.compile(
+    r"\s*(?:,\s*(?:because|since|as|which|who|where|not|so|and not)\b"
+    r"|\b(?:because|which is|who is)\b"
+    r"|\bsince\b|;)",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(
@@ -25,65 +75,119 @@ _QUOTED_END = re.compile(
     r"(?:[\"\u201c`]([^\"\u201c\u201d`\n]{1,120})[\"\u201d`]|(?<!\w)['\u2018]([^'\u2018\u2019\n]{1,120})['\u2019])[\s.!*_)]*$"
 )
 _TAIL = re.compile(
-    r"(?:[:=→]|\b(?:is|are|be|gets?|have|obtains?|spells?|spelling|gives?(?:\s+us)?)\b)"
-    r"[\s*_:=]*([^\s:=→][^:=→\n]{0,60})$",
+    r"(?:[:=→\uff1a]|\b(?:is|are|be|gets?|have|obtains?|spells?|spelling|gives?(?:\s+us)?)\b)"
+    r"[\s*_:=]*([^\s:=→\uff1a][^:=→\uff1a\n]{0,60})$",
     re.IGNORECASE,
 )
-_MATH = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+MATH = re.compile(
+    r"\$\$(.{1,400}?)\$\$|(?<![\\$])\$(?!\d[\d,.]*\s[A-Za-z]{2})([^$\n]{1,300})\$"
+    r"|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]",
+    re.DOTALL,
+)
+_VERB = re.compile(r"(?<![\w\\])(?:is|are|be|equals?|becomes?)\b:?")
+_VARIABLE = re.compile(r"\s*\\?[A-Za-z](?:_\{?\w+\}?|\([A-Za-z]\))?\s*")
+_JOINT = re.compile(r"[\s,;&]*(?:and|or)?[\s,;&]*")
+_STRONG = re.compile(r"\*\*([^*\n]{1,120})\*\*|__([^_\n]{1,120})__")
 _CONNECTOR = re.compile(
     r"[\s*_>-]*(?:(?:so|thus|therefore|hence|then|finally|in conclusion|overall)\b,?\s*)*",
     re.IGNORECASE,
 )
 
 
-def clause_at(text: str, at: int) -> tuple[int, int]:
+def clause_at(text: str, at: int, gold_type: GoldType | None = None) -> tuple[int, int]:
     """Delimit the clause that begins at a place: to the end of its sentence or line.
 
     Returns:
-        Start and end; leading white space, line breaks and emphasis are stepped over.
+        Start and end; leading white space, line breaks, emphasis and a bullet are stepped over. A
+        displayed formula or a fence is a clause of its own.
     """
     start = _OPEN.match(text, at).end()  # pyright: ignore[reportOptionalMemberAccess] - may be ""
-    match = _END.search(text, start, start + _MAX_CLAUSE)
-    return start, match.start() if match else min(len(text), start + _MAX_CLAUSE)
+    if "\n" in text[at:start]:
+        line = text.rfind("\n", at, start) + 1
+        start = max(
+            start,
+            after_bullet(text, line + len(text[line:start]) - len(text[line:start].lstrip(" \t"))),
+        )
+        start = after_bullet(text, start)
+    closing = _DISPLAY.get(text[start : start + 2]) or _DISPLAY.get(text[start : start + 3])
+    if closing:
+        inside = start + (3 if closing == "```" else 2)
+        end = text.find(closing, inside, inside + _MAX_CLAUSE)
+        if end >= 0:
+            return inside, end
+    limit = start + _MAX_CLAUSE
+    for match in _END.finditer(text, start, limit):
+        name = (
+            gold_type in {None, "string"}
+            and match[0] == "."
+            and _abbreviates(text, start, match.start())
+        )
+        if not name:
+            return start, match.start()
+    return start, min(len(text), limit)
 
 
-def read_clause(clause: str, gold_type: GoldType, options: tuple[str, ...]) -> str | None:
+def _abbreviates(text: str, start: int, stop: int) -> bool:
+    """Tell whether a full stop belongs to an abbreviation or an initial inside a name."""
+    before, behind = text[start:stop], text[stop : stop + 40]
+    if not behind.strip(" .*_\"'"):
+        return False
+    if _ABBREVIATION.search(before):
+        return not _STARTS.match(behind) or bool(
+            re.search(r"(?:Dr|Mrs?|Ms|Prof|St|Mt|No)$", before)
+        )
+    return bool(_INITIAL.search(before) and _NAME.match(behind) and not _STARTS.match(behind))
+
+
+def read_clause(
+    clause: str, gold_type: GoldType, options: tuple[str, ...], *, whole: bool = False
+) -> str | None:
     """Read what a clause such as "18 dollars" or "(B) to the left" gives as the answer.
 
+    Args:
+        clause: as written.
+        gold_type: what kind of answer to read.
+        options: texts of the options, for ``choice``.
+        whole: it is the answer and nothing else, as a box is.
+
     Returns:
-        The answer as written, None where the clause gives none of this type or more than one.
+        The answer, its dress taken off; None where the clause gives none of this type or more than
+        one.
     """
-    if _NEGATED.match(clause) or not clause.strip():
+    bare = undress(clause)
+    if not bare or (gold_type != "string" and _NEGATED.match(bare)):
         return None
     if gold_type == "number":
-        return _number(clause)
+        bare = bare.strip(QUOTES)
+        return _whole_number(bare) if whole else _number(bare)
     if gold_type == "choice":
-        return tidy(clause) if read_option(clause, options) else None
+        bare = strip_math(bare)
+        return tidy(bare) if read_option(bare, options) else None
     if gold_type == "boolean":
-        word = BOOLEAN_WORD.match(clause)
-        return word[1] if word and parse_boolean(clause) is not None else None
+        truth = parse_boolean(strip_math(bare))
+        word = BOOLEAN_WORD.match(bare)
+        return None if truth is None else (word[1] if word else tidy(strip_math(bare)))
     if gold_type == "date":
-        days = {as_date(match): match[0] for match in DATE.finditer(clause)}
+        days = {as_date(match): match[0] for match in DATE.finditer(bare)}
         return days.popitem()[1] if len(days) == 1 and None not in days else None
     if gold_type == "latex":
-        formulas = list(_MATH.finditer(clause))
-        return strip_math(formulas[-1][0] if formulas else clause.strip().strip("*").strip())
-    quotation = _QUOTED.match(clause.lstrip(" *_"))
-    return tidy((quotation[1] or quotation[2]) if quotation else clause) or None
+        formula = clause.strip().strip("*").strip()
+        return strip_math(formula) if whole else _formula(formula)
+    return _string(bare, whole=whole)
 
 
 def read_closing(line: str, gold_type: GoldType, options: tuple[str, ...]) -> str | None:
     """Read the answer a closing line implies without saying "the answer is".
 
-    Number: the last number. Choice: the only option named. Date: the last date. Boolean: a line
-    that begins with yes, no, true or false. String: a quotation at the very end, or at most four
-    words after the last colon, equals sign, "is", "get" or "gives". LaTeX: the last formula.
+    Number: the last number, or what stands emphasised alone. Choice: the only option named. Date:
+    the last date. Boolean: a line that begins with yes, no, true or false. String: a quotation at
+    the very end, or at most four words after the last colon, equals sign, "is", "get" or "gives".
+    LaTeX: the last formula, else the last number.
     """
     if gold_type == "number":
-        numbers = [m[0] for m in _EXPRESSION.finditer(clean(line)) if parse_number(m[0])]
-        return numbers[-1] if numbers else None
+        return _last_number(line)
     if gold_type == "choice":
-        letter = last_option(line, options)
+        letter = last_option(strip_math(undress(line)), options)
         return f"({letter})" if letter else None
     if gold_type == "date":
         dates = [match[0] for match in DATE.finditer(line) if as_date(match)]
@@ -92,38 +196,147 @@ def read_closing(line: str, gold_type: GoldType, options: tuple[str, ...]) -> st
         word = BOOLEAN_WORD.match(line, _CONNECTOR.match(line).end())  # pyright: ignore[reportOptionalMemberAccess] - may be ""
         return word[1] if word else None
     if gold_type == "latex":
-        formulas = list(_MATH.finditer(line))
-        return strip_math(formulas[-1][0]) if formulas else None
+        formulas = _formulas(line)
+        last = strip_math(formulas[-1][0]) if formulas else ""
+        tail = line[formulas[-1].end() :] if formulas else line
+        if last and not _VARIABLE.fullmatch(last):
+            return None if _states_more(last) else last
+        return _last_number(tail) or last or None
     quotation = _QUOTED_END.search(line[-200:])
     if quotation:
         return tidy(quotation[1] or quotation[2]) or None
-    tail = _TAIL.search(tidy(line[-200:]))
-    words = tidy(tail[1]) if tail else tidy(line)
+    tail = _TAIL.search(tidy(undress(line[-200:])))
+    words = tidy(tail[1]) if tail else tidy(undress(line))
     return words if 0 < len(words.split()) <= (4 if tail else 1) else None
+
+
+def _string(bare: str, *, whole: bool) -> str | None:
+    """Read a string: what is quoted, else the clause up to a reason that follows."""
+    quotation = _QUOTED.match(bare)
+    if quotation:
+        return tidy(quotation[1] or quotation[2]) or None
+    bare = strip_math(bare)
+    aside = None if whole else _TEXT_ASIDE.search(bare)
+    return tidy(bare[: aside.start()] if aside and aside.start() else bare) or None
+
+
+def _whole_number(text: str) -> str | None:
+    """Read a text that is one number, or one with something in brackets or behind a comma."""
+    if parse_number(text):
+        return text
+    bracket = re.search(r"\s+\(|,\s+(?=[A-Za-z])", text)
+    head = text[: bracket.start()].strip() if bracket else ""
+    return head if head and parse_number(head) else None
 
 
 def _number(clause: str) -> str | None:
     """Read the number a clause gives: the one it begins with, else its last; never algebra."""
-    if parse_number(clause.strip()):
-        return clause.strip()
+    if parse_number(clause):
+        return clause
     cleaned = clean(clause)
     if "=" in cleaned:
         right = cleaned.rpartition("=")[2]
         return _leading(right) if any(c.isdigit() for c in right) else None
-    leading = _leading(cleaned)
-    if leading or _ALGEBRA.search(cleaned):
-        return leading
-    expressions = [m[0] for m in _EXPRESSION.finditer(cleaned)]
-    return expressions[-1] if expressions and parse_number(expressions[-1]) else None
+    if not any(c.isdigit() for c in cleaned):
+        head = _ASIDE.split(cleaned, maxsplit=1)[0]
+        return head.strip() if read_words(head) is not None else None
+    first = _EXPRESSION.search(cleaned)
+    if _begins(cleaned, first):
+        return _leading(cleaned)
+    return None if _ALGEBRA.search(cleaned) else _last_expression(cleaned)
+
+
+def _begins(text: str, first: re.Match[str] | None) -> bool:
+    """Tell whether a clause begins with digits, so that no later number is what it states."""
+    digit = next((at for at, letter in enumerate(text) if letter.isdigit()), len(text))
+    head = text[: min(digit, first.start() if first else digit)]
+    return not any(letter.isalpha() for letter in head)
 
 
 def _leading(text: str) -> str | None:
     """Read the number a text begins with, where an aside and no second number follows it."""
+    if parse_number(text.strip()):
+        return text.strip()
     match = _EXPRESSION.search(text)
-    if match is None or any(c.isalnum() or c in "([{" for c in text[: match.start()]):
+    if match is None or any(c.isalnum() or c in "([{√±" for c in text[: match.start()]):
         return None
     if _LIST.match(text, match.end()):
         return None
-    aside = _ASIDE.search(text, match.end())
-    head = text[: aside.start()] if aside else text
-    return head.strip() if parse_number(head.strip()) else None
+    asides = (_ASIDE.search(text, match.end()), _OF.search(text, match.end()))
+    ends = [aside.start() for aside in asides if aside]
+    head = text[: min(ends)].strip() if ends else text.strip()
+    return head if parse_number(head) else None
+
+
+def _last_expression(text: str) -> str | None:
+    """Read the last number of a sentence, unless it is denied, one of several, or part of more."""
+    expressions = list(_EXPRESSION.finditer(text))
+    digits = [at for at, letter in enumerate(text) if letter.isdigit()]
+    if not expressions or expressions[-1].end() <= digits[-1]:
+        return None
+    last = expressions[-1]
+    before = text[: last.start()]
+    if _DENIED.search(before) or _LIST_BEFORE.search(before):
+        return None
+    return last[0].strip() if parse_number(last[0].strip()) else None
+
+
+def _last_number(line: str) -> str | None:
+    """Read the number of a closing line: its only emphasised one, else the last it ends with."""
+    strong = [m[1] or m[2] for m in _STRONG.finditer(line)]
+    values = [text for text in strong if any(c.isdigit() for c in text)]
+    if len(values) == 1 and parse_number(undress(values[0])):
+        return undress(values[0])
+    formulas = _formulas(line)
+    tail = line[formulas[-1].end() :] if formulas else line
+    if not any(letter.isdigit() for letter in tail) and formulas:
+        inner = strip_math(formulas[-1][0])
+        if any(letter.isdigit() for letter in inner):
+            return inner if parse_number(inner) else _leading(clean(inner).rpartition("=")[2])
+    bare = undress(line)
+    cleaned = clean(bare)
+    number = _last_result(cleaned[cleaned.rfind("=") + 1 :])
+    return number or (bare if "=" not in cleaned and parse_number(bare) else None)
+
+
+def _last_result(text: str) -> str | None:
+    """Read the last number of a text, unless algebra stands just before it."""
+    number = _last_expression(text)
+    if number is None:
+        return None
+    before = text[: text.rfind(number)].rstrip(" $(")
+    algebra = before[-1:] in {"+", "*", "^", "/", "<", ">", "√", "±", "≤", "≥", "≠"}
+    return None if algebra and re.search(r"[A-Za-z^)\d]\s*.$", before) else number
+
+
+def _formulas(text: str) -> list[re.Match[str]]:
+    """Find the formulas of a text; words between two currency or stray signs are none."""
+    return [m for m in MATH.finditer(text) if m[0][:1] != "$" or not _WORDING.search(m[2] or "")]
+
+
+def _states_more(formula: str) -> bool:
+    """Tell whether a formula is an equation whose left side is neither a name nor a number."""
+    left, sign, _ = formula.partition("=")
+    return bool(sign) and not (_VARIABLE.fullmatch(left) or parse_number(left.strip()))
+
+
+def _formula(clause: str) -> str | None:
+    """Read a formula: what follows the verb, or the last formulas, else a number or the words."""
+    formulas = _formulas(clause)
+    if not formulas:
+        bare = undress(clause).strip().rstrip(".").strip()
+        words = len(_SENTENCE_WORDS.findall(bare))
+        number = bare if parse_number(bare) else (_number(bare) if words > 2 else None)
+        return number or (None if words > _PROSE else bare) or None
+    last = formulas[-1]
+    group = [last]
+    for formula in reversed(formulas[:-1]):
+        if not _JOINT.fullmatch(clause[formula.end() : group[0].start()]):
+            break
+        group.insert(0, formula)
+    tail = clause[last.end() :]
+    verb = _VERB.search(tail)
+    if verb and _VARIABLE.fullmatch(strip_math(last[0])):
+        behind = undress(tail[verb.end() :])
+        return _number(behind) or behind or None
+    return ", ".join(strip_math(formula[0]) for formula in group)

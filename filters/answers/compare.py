@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
+from filters.answers.latex import latex_equal, latex_form
 from filters.answers.numbers import clean, number_text, numbers_equal, parse_number
 from filters.answers.options import options_equal, read_option
-from filters.answers.plain import DATE, as_date, fold, latex_form, parse_boolean, parse_date
+from filters.answers.plain import DATE, as_date, fold, parse_boolean, parse_date, strings_equal
 
 GoldType = Literal["number", "latex", "choice", "boolean", "date", "string"]
 GOLD_TYPES: Final[tuple[GoldType, ...]] = get_args(GoldType)
@@ -17,7 +18,7 @@ _OPERAND = re.compile(r"[\d)%]\s*$")
 
 
 def canonical(text: str, gold_type: GoldType, choices: Sequence[str] | None = None) -> str | None:
-    """Give the one form in which a gold or answer is stored.
+    """Give the one form of a gold or answer, for comparing; what is stored stays as written.
 
     Args:
         text: as a data set or a teacher wrote it.
@@ -50,23 +51,26 @@ def equal(
 
     Args:
         answer: as extracted; how finely a decimal was written matters.
-        gold: as written or canonical.
+        gold: as written.
         gold_type: decides what "the same" means.
         choices: texts of the options in order, for ``choice``.
 
     Returns:
         None where it can't be told: one side unreadable, a letter against a text without options,
-        or LaTeX that differs in writing (it may still be the same value; `verify` measures that).
+        or LaTeX that differs in writing and is of no type that can be compared without algebra (it
+        may still be the same value; `verify` measures that).
     """
     if gold_type == "number":
         value, gold_value = parse_number(answer.strip()), parse_number(gold.strip())
         return None if value is None or gold_value is None else numbers_equal(value, gold_value)
+    if gold_type == "latex":
+        return latex_equal(answer, gold)
     a, b = canonical(answer, gold_type, choices), canonical(gold, gold_type, choices)
     if a is None or b is None:
         return None
     if gold_type == "choice":
         return options_equal(a, b, tuple(choices or ()))
-    return True if a == b else (None if gold_type == "latex" else False)
+    return strings_equal(a, b) if gold_type == "string" else a == b
 
 
 def last_value(text: str, gold_type: GoldType, choices: Sequence[str] | None = None) -> str | None:

@@ -4,24 +4,33 @@ Forms, in the order tried; the first that can be read wins, and within a form th
 
 ==============  ==========================================================================
 ``after``       a string the recipe names; nothing else is then tried
-``boxed``       ``\boxed{...}``, braces balanced
+``boxed``       ``\boxed{...}``; neighbours joined by commas or "and" are one answer
+``tag``         ``<answer>...</answer>``
+``json``        ``"answer": ...`` of a JSON object
 ``hashes``      ``#### ...``
 ``a_line``      a final line ``A: ...`` of one clause (not for choices: options look like that)
-``answer_is``   "the answer is", "Answer:", "the final result is", "the correct choice is" ...
+``answer_is``   "the answer is", "Answer:", "the final result is", "the correct choice is" ...;
+                likewise in Chinese, Japanese and Korean
+``corrected``   "it should be", where the text has taken back what it stated before
+``is_answer``   "B is the answer", "option B is correct"
 ``last_...``    the closing line alone implies it: ``last_number``, ``last_option``,
                 ``last_boolean``, ``last_date``, ``last_words``, ``last_math``
 ==============  ==========================================================================
 
 A closing line that states an answer which can't be read ("the answer is (x + 5)") is not searched
-for another one. A curator who wants no guessing names `after`.
+for another one, and a box that holds no number leaves a question for a number without an answer. A
+curator who wants no guessing names `after`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+import orjson
+
+from filters.answers.boxes import boxed, joint_boxes
 from filters.answers.clauses import clause_at, read_clause, read_closing
-from filters.answers.compare import GoldType
+from filters.answers.compare import GOLD_TYPES, GoldType
 
 LAST_FORMS: Final[dict[GoldType, str]] = {
     "number": "last_number",
@@ -31,8 +40,8 @@ LAST_FORMS: Final[dict[GoldType, str]] = {
     "string": "last_words",
     "latex": "last_math",
 }
-FORMS: Final = ("after", "boxed", "hashes", "a_line", "answer_is", *LAST_FORMS.values())
 MENTIONS: Final = 8
+"""Mentions of a form that are looked at, from the last."""
 
 
 class Extracted(NamedTuple):
@@ -53,14 +62,48 @@ class Extracted(NamedTuple):
 
 
 _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-_KEYWORDS = ("answer", "correct ", "right ", "best ", "final ", "true ")
+_KEYWORDS = ("answer", "correct ", "right ", "best ", "final ", "true ", "solution")
 _ANSWER_IS = re.compile(
     r"(?:answers?|(?:correct|right|best|final|true)\s+(?:answer\s+)?(?:choice|option|one|result|"
-    r"solution|output|value))(?:\s+(?:choice|option|value|letter))?"
-    r"(?:,?\s+(?:to|for|of|in|among|from|though)\s[^.\n:=]{1,80}?)?[\s*_]*"
+    r"solution|output|value)|(?<=\n)solution|(?<=# )solution|(?<=\*\*)solution)"
+    r"(?:\s+(?:choice|option|value|letter))?"
+    r"(?:,?\s+(?:to|for|of|in|among|from|though)\s[^.\n:=]{1,80}?)?[\s*_\"']*"
     r"(?:\b(?:is|are|was)\b(?:\s+(?:therefore|thus|then|clearly|option|choice)\b)?"
-    r"|\b(?:would|should|must|will)\s+be\b|:|=)",
+    r"|\b(?:would|should|must|will)\s+be\b|:|=|\uff1a)",
     re.IGNORECASE,
+)
+_HEADING = re.compile(r"(?:answer|solution)[ \t]*[*_:]*[ \t]*\n", re.IGNORECASE)
+_HEADED = re.compile(r"(?:^|\n)[#*_ \t]*(?:(?:the|my|final|correct)[ \t]+)*$", re.IGNORECASE)
+_EASTERN = re.compile(
+    r"(?:\u7b54\u6848|\u6b63\u89e3|\u7b54\u3048)[*_\s]*(?:\u5e94\u8be5|\u61c9\u8a72)?[*_\s]*"
+    r"(?:\u662f|\u4e3a|\u70ba|\u306f|\uff1a|:)[*_\s:\uff1a]*"
+    r"|(?:\u6545|\u56e0\u6b64|\u6240\u4ee5|\u5e94)\u9009[*_\s:\uff1a]*"
+    r"|\u6545\u9078[*_\s:\uff1a]*|\uc815\ub2f5[*_\s]*(?:\uc740|:)[*_\s]*"
+)
+_TAGS = re.compile(
+    r"<(final_answer|answer)>(?P<content>(?:(?!<(?:final_answer|answer)>).){1,2000}?)</\1>"
+    r"|\[ANSWER\](?P<bracketed>.{1,2000}?)\[/ANSWER\]",
+    re.DOTALL | re.IGNORECASE,
+)
+_JSON_KEY = re.compile(r"[\"'](?:final[_ ]?)?(?:answer|result|solution)[\"']\s*:\s*", re.IGNORECASE)
+_JSON_VALUE = re.compile(
+    r"\"(?:[^\"\\]|\\.){0,400}\"|'[^'\n]{0,400}'|[^\s,}\]\"']{1,100}|\[[^\[\]]{0,300}\]"
+)
+_RETRACTED = re.compile(
+    r"\b(?:wait|actually|hold on|correction|oops|on second thou?ght|let me (?:re-?|double.)check"
+    r"|i made (?:a|an) (?:mistake|error)|re-?checking)\b",
+    re.IGNORECASE,
+)
+_CORRECTED = re.compile(
+    r"\b(?:it|this|that|which|result|value|total|answer|number)\s+(?:should|must|would)\s+"
+    r"(?:actually\s+|really\s+|instead\s+)?be\b[\s*_:]*",
+    re.IGNORECASE,
+)
+_IS_ANSWER = re.compile(
+    r"(?:\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ll]etter)\s+[\"'*_(\[`]{0,3}([A-Za-z])(?![\w'\u2019])"
+    r"|(?<![\w(])[\"'*_(\[`]{0,3}([B-HJ-Z])(?![\w'\u2019]))[\"'*_)\]`.:]{0,4}\s+is\s+(?:therefore\s+|thus\s+)?"
+    r"(?:the\s+)?(?:most\s+|only\s+)?(?:correct|right|best|true|answer|appropriate)\b"
+    r"(?!\s+(?:if|when|only|because\s+not))"
 )
 _LEAD_IN: Final = frozenset(
     (
@@ -99,6 +142,7 @@ _COURTESY = re.compile(
 )
 _SENTENCE = re.compile(r"[.!?](?=\s)|\n")
 _WINDOW = 400
+_CLOSING_TEXT: Final = 1000
 
 
 def extract_answer(
@@ -121,102 +165,211 @@ def extract_answer(
     """
     options = tuple(choices or ())
     if after:
-        return _stated(text, _after(text, after), gold_type, options)
-    forms = [_boxed(text), _hashes(text)]
-    if gold_type != "choice":
-        forms.append(_a_line(text))
-    for mentions in (*forms, _answer_is(text)):
-        answer = _stated(text, mentions, gold_type, options)
-        if answer:
+        return _stated(_after(text, after, gold_type), gold_type, options)
+    for form in _FORMS:
+        if gold_type not in form.types:
+            continue
+        mentions = list(form.find(text, gold_type))
+        answer = _stated(mentions, gold_type, options)
+        if answer or (
+            form.decisive and gold_type == "number" and any(map(_holds_digits, mentions))
+        ):
             return answer
     return _closing(text, gold_type, options)
 
 
 class _Mention(NamedTuple):
-    """A place where a form says that an answer follows: lead-in, clause start, clause end."""
+    """A place where a form says that an answer follows.
+
+    Attributes:
+        form: its name.
+        start: where the lead-in begins.
+        end: where the clause ends.
+        clause: what states the answer.
+        whole: the clause is the answer and nothing else.
+    """
 
     form: str
     start: int
-    clause: int
     end: int
+    clause: str
+    whole: bool = False
+
+
+def _holds_digits(mention: _Mention) -> bool:
+    return any(letter.isdigit() for letter in mention.clause)
 
 
 def _stated(
-    text: str, mentions: Iterator[_Mention], gold_type: GoldType, options: tuple[str, ...]
+    mentions: Iterable[_Mention], gold_type: GoldType, options: tuple[str, ...]
 ) -> Extracted | None:
     """Read the first readable mention."""
     for mention in mentions:
-        answer = read_clause(text[mention.clause : mention.end], gold_type, options)
+        answer = read_clause(mention.clause, gold_type, options, whole=mention.whole)
+        if answer is None and mention.form in {"tag", "json"} and not mention.whole:
+            inner = extract_answer(mention.clause, gold_type, options)
+            answer = inner.answer if inner else None
         if answer:
             return Extracted(answer, mention.form, mention.start, mention.end)
     return None
 
 
-def _after(text: str, strings: Sequence[str]) -> Iterator[_Mention]:
+def _mention(form: str, text: str, start: int, at: int, gold_type: GoldType) -> _Mention:
+    clause, end = clause_at(text, at, gold_type)
+    return _Mention(form, start, end, text[clause:end])
+
+
+def _after(text: str, strings: Sequence[str], gold_type: GoldType) -> Iterator[_Mention]:
     """Give the last place at which one of the recipe's strings stands."""
     places = [(text.rfind(s), len(s)) for s in strings]
     heads = [(0, len(s) - 1) for s in strings if s[:1] == "\n" and text.startswith(s[1:])]
     at, length = max([p for p in places if p[0] >= 0] or heads, default=(-1, 0))
     if at >= 0:
-        clause, end = clause_at(text, at + length)
-        yield _Mention("after", at if text[at] == "\n" else _lead_in(text, at), clause, end)
+        start = at if text[at] == "\n" else _lead_in(text, at)
+        yield _mention("after", text, start, at + length, gold_type)
 
 
-def _boxed(text: str) -> Iterator[_Mention]:
-    r"""Give the balanced ``\boxed{...}`` from the last to the first."""
-    end = len(text)
-    for _ in range(MENTIONS):
-        at = max(text.rfind("\\boxed", 0, end), text.rfind("\\fbox", 0, end))
-        if at < 0:
+def _boxed(text: str, gold_type: GoldType) -> Iterator[_Mention]:
+    """Give what the last boxes hold that belong together, then each box before them."""
+    del gold_type
+    group = joint_boxes(text)
+    while group:
+        start = _sentence_start(text, group[0].start)
+        content = boxed(text, group)
+        if content:
+            yield _Mention("boxed", start, group[-1].end, content, whole=True)
             return
-        opening = text.find("{", at, at + 10)
-        close = _matching_brace(text, opening) if opening >= 0 else -1
-        if close >= 0:
-            yield _Mention("boxed", _sentence_start(text, at), opening + 1, close)
-        end = at
+        group = joint_boxes(text[: group[0].start])
 
 
-def _matching_brace(text: str, opening: int) -> int:
-    """Find the brace that closes one, -1 where none does within 1,000 characters."""
-    depth = 0
-    for at in range(opening, min(len(text), opening + 1000)):
-        depth += (text[at] == "{") - (text[at] == "}")
-        if depth == 0:
-            return at
-    return -1
+def _tag(text: str, gold_type: GoldType) -> Iterator[_Mention]:
+    """Give what the last answer tag holds."""
+    del gold_type
+    at = max(text.rfind("</answer>"), text.rfind("</final_answer>"), text.rfind("[/ANSWER]"))
+    if at < 0:
+        return
+    for match in reversed(list(_TAGS.finditer(text, max(0, at - 2100), at + 20))):
+        content = match["content"] or match["bracketed"]
+        if content.strip():
+            yield _Mention("tag", match.start(), match.end(), content.strip())
+            return
 
 
-def _hashes(text: str) -> Iterator[_Mention]:
+def _json(text: str, gold_type: GoldType) -> Iterator[_Mention]:
+    """Give the value of the last key that a JSON object calls the answer."""
+    del gold_type
+    if "{" not in text:
+        return
+    for match in reversed(list(_JSON_KEY.finditer(text))[-MENTIONS:]):
+        value = _JSON_VALUE.match(text, match.end())
+        if value:
+            yield _Mention("json", match.start(), value.end(), _json_text(value[0]))
+
+
+def _json_text(written: str) -> str:
+    """Read a JSON value as text; a list's members are joined by commas."""
+    try:
+        value: object = orjson.loads(written)
+    except orjson.JSONDecodeError:
+        return written.strip("\"'")
+    if isinstance(value, list):
+        return ", ".join(str(member) for member in value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+    return written if not isinstance(value, str) else value
+
+
+def _hashes(text: str, gold_type: GoldType) -> Iterator[_Mention]:
     """Give the last ``####``."""
     at = text.rfind("####")
     if at >= 0:
-        clause, end = clause_at(text, at + 4)
-        yield _Mention("hashes", at, clause, end)
+        yield _mention("hashes", text, at, at + 4, gold_type)
 
 
-def _a_line(text: str) -> Iterator[_Mention]:
+def _a_line(text: str, gold_type: GoldType) -> Iterator[_Mention]:
     """Give the last line, where it is ``A:`` and one clause."""
     start, line = closing_line(text)
     if line.startswith("A:"):
-        clause, end = clause_at(text, start + 2)
-        if text[end:].strip(" .!?\n"):
-            return
-        yield _Mention("a_line", start, clause, end)
+        mention = _mention("a_line", text, start, start + 2, gold_type)
+        if not text[mention.end :].strip(" .!?\n"):
+            yield mention
 
 
-def _answer_is(text: str) -> Iterator[_Mention]:
+def _answer_is(text: str, gold_type: GoldType) -> Iterator[_Mention]:
     """Give the clauses that say what the answer is, from the last to the first."""
     lower = text.lower() if text.isascii() else text.translate(_LOWER)
+    eastern = [] if text.isascii() else list(_EASTERN.finditer(text))[-MENTIONS:]
     end = len(text)
+    corrections = _corrections(text)
     for _ in range(MENTIONS):
         at = max(lower.rfind(word, 0, end) for word in _KEYWORDS)
+        while eastern and eastern[-1].start() > at:
+            match = eastern.pop()
+            yield _mention("answer_is", text, match.start(), match.end(), gold_type)
+        while corrections and corrections[-1].start() > at:
+            match = corrections.pop()
+            if at >= 0 and _RETRACTED.search(text, at, match.start()):
+                yield _mention(
+                    "corrected", text, _lead_in(text, match.start()), match.end(), gold_type
+                )
         if at < 0:
             return
-        match = _ANSWER_IS.match(text, at)
+        match = _ANSWER_IS.match(text, at) or _headed(text, at)
         if match:
-            clause, stop = clause_at(text, match.end())
-            yield _Mention("answer_is", _lead_in(text, at), clause, stop)
+            yield _mention("answer_is", text, _lead_in(text, at), match.end(), gold_type)
         end = at
+
+
+def _headed(text: str, at: int) -> re.Match[str] | None:
+    """Match a heading "Answer" that has a line for itself."""
+    match = _HEADING.match(text, at)
+    return match if match and _HEADED.search(text, max(0, at - 40), at) else None
+
+
+def _corrections(text: str) -> list[re.Match[str]]:
+    """Find where "it should be" stands, if anything is taken back at all."""
+    if " be" not in text or not _RETRACTED.search(text):
+        return []
+    return list(_CORRECTED.finditer(text))[-MENTIONS:]
+
+
+def _is_answer(text: str, gold_type: GoldType) -> Iterator[_Mention]:
+    """Give the last letter of which the text says that it is the answer."""
+    del gold_type
+    matches = list(_IS_ANSWER.finditer(text[-_CLOSING_TEXT:]))
+    if matches:
+        shift = max(0, len(text) - _CLOSING_TEXT)
+        last = matches[-1]
+        letter = last[1] or last[2]
+        yield _Mention("is_answer", len(text), shift + last.end(), f"({letter})", whole=True)
+
+
+class _Form(NamedTuple):
+    """A form in which texts state answers.
+
+    Attributes:
+        find: gives its mentions, the best first.
+        types: of golds it is tried for.
+        decisive: what it holds is what the text states, readable or not.
+    """
+
+    find: Callable[[str, GoldType], Iterator[_Mention]]
+    types: frozenset[GoldType] = frozenset(GOLD_TYPES)
+    decisive: bool = False
+
+
+_FORMS: Final = (
+    _Form(_boxed, decisive=True),
+    _Form(_tag),
+    _Form(_json),
+    _Form(_hashes),
+    _Form(_a_line, types=frozenset(GOLD_TYPES) - {"choice"}),
+    _Form(_answer_is),
+    _Form(_is_answer, types=frozenset({"choice"})),
+)
+FORMS: Final = (
+    "after", "boxed", "tag", "json", "hashes", "a_line", "answer_is", "corrected", "is_answer",
+    *LAST_FORMS.values(),
+)  # fmt: skip
+"""What `answer_form` may hold."""
 
 
 def _closing(text: str, gold_type: GoldType, options: tuple[str, ...]) -> Extracted | None:
@@ -242,6 +395,9 @@ def closing_line(text: str) -> tuple[int, str]:
     if start and _COURTESY.match(text, start, end):
         end = len(text[:start].rstrip())
         start = text.rfind("\n", 0, end) + 1
+    opening = {"\\]": "\\[", "$$": "$$"}.get(text[start:end].strip())
+    if opening:  # a displayed formula is one line
+        start = max(text.rfind(opening, max(0, start - 500), start), 0, start - 500)
     start = max(start, end - 500)
     return start, text[start:end].lstrip()
 

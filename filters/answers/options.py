@@ -13,7 +13,8 @@ _ARTICLE = re.compile(r"(?:an?|the)\s+(?=\S)")
 _NOT_TEXT = re.compile(r"[^\w%$/.+-]+")
 _WORD_END = re.compile(r"\W+$|^\W+")
 _WHY = re.compile(
-    r"\b(?:because|since|as|while|whereas|rather|instead|not|but|for|due|given|although)\b",
+    r"\b(?:because|since|as|while|whereas|rather|instead|not|but|for|due|given|although"
+    r"|cannot|\w+n['\u2019]t)\b",
     re.IGNORECASE,
 )
 _NAMED = re.compile(
@@ -21,6 +22,17 @@ _NAMED = re.compile(
     r"(?:\((?P<round>[A-Za-z])\)|\[(?P<square>[A-Za-z])\]"
     r"|(?P<marked>[A-Za-z])[):.](?![A-Za-z])(?=\W|$|\d)|(?P<bare>[B-HJ-Z])(?![\w'\u2019])"
     r"|(?P<article>[AI])(?=\W*$|[\"'*_,;]|\s*\(|\s+(?:because|since|as|which|for|due|or|and)\b))"
+)
+_FILLER = re.compile(
+    r"[\s\"'*_]*(?:(?:for sure|for certain|definitely|clearly|certainly|obviously|probably"
+    r"|most likely|likely|actually|indeed|simply|just|thus|therefore)\b[\s,:]*)+",
+    re.IGNORECASE,
+)
+_CHOSEN = re.compile(
+    r"\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ll]etter|choose|chose|pick|select|go with|going with"
+    r"|(?:it|that|this|which|answer)(?:['\u2019]s| is| must be| should be| would be))\s+"
+    r"(?:option\s+|choice\s+|answer\s+)?[\"'*_(\[`]{0,3}(?:([B-HJ-Z])|([AI])(?=[\s.!)\]*\"'`]*$))"
+    r"(?![\w'\u2019])[\s.!)\]*\"'`]*$"
 )
 _BRACKETED = re.compile(r"\(([A-Za-z])\)")
 _ANOTHER = re.compile(r"(?:,|/|&|\bor\b|\band\b)\s*(?:\(([A-Za-z])\)|([A-Z])(?!\w))")
@@ -94,7 +106,11 @@ def read_option(text: str, options: tuple[str, ...]) -> str | None:
     if not text.strip():
         return None
     keys = option_keys(options)
-    head = _WHY.split(text, maxsplit=1)[0] if not _equals(text, keys) else text
+    head = text
+    if not _equals(text, keys):
+        filler = _FILLER.match(text)
+        rest = text[filler.end() :] if filler and filler.end() < len(text) else text
+        head = _WHY.split(rest, maxsplit=1)[0]
     named = _letters(head, len(options))
     if len(named) > 1:
         return None
@@ -116,7 +132,11 @@ def options_equal(a: str, b: str, options: tuple[str, ...]) -> bool | None:
 
 
 def last_option(text: str, options: tuple[str, ...]) -> str | None:
-    """Read the one option a closing line names, in brackets, as "option B", or by its text."""
+    """Read the one option a closing line names: alone, in brackets, as "option B" or by text."""
+    alone = _LOWER_ALONE.fullmatch(text) or _CHOSEN.search(text)
+    if alone:
+        letter = next(group for group in alone.groups() if group).upper()
+        return letter if not options or ord(letter) - 65 < len(options) else None
     bracketed = {letter.upper() for letter in _BRACKETED.findall(text)}
     valid = {letter for letter in bracketed if not options or ord(letter) - 65 < len(options)}
     if len(valid) == 1:

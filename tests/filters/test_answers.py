@@ -240,7 +240,9 @@ def test_options_inside_a_question(question: str, options: tuple[str, ...]):
         ("2021-04-21", "2021-04-21"),
         ("31/12/1986", "1986-12-31"),  # can only be day first
         ("02/30/2021", None),
-        ("04/21/21", None),
+        ("04/21/21", "2021-04-21"),
+        ("04/21/87", "1987-04-21"),
+        ("2021年4月21日", "2021-04-21"),
         ("04/21/2021 or 04/22/2021", None),
         ("tomorrow", None),
     ],
@@ -261,7 +263,8 @@ def test_booleans_strings_and_latex():
     assert equal("d a n y", "dany", "string") is True
     assert equal("dan y", "dany", "string") is False
     assert equal("$\\dfrac{1}{2}$.", "\\frac{1}{2}", "latex") is True
-    assert equal("0.5", "\\frac{1}{2}", "latex") is None
+    assert equal("0.5", "\\frac{1}{2}", "latex") is True
+    assert equal("\\frac{1}{\\sqrt{2}}", "\\frac{\\sqrt{2}}{2}", "latex") is None
     assert canonical("  ", "string") is None
 
 
@@ -274,14 +277,14 @@ EXTRACTED: list[tuple[GoldType, str, str | None, str | None]] = [
     (
         "number",
         "Therefore, the final answer is: **1,250** dollars.",
-        "1,250** dollars",
+        "1,250 dollars",
         "answer_is",
     ),
     ("number", "The answer is 14 - 8 = 6", "14 - 8 = 6", "answer_is"),
     ("number", "The answer is 13 is incorrect, the correct answer is 68.", "68", "answer_is"),
     ("number", "The answer is 18 dollars, 2 for each of the 9 ducks.", "18 dollars", "answer_is"),
     ("number", "The answer is that each of the 3 gets 5", "5", "answer_is"),
-    ("number", "The answer is <answer>16</answer>", "16", "answer_is"),
+    ("number", "The answer is <answer>16</answer>", "16", "tag"),
     ("number", "Answer:\n\n42", "42", "answer_is"),
     ("number", "Now she has 5 apples left.", "5", "last_number"),
     ("number", "She has 5 apples.\nLet me know if you need 2 more!", "5", "last_number"),

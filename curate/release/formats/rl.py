@@ -56,10 +56,12 @@ def graded_prompt(row: Row, wording: Wording) -> Record:
         row: a question, with ``right`` and ``received``, numbers of samples.
         wording: of the prompt.
     """
+    kind = row["gold_type"]
+    options = options_of(row.get("choices"), row["question"]) if kind == "choice" else ()
     return {
         "question_id": row["question_id"],
         "prompt": prompt(row, wording),
-        "answer": answer_text(row["gold"], row["gold_type"]),
+        "answer": answer_text(row["gold"], kind, options),
         "pass_rate": row["right"] / row["received"],
         "samples": row["received"],
     }

@@ -58,7 +58,7 @@ def answer_of(row: Row) -> str:
     # A sample that was stopped before its answer was judged: compared here, where that is cheap.
     if stated and equal(stated, row["gold"], kind, options) is False:
         return str(stated)
-    return answer_text(row["gold"], kind)
+    return answer_text(row["gold"], kind, options)
 
 
 def completion(row: Row, wording: Wording, answer: str | None = None) -> Any:

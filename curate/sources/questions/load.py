@@ -19,7 +19,7 @@ from curate.sources.questions.table import QuestionsTable
 from curate.sources.tables import Unreadable, read
 from curate.sources.tables.cells import fold, joined, require
 from curate.store import keys as lineage
-from filters.answers import canonical, equal, options_of
+from filters.answers import equal, options_of
 from filters.columns import QUESTION_COLUMNS
 
 
@@ -67,7 +67,7 @@ class _Question:
         return sorted(self.golds | self.refused)
 
     def gold(self, options: GoldOptions) -> str | None:
-        """Give the one gold the rows agree on, in its least form."""
+        """Give the one gold the rows agree on, in the least of its writings."""
         first = min(self.golds, default=None)
         if first is None or self.refused:
             return None
@@ -196,12 +196,9 @@ def _read(row: object, columns: QuestionColumns, options: GoldOptions) -> _Row:
     )
 
 
-def _checked(raw: str, options: GoldOptions, choices: Sequence[str] | None) -> str | None:
-    """Give the canonical form, None where it fails its own verifier."""
-    gold = canonical(raw, options.type, choices)
-    if gold is None or not equal(gold, gold, options.type, choices):
-        return None
-    return gold
+def _checked(gold: str, options: GoldOptions, choices: Sequence[str] | None) -> str | None:
+    """Give a gold as it was written, None where it fails its own verifier."""
+    return gold if equal(gold, gold, options.type, choices) else None
 
 
 def _frame(questions: dict[str, _Question], options: GoldOptions) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from curate.sources.tables import TableOptions
 from curate.sources.tables.cells import cell, joined, text
-from filters.answers import GoldType
+from filters.answers import GoldType, canonical, designated
 
 
 def _one_group(pattern: str) -> str:
@@ -140,8 +140,9 @@ class GoldOptions(_Options):
     type: GoldType
     """How answers are compared."""
     extract: OneGroup | None = None
-    r"""Pattern with one group that finds the answer in its column, as ``'####\s*(.+)'``; by default
-    all of it is taken.
+    r"""Pattern with one group that finds the answer in its column, as ``'Answer:\s*(.+)'``; by
+    default what stands in a box (``\boxed{...}``) or behind the last ``####`` is taken, and all of
+    it where there is neither.
     """
     index_from: int | None = None
     """The column holds an option's place, counted from this number."""
@@ -150,7 +151,8 @@ class GoldOptions(_Options):
 
     def take(self, row: object, column: str, choices: Choices | None) -> "Gold | None":
         """Take the answer's text from a row; None where there is none."""
-        whole = text(cell(row, column), column)
+        value = cell(row, column)
+        whole = text(value, column)
         if whole is None or not whole.strip():
             return None
         raw = whole.strip()
@@ -159,11 +161,20 @@ class GoldOptions(_Options):
             if match is None:
                 return Gold(raw, found=False)
             raw = match[1].strip()
+        elif isinstance(value, str):
+            raw = designated(raw)
+        else:
+            raw = self._written(raw)
         if choices and self.index_from is not None and raw.isdecimal():
             return Gold(_letter(int(raw) - self.index_from))
         if choices and raw in choices.labels:
             return Gold(_letter(choices.labels.index(raw)))
         return Gold(raw)
+
+    def _written(self, value: str) -> str:
+        """Write a number or truth value that came as such and not as text: 18, not 18.0."""
+        key = canonical(value, self.type) if self.type in {"number", "boolean"} else None
+        return {"true": "yes", "false": "no"}.get(key or "", key or value)
 
 
 class QuestionsOptions(TableOptions):

@@ -52,7 +52,8 @@ def test_the_same_hashes(name: str, way: str, tmp_path: Path) -> None:
     folder = tmp_path / name
     inputs = [line.format(folder) for line in INPUTS[name]] if way == "release" else []
     result = replay(name, folder, WAYS[way], *inputs)
-    assert (result["sampled"], result["measured"]) == (0, 0)
+    # LaTeX is compared in a newer way, which needs no model.
+    assert (result["sampled"], result["measured"]) == (0, 5 if name == "formulas" else 0)
     assert result["reused"] > 0
     again, before = hashes(folder / "again" / "dataset"), hashes(STORES / name / "release")
     if way == "release":  # which comes without the words of a person's verdicts

@@ -106,8 +106,14 @@ def test_questions_and_answers() -> None:
     assert question_text(" Which? ", ["red", "blue"]) == "Which?\n(A) red\n(B) blue"
     assert question_text("Which?", None) == "Which?"
     assert answer_text("B", "choice") == "(B)"
-    assert answer_text("true", "boolean") == "yes"
+    assert answer_text("the Nile", "choice", ["Paris", "the Nile"]) == "(B)"
+    assert answer_text("the Nile", "choice") == "the Nile"
+    assert answer_text("True", "boolean") == "True"
+    assert answer_text("1", "boolean") == "yes"
     assert answer_text("18", "number") == "18"
+    assert answer_text("1,450.00 dollars", "number") == "1,450.00 dollars"
+    assert answer_text("3/4", "number") == "3/4"
+    assert answer_text("( 84.0 / 2.0 )", "number") == "42"
 
 
 @pytest.mark.parametrize("line", LINES)

@@ -14,7 +14,9 @@ from curate.errors import InputError
 from curate.sources.base import Tally
 from curate.sources.gold import Gold
 from curate.sources.questions import QuestionsOptions, QuestionsTable, assign_splits, load_questions
+from curate.sources.questions.options import GoldOptions
 from curate.sources.questions.summary import form
+from filters.answers import GoldType, canonical, equal
 from filters.columns import QUESTION_COLUMNS, SOURCE_COLUMNS
 
 
@@ -59,7 +61,7 @@ def test_every_outcome_is_in_the_table(tmp_path: Path) -> None:
         (" ", None, "quarantined", "empty_question", 1),
         ("How far?", None, "quarantined", "no_gold", 2),
         ("How old?", None, "quarantined", "gold_unparseable", 1),
-        ("How long?", "42", "ok", None, 1),
+        ("How long?", "( 84.0 / 2.0 )", "ok", None, 1),
         ("Half known?", "9", "ok", None, 2),
         ("Half readable?", None, "quarantined", "conflicting_gold", 2),
         (
@@ -157,7 +159,78 @@ def test_choices_in_every_usual_form(
 ) -> None:
     table = load(tmp_path, [row], columns=columns, gold={"type": "choice", **gold})
     assert table.frame.item(0, "choices").to_list() == CHOICES
-    assert table.frame.item(0, "gold") == "B"
+    known = table.frame.item(0, "gold")
+    assert canonical(known, "choice", CHOICES) == "B"
+    if "index_from" not in gold and isinstance(row["answer"], str) and len(row["answer"]) > 1:
+        assert known == row["answer"], "as it was given"
+
+
+MATRIX = r"\begin{pmatrix} -1 \\ 6 \end{pmatrix}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "known"),
+    [
+        ("number", "1,450.00 dollars", "1,450.00 dollars"),
+        ("number", 18.0, "18"),
+        ("number", "She has 9 + 9 = 18.\n#### 18", "18"),
+        ("string", "DNA", "DNA"),
+        ("string", "U.S.A.", "U.S.A."),
+        ("string", "Stra\u00dfe", "Stra\u00dfe"),
+        ("string", "A, B", "A, B"),
+        ("latex", r"2\pi r", r"2\pi r"),
+        ("latex", r"\ln x + C", r"\ln x + C"),
+        ("latex", r"\text{all real numbers}", r"\text{all real numbers}"),
+        (
+            "latex",
+            r"\begin{pmatrix} -1 \\ 6 \end{pmatrix}",
+            r"\begin{pmatrix} -1 \\ 6 \end{pmatrix}",
+        ),
+        ("latex", r"There are 3 and 5, so the sum is $\boxed{8}$.", "8"),
+        ("latex", r"So $x=\boxed{3}$ and $y=\boxed{-2}$.", "3, -2"),
+        ("date", "04/21/2021", "04/21/2021"),
+        ("boolean", "True", "True"),
+        ("boolean", False, "no"),
+        ("choice", "(b) the moon", "(b) the moon"),
+    ],
+)
+def test_a_gold_stays_as_it_was_given(tmp_path: Path, kind: str, given: Any, known: str) -> None:
+    row = {"question": "Which?", "answer": given, "c": CHOICES}
+    columns = {"choices": "c"} if kind == "choice" else {}
+    table = load(tmp_path, [row], columns=columns, gold={"type": kind})
+    assert table.frame.item(0, "status") == "ok"
+    assert table.frame.item(0, "gold") == known
+
+
+GOLDS: dict[GoldType, st.SearchStrategy[str]] = {
+    "number": st.one_of(
+        st.integers().map(str),
+        st.decimals(allow_nan=False, allow_infinity=False, places=2).map(lambda d: f"${d:,}"),
+        st.fractions(max_denominator=999).map(str),
+    ),
+    "latex": st.text("abxy12+-^_{}\\ ,()=", min_size=1, max_size=20),
+    "string": st.text(min_size=1, max_size=20),
+    "date": st.dates().map("{:%m/%d/%Y}".format),
+    "boolean": st.sampled_from(["yes", "No", "TRUE", "f", "1"]),
+    "choice": st.sampled_from(["A", "b", "(B)", "moon", "The Moon."]),
+}
+
+
+@given(st.data(), st.sampled_from(list(GOLDS)))
+def test_whatever_is_taken_for_a_gold_is_kept_and_equals_itself(
+    data: st.DataObject, kind: GoldType
+) -> None:
+    written = data.draw(GOLDS[kind])
+    options = GoldOptions(type=kind)
+    gold = options.take({"answer": written}, "answer", None)
+    if gold is None:
+        assert not written.strip()
+        return
+    choices = CHOICES if kind == "choice" else None
+    assert gold.text in written
+    assert equal(gold.text, gold.text, kind, choices) in {True, None}
+    if kind in {"number", "date", "boolean", "choice"}:
+        assert equal(gold.text, gold.text, kind, choices) is True
 
 
 def test_a_place_behind_the_last_option_is_no_gold(tmp_path: Path) -> None:

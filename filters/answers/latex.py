@@ -1,0 +1,265 @@
+"""LaTeX: what never changes meaning is levelled, and what typed comparison can tell is told.
+
+A text is stored as it was written; `latex_form` is for comparison alone and is no LaTeX any more.
+What neither writing nor type decides goes to a verifier, in the form of `latex_source`.
+"""
+
+import re
+from collections import Counter
+from typing import Final
+
+from filters.answers.dress import strip_math, undress, unwrap_text
+from filters.answers.numbers import parse_number
+
+_CONTROL = re.compile("[\x07\x08\t\x0b\x0c\r]")
+_EATEN = re.compile(
+    "\x07(?=lpha|pprox|ngle|st\\b)|\x08(?=inom|eta\\b|oxed|egin|ar\\b|mod|ig|ullet|ecause)"
+    "|\x0b(?=ec|arphi|arnothing|dots)|\x0c(?=rac|box|orall|lat)"
+    "|\t(?=ext\\{|extb|imes\\b|heta\\b|frac|an\\b|au\\b|riangle)|\r(?=ight|ho\\b|angle)"
+)
+"""What JSON or Python makes of LaTeX whose backslashes nobody doubled."""
+_LETTER: Final = {
+    "\x07": r"\a", "\x08": r"\b", "\t": r"\t", "\x0b": r"\v", "\x0c": r"\f", "\r": r"\r",
+}  # fmt: skip
+_SIGNS: Final = {
+    "\u2212": "-", "\u2013": "-", "\u00d7": r"\times ", "\u00b7": r"\cdot ", "\u22c5": r"\cdot ",
+    "\u00f7": r"\div ", "\u03c0": r"\pi ", "\u03b8": r"\theta ", "\u03b1": r"\alpha ",
+    "\u03b2": r"\beta ", "\u03bb": r"\lambda ", "\u03c6": r"\phi ", "\u221e": r"\infty ",
+    "\u2264": r"\leq ", "\u2265": r"\geq ", "\u2260": r"\neq ", "\u00b1": r"\pm ",
+    "\u2208": r"\in ", "\u222a": r"\cup ", "\u2229": r"\cap ", "\u2205": r"\emptyset ",
+    "\u211d": r"\mathbb{R}", "\u2124": r"\mathbb{Z}", "\u2115": r"\mathbb{N}",
+    "\u00b0": r"^\circ ", "\u2220": r"\angle ", "\u2192": r"\to ", "\u2248": r"\approx ",
+    "\u00bd": r"\frac{1}{2}", "\u00bc": r"\frac{1}{4}", "\u00be": r"\frac{3}{4}",
+    "\u2153": r"\frac{1}{3}", "\u2154": r"\frac{2}{3}", "\u2155": r"\frac{1}{5}",
+    "\u2156": r"\frac{2}{5}", "\u2157": r"\frac{3}{5}", "\u2158": r"\frac{4}{5}",
+    "\u2159": r"\frac{1}{6}", "\u215a": r"\frac{5}{6}", "\u215b": r"\frac{1}{8}",
+    "\u215c": r"\frac{3}{8}", "\u215d": r"\frac{5}{8}", "\u215e": r"\frac{7}{8}",
+    "\u00a0": " ", "\u2009": " ", "\u202f": " ",
+}  # fmt: skip
+_ROOT = re.compile("\u221a\\s*(?:\\(([^()]*)\\)|\\{([^{}]*)\\}|(\\d+(?:\\.\\d+)?|[A-Za-z]))")
+_FUNCTION = re.compile(
+    r"(?<![\\A-Za-z])(?:sqrt\s*\(([^()]*)\)|(pi|sqrt|infty|theta|sin|cos|tan|log|ln)(?![A-Za-z]))"
+)
+_RAISED = re.compile("[\u2070\u00b9\u00b2\u00b3\u2074-\u207b]+")
+_LOWERED = re.compile("[\u2080-\u208b]+")
+_SCRIPTS: Final = str.maketrans(
+    "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b"
+    "\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u2087\u2088\u2089\u208a\u208b",
+    "0123456789+-0123456789+-",
+)
+_NOISE = re.compile(
+    r"(\\\\)|\\(?:left|right|displaystyle|textstyle|limits|bigl?|bigr?|Bigl?|Bigr?|mathrm|rm|bf|hline)"
+    r"(?![A-Za-z])|\\[,;:! ]|\\q?quad(?![A-Za-z])|[~$]|\\\$|\s+"
+)
+_THOUSANDS = re.compile(r"(?<=\d)(?:,\s?\\!|\{,\}|\\[,!]|,)(?=\d{3}(?!\d))")
+_FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
+_SHORT_FRACTION = re.compile(r"\\frac\s*(\d)\s*(\d)")
+_SINGLE = re.compile(r"(?<!\\)\{([\w])\}")
+_MATRIX = re.compile(r"\\(begin|end)\{[bp]matrix\}")
+_SYNONYMS: Final = (
+    (re.compile(r"\\le(?![A-Za-z])"), r"\\leq"),
+    (re.compile(r"\\ge(?![A-Za-z])"), r"\\geq"),
+    (re.compile(r"\\ne(?![A-Za-z])"), r"\\neq"),
+    (re.compile(r"\\lt(?![A-Za-z])"), "<"),
+    (re.compile(r"\\gt(?![A-Za-z])"), ">"),
+    (re.compile(r"\\(?:cdot|times|ast)(?![A-Za-z])"), "*"),
+    (re.compile(r"\\(?:varnothing|emptyset)(?![A-Za-z])"), r"\\emptyset"),
+    (re.compile(r"\^\{?\\(?:circ|degree)\}?|\\degrees?(?![A-Za-z])"), "\u00b0"),
+    (re.compile(r"\\?%|percent(?![A-Za-z])"), "%"),
+)
+_UNIT = re.compile(
+    r"(.*[\w}\])])\s*\\(?:text|mathrm|textrm|textbf|mbox|rm|operatorname)\s*\{\s*([^{}]{2,60})\}"
+    r"(?:\^\{?-?\d\}?)?\s*\.?",
+    re.DOTALL,
+)
+_JOINING = re.compile(r"\b(?:and|or|if|for|when|where)\b")
+_ASSIGNED = re.compile(r"[A-Za-z](?:_\{?\w+\}?|\([A-Za-z]\))?=(?![=])(.+)", re.DOTALL)
+_ASSIGNED_BEHIND = re.compile(r"(.+[^<>=!])=[A-Za-z]", re.DOTALL)
+_WORDS = re.compile(r"[A-Za-z][A-Za-z' -]+")
+_PLAIN_WORDS = re.compile(r"[A-Za-z]{3,}")
+_ORDER = re.compile(r"(.+?)(\\leq|\\geq|<|>)(.+)")
+_VARIABLE = re.compile(r"[A-Za-z]")
+_OPEN, _CLOSE = "([{", ")]}"
+
+
+def unescape(text: str) -> str:
+    r"""Give back the backslashes of ``\frac``, ``\binom``, ``\text`` that an escape ate."""
+    if not _CONTROL.search(text):
+        return text
+    return _EATEN.sub(lambda match: _LETTER[match[0]], text)
+
+
+def _function(match: re.Match[str]) -> str:
+    return rf"\sqrt{{{match[1]}}}" if match[1] is not None else rf"\{match[2]}"
+
+
+def repair(text: str) -> str:
+    """Give back eaten backslashes, and write Unicode's mathematics as LaTeX."""
+    text = _FUNCTION.sub(_function, unescape(text))
+    if text.isascii():
+        return text
+    text = _ROOT.sub(lambda m: rf"\sqrt{{{m[1] or m[2] or m[3]}}}", text)
+    text = _RAISED.sub(lambda m: f"^{{{m[0].translate(_SCRIPTS)}}}", text)
+    text = _LOWERED.sub(lambda m: f"_{{{m[0].translate(_SCRIPTS)}}}", text)
+    for sign, written in _SIGNS.items():
+        if sign in text:
+            text = text.replace(sign, written)
+    return text
+
+
+def latex_source(text: str) -> str:
+    """Give what a verifier is to read: a formula, repaired, without delimiters and units."""
+    text = strip_math(repair(text).strip().rstrip(".").strip())
+    return without_unit(_THOUSANDS.sub("", text))
+
+
+def latex_form(text: str) -> str:
+    r"""Level what never changes meaning: delimiters, spaces, ``\left``, ``\dfrac``, final stops.
+
+    Two texts of one form are equal; the form itself can be parsed by nobody.
+    """
+    text = strip_math(undress(repair(text)).rstrip(".").strip())
+    text = _THOUSANDS.sub("", _FRACTION.sub(r"\\frac", text))
+    for pattern, word in _SYNONYMS:
+        text = pattern.sub(word, text)
+    text = _NOISE.sub(r"\1", _MATRIX.sub(r"\\\1{matrix}", text))
+    text = _SHORT_FRACTION.sub(r"\\frac{\1}{\2}", text)
+    return _SINGLE.sub(r"\1", text).rstrip(".,;")
+
+
+def without_unit(text: str) -> str:
+    r"""Take a unit in a text command off the end of a formula: ``21\text{ dogs}`` is 21."""
+    match = _UNIT.fullmatch(text)
+    return match[1].strip() if match and not _JOINING.search(match[2]) else text
+
+
+def latex_equal(a: str, b: str) -> bool | None:
+    """Compare two formulas by their writing and, where they have one, by their type.
+
+    Numbers are compared exactly, lists member by member and in any order unless brackets order
+    them, an assignment with its value, an inequality with the interval it describes, and words
+    whatever their case. None where that does not tell.
+    """
+    first, second = latex_form(a), latex_form(b)
+    if first == second:
+        return True if first else None
+    return _typed(a, b, first, second)
+
+
+def _typed(a: str, b: str, first: str, second: str) -> bool | None:
+    numbers = parse_number(a.strip()), parse_number(b.strip())
+    if numbers[0] and numbers[1]:
+        if _units(a) and _units(b) and _units(a) != _units(b):
+            return None
+        return numbers[0].value == numbers[1].value
+    bare = [_value(form) for form in (latex_form(without_unit(a)), latex_form(without_unit(b)))]
+    if bare[0] == bare[1] and bare[0]:
+        return True
+    if all(map(_WORDS.fullmatch, (unwrap_text(a).strip(" .$"), unwrap_text(b).strip(" .$")))):
+        return first.casefold() == second.casefold()
+    return _members(*bare)
+
+
+def _value(form: str) -> str:
+    """Take the variable off an assignment, on whichever side it stands."""
+    ahead, behind = _ASSIGNED.fullmatch(form), _ASSIGNED_BEHIND.fullmatch(form)
+    if ahead and "=" not in ahead[1]:
+        return ahead[1]
+    return behind[1] if behind and "=" not in behind[1] else form
+
+
+def _members(first: str, second: str) -> bool | None:
+    """Compare lists, tuples, sets and intervals member by member; None where one is none."""
+    sides = [_interval(first) or first, _interval(second) or second]
+    unions = [side.split(r"\cup") for side in sides]
+    if len(unions[0]) > 1 and len(unions[0]) == len(unions[1]):
+        return _matched(unions[0], unions[1], ordered=False)
+    brackets: list[str] = []
+    members: list[list[str]] = []
+    for side in sides:
+        body = side.replace(r"\{", "{").replace(r"\}", "}")
+        enclosed = body[:1] in _OPEN and body[-1:] in _CLOSE and _balanced(body[1:-1])
+        brackets.append(body[:1] + body[-1:] if body and enclosed else "")
+        members.append(_split(body[1:-1] if enclosed else body))
+    if len(members[0]) < 2 or len(members[0]) != len(members[1]):
+        return None
+    if brackets[0] != brackets[1] and {*brackets} - {"", "{}"}:
+        return None
+    ordered = bool(brackets[0]) and brackets[0] != "{}"
+    return _matched(members[0], members[1], ordered=ordered)
+
+
+def _matched(a: list[str], b: list[str], *, ordered: bool) -> bool | None:
+    """Pair members; True where all are equal, None where some can't be told."""
+    if ordered:
+        return True if all(_same(x, y) for x, y in zip(a, b, strict=True)) else None
+    if Counter(a) == Counter(b):
+        return True
+    rest = list(b)
+    for member in a:
+        twin = next((other for other in rest if _same(member, other)), None)
+        if twin is None:
+            return None
+        rest.remove(twin)
+    return True
+
+
+def _same(a: str, b: str) -> bool:
+    if a == b:
+        return True
+    x, y = parse_number(a), parse_number(b)
+    if x and y:
+        return x.value == y.value
+    return bool(_value(a) == _value(b)) or _members(a, b) is True
+
+
+def _split(text: str) -> list[str]:
+    """Split at commas and "and" outside of brackets."""
+    text = re.sub(r"(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])|;", ",", text)
+    parts: list[str] = []
+    depth = start = 0
+    for at, letter in enumerate(text):
+        depth += (letter in _OPEN) - (letter in _CLOSE)
+        if letter == "," and depth == 0:
+            parts.append(text[start:at])
+            start = at + 1
+    return [part for part in (*parts, text[start:]) if part]
+
+
+def _balanced(text: str) -> bool:
+    depth = 0
+    for letter in text:
+        depth += (letter in _OPEN) - (letter in _CLOSE)
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _interval(form: str) -> str | None:
+    """Write an inequality in one variable as an interval."""
+    match = _ORDER.fullmatch(form)
+    if match is None:
+        return None
+    left, sign, right = match.groups()
+    more = _ORDER.fullmatch(right)
+    if more is not None:
+        middle, second, end = more.groups()
+        if not _VARIABLE.fullmatch(middle) or (sign[-1:] != second[-1:] and sign[0] != second[0]):
+            return None
+        low, high, opening, closing = (left, end, sign, second)
+        if sign in {">", r"\geq"}:
+            low, high, opening, closing = end, left, second, sign
+        return f"{'[' if 'q' in opening else '('}{low},{high}{']' if 'q' in closing else ')'}"
+    if _VARIABLE.fullmatch(right):
+        flipped = {"<": ">", ">": "<", r"\leq": r"\geq", r"\geq": r"\leq"}
+        left, sign, right = right, flipped[sign], left
+    if not _VARIABLE.fullmatch(left):
+        return None
+    if sign in {">", r"\geq"}:
+        return f"{'[' if 'q' in sign else '('}{right},\\infty)"
+    return f"(-\\infty,{right}{']' if 'q' in sign else ')'}"
+
+
+def _units(text: str) -> str:
+    """Give the words of a number's unit, so that 5 cm and 5 m are not held to be equal."""
+    return " ".join(_PLAIN_WORDS.findall(unwrap_text(text))).casefold()
