@@ -14,7 +14,7 @@ from filters.columns import GLOSSARY, Glossary
 
 _OPENING, _CLOSING = "<think>", "</think>"
 _END_OF_TURN = re.compile(
-    r"<\|(?:im_end|eot_id|endoftext|end_of_text|eom_id|end|return|user|assistant)\|>"
+    r"<\|(?:im_end|im_start|eot_id|endoftext|end_of_text|eom_id|end|return|user|assistant)\|>"
     r"|<\uff5c(?:end\u2581of\u2581sentence|User|Assistant)\uff5c>|<end_of_turn>|<eos>|</s>|\[/?INST\]"
 )
 _TURN = re.compile(r"\n[*#_ ]*(?:Human|User)[*_]*:")
@@ -137,10 +137,12 @@ def parse(
 
 def _cut_at(text: str, stops: Sequence[str]) -> str:
     """Cut run-on text at the first stop string, end-of-turn token or invented turn of a person."""
-    ends = [at for at in (text.find(stop) for stop in stops) if at >= 0]
-    if "<" in text or "[" in text:
+    ends = [at for at in map(text.find, stops) if at >= 0] if stops else []
+    if "|>" in text or "</s>" in text or "<e" in text or "INST]" in text or "<\uff5c" in text:
         ends += [token.start() for token in [_END_OF_TURN.search(text)] if token]
-    ends += [turn.start() for turn in [_TURN.search(text)] if turn and text[: turn.start()].strip()]
+    if "Human" in text or "User" in text:
+        turn = _TURN.search(text)
+        ends += [turn.start()] if turn and text[: turn.start()].strip() else []
     return text[: min(ends)] if ends else text
 
 

@@ -10,8 +10,8 @@ _LONGEST: Final = 1000
 _COMMAND = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])[ \t]{0,9}")
 _BARE = re.compile(r"[^\s{}$\\,;]{1,40}")
 _JOINT = re.compile(
-    r"[\s$]{0,20}(?:\\[)\],;! ]|[,;&]|\band\b|\bor\b|\\text\{[^{}]{0,20}\}|\s|[$()]|\\quad|\\qquad"
-    r"|[A-Za-z](?:_\{?\w\}?)?\s*=)*"
+    r"[\s$]{0,20}(?:[A-Za-z]{2,14}\s+(?=and\b|or\b))?(?:\\[()\[\],;! ]|[,;&]|\band\b|\bor\b"
+    r"|\\text\{[^{}]{0,20}\}|\s|[$()]|\\quad|\\qquad|[A-Za-z](?:_\{?\w\}?)?\s*=)*"
 )
 _APART: Final = 40
 

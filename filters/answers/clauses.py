@@ -40,7 +40,7 @@ _DENIED = re.compile(
 )
 _EXPRESSION = re.compile(
     r"(?<![\w.,:^/\\{_!])[-+]?(?:\d+\s+(?=\d+\s?/\s?\d))?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+(?!\d|\.\d))?"
-    r"(?:\s?%|(?:k|bn|mn)\b)?(?![\d:]*:\d|[\w^!({]|\s?[\u00b0^]\s?\d)"
+    r"(?:\s?%|(?:k|bn|mn)\b)?(?![\d:]*:\d|[\d_^!({]|[xyzijnkπθ](?![A-Za-z])|\s?[\u00b0^]\s?\d)"
 )
 _ALGEBRA = re.compile(
     r"[+*<>^√±π≤≥≠]|\\[A-Za-z]+|(?<=\s)[-/](?=\s)|(?<=[\d)])[-/](?=[A-Za-z(]\b)|\d[xyzn]\b"
@@ -59,6 +59,13 @@ _ASIDE = re.compile(
 _WORDING = re.compile(
     r"(?<![\\A-Za-z{])(?!(?:sin|cos|tan|log|max|min|mod|gcd|lcm)\b)[A-Za-z]{3,}(?=[\s,.;]|$)"
 )
+_TEXT_GROUP = re.compile(r"\\(?:text|mathrm|textrm|mbox)\s*\{[^{}]*\}|\\(?:begin|end)\{\w+\*?\}")
+_SIGNS = re.compile(
+    r"\\[A-Za-z]|[\^_√π]|[A-Za-z0-9)\]]\s*[-+*/=<>]\s*[A-Za-z0-9(\[\\]|[\d)]\s*,\s*[-\d(\\]|^\s*[\[({]"
+)
+_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}(?![A-Za-z}])")
+_LONE = re.compile(r"[*$]*-?\w[\w'(),+-]*[*$.]*")
+_LONGEST_FORMULA: Final = 120
 _PROSE: Final = 6
 """A text with more words than this is a sentence and no formula."""
 _SENTENCE_WORDS = re.compile(r"[A-Za-z]{2,}")
@@ -195,13 +202,23 @@ def read_closing(line: str, gold_type: GoldType, options: tuple[str, ...]) -> st
     if gold_type == "boolean":
         word = BOOLEAN_WORD.match(line, _CONNECTOR.match(line).end())  # pyright: ignore[reportOptionalMemberAccess] - may be ""
         return word[1] if word else None
-    if gold_type == "latex":
-        formulas = _formulas(line)
-        last = strip_math(formulas[-1][0]) if formulas else ""
-        tail = line[formulas[-1].end() :] if formulas else line
-        if last and not _VARIABLE.fullmatch(last):
-            return None if _states_more(last) else last
-        return _last_number(tail) or last or None
+    return _closing_formula(line) if gold_type == "latex" else _closing_words(line)
+
+
+def _closing_formula(line: str) -> str | None:
+    """Read the last formula, unless it is a bare name that the last number is said of."""
+    formulas = _formulas(line)
+    last = strip_math(formulas[-1][0]) if formulas else ""
+    if last and not _VARIABLE.fullmatch(last):
+        return last
+    if not formulas and (_is_formula(line) or _LONE.fullmatch(line.strip())):
+        return undress(line).rstrip(".").strip() or None
+    tail = line[formulas[-1].end() :] if formulas else line
+    return _last_number(tail) or last or None
+
+
+def _closing_words(line: str) -> str | None:
+    """Read a quotation at the end, or the few words that a verb or colon leads up to."""
     quotation = _QUOTED_END.search(line[-200:])
     if quotation:
         return tidy(quotation[1] or quotation[2]) or None
@@ -236,8 +253,8 @@ def _number(clause: str) -> str | None:
     cleaned = clean(clause)
     if "=" in cleaned:
         right = cleaned.rpartition("=")[2]
-        return _leading(right) if any(c.isdigit() for c in right) else None
-    if not any(c.isdigit() for c in cleaned):
+        return _leading(right) if any(c.isdecimal() for c in right) else None
+    if not any(c.isdecimal() for c in cleaned):
         head = _ASIDE.split(cleaned, maxsplit=1)[0]
         return head.strip() if read_words(head) is not None else None
     first = _EXPRESSION.search(cleaned)
@@ -248,7 +265,7 @@ def _number(clause: str) -> str | None:
 
 def _begins(text: str, first: re.Match[str] | None) -> bool:
     """Tell whether a clause begins with digits, so that no later number is what it states."""
-    digit = next((at for at, letter in enumerate(text) if letter.isdigit()), len(text))
+    digit = next((at for at, letter in enumerate(text) if letter.isdecimal()), len(text))
     head = text[: min(digit, first.start() if first else digit)]
     return not any(letter.isalpha() for letter in head)
 
@@ -271,7 +288,7 @@ def _leading(text: str) -> str | None:
 def _last_expression(text: str) -> str | None:
     """Read the last number of a sentence, unless it is denied, one of several, or part of more."""
     expressions = list(_EXPRESSION.finditer(text))
-    digits = [at for at, letter in enumerate(text) if letter.isdigit()]
+    digits = [at for at, letter in enumerate(text) if letter.isdecimal()]
     if not expressions or expressions[-1].end() <= digits[-1]:
         return None
     last = expressions[-1]
@@ -284,19 +301,20 @@ def _last_expression(text: str) -> str | None:
 def _last_number(line: str) -> str | None:
     """Read the number of a closing line: its only emphasised one, else the last it ends with."""
     strong = [m[1] or m[2] for m in _STRONG.finditer(line)]
-    values = [text for text in strong if any(c.isdigit() for c in text)]
+    values = [text for text in strong if any(c.isdecimal() for c in text)]
     if len(values) == 1 and parse_number(undress(values[0])):
         return undress(values[0])
     formulas = _formulas(line)
     tail = line[formulas[-1].end() :] if formulas else line
-    if not any(letter.isdigit() for letter in tail) and formulas:
+    if not any(letter.isdecimal() for letter in tail) and formulas:
         inner = strip_math(formulas[-1][0])
-        if any(letter.isdigit() for letter in inner):
+        if any(letter.isdecimal() for letter in inner):
             return inner if parse_number(inner) else _leading(clean(inner).rpartition("=")[2])
-    bare = undress(line)
+    bare = undress(line).strip(QUOTES)
     cleaned = clean(bare)
-    number = _last_result(cleaned[cleaned.rfind("=") + 1 :])
-    return number or (bare if "=" not in cleaned and parse_number(bare) else None)
+    if "=" not in cleaned and parse_number(bare):
+        return bare
+    return _last_result(cleaned[cleaned.rfind("=") + 1 :])
 
 
 def _last_result(text: str) -> str | None:
@@ -311,13 +329,24 @@ def _last_result(text: str) -> str | None:
 
 def _formulas(text: str) -> list[re.Match[str]]:
     """Find the formulas of a text; words between two currency or stray signs are none."""
-    return [m for m in MATH.finditer(text) if m[0][:1] != "$" or not _WORDING.search(m[2] or "")]
+    return [m for m in MATH.finditer(text) if m[0][:1] != "$" or not _worded(m[1] or m[2] or "")]
 
 
-def _states_more(formula: str) -> bool:
-    """Tell whether a formula is an equation whose left side is neither a name nor a number."""
-    left, sign, _ = formula.partition("=")
-    return bool(sign) and not (_VARIABLE.fullmatch(left) or parse_number(left.strip()))
+def _worded(inner: str) -> bool:
+    """Tell whether what stands between two dollar signs is prose."""
+    plain = _TEXT_GROUP.sub(" ", inner)
+    if inner != inner.strip(" ,.;"):
+        return bool(_WORD.search(plain))
+    return len(_WORDING.findall(plain)) > 1
+
+
+def _is_formula(line: str) -> bool:
+    """Tell whether a line without delimiters is a formula: signs of one, and no prose."""
+    line = line.strip()
+    broken = len(line) > _LONGEST_FORMULA or line.count("{") != line.count("}")
+    if broken or line[:1] in "&=,;" or line[-1:] in "+-*/=<>\\^_([{&":
+        return False
+    return bool(_SIGNS.search(line)) and not _WORDING.search(_TEXT_GROUP.sub(" ", line))
 
 
 def _formula(clause: str) -> str | None:
@@ -336,7 +365,9 @@ def _formula(clause: str) -> str | None:
         group.insert(0, formula)
     tail = clause[last.end() :]
     verb = _VERB.search(tail)
-    if verb and _VARIABLE.fullmatch(strip_math(last[0])):
-        behind = undress(tail[verb.end() :])
-        return _number(behind) or behind or None
+    behind = undress(tail[verb.end() :]) if verb else ""
+    if behind:
+        number = _number(behind)
+        if number or _VARIABLE.fullmatch(strip_math(last[0])):
+            return number or behind
     return ", ".join(strip_math(formula[0]) for formula in group)

@@ -114,7 +114,10 @@ def _last_number(tail: str) -> str | None:
     """
     end = len(tail.rstrip())
     while end > 0:
-        start = max(tail.rfind(stop, 0, end) for stop in ("\n", ". ", "! ", "? "))
+        start = max(
+            tail.rfind("\n", 0, end), tail.rfind(". ", 0, end),
+            tail.rfind("! ", 0, end), tail.rfind("? ", 0, end),
+        )  # fmt: skip
         sentence = clean(tail[start + 1 : end])
         result = sentence.rfind("=") + 1
         numbers = list(_NUMBER.finditer(sentence, result))

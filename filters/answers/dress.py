@@ -31,7 +31,7 @@ def undress(text: str) -> str:
     if not text.isascii():
         text = _ZERO_WIDTH.sub("", text).translate(_FULL_WIDTH)
     if "<" in text:
-        text = _TAG.sub("", text)
+        text = _TAG.sub("", text).strip() or text  # "<B>" alone is an option
     if "**" in text or "__" in text or "`" in text:
         text = _STRONG.sub("", text)
     if "*" in text:

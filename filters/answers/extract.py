@@ -62,17 +62,17 @@ class Extracted(NamedTuple):
 
 
 _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-_KEYWORDS = ("answer", "correct ", "right ", "best ", "final ", "true ", "solution")
+_KEYWORDS = ("answer", "correct ", "right ", "best ", "final ", "true ")
 _ANSWER_IS = re.compile(
     r"(?:answers?|(?:correct|right|best|final|true)\s+(?:answer\s+)?(?:choice|option|one|result|"
-    r"solution|output|value)|(?<=\n)solution|(?<=# )solution|(?<=\*\*)solution)"
+    r"solution|output|value))"
     r"(?:\s+(?:choice|option|value|letter))?"
     r"(?:,?\s+(?:to|for|of|in|among|from|though)\s[^.\n:=]{1,80}?)?[\s*_\"']*"
     r"(?:\b(?:is|are|was)\b(?:\s+(?:therefore|thus|then|clearly|option|choice)\b)?"
     r"|\b(?:would|should|must|will)\s+be\b|:|=|\uff1a)",
     re.IGNORECASE,
 )
-_HEADING = re.compile(r"(?:answer|solution)[ \t]*[*_:]*[ \t]*\n", re.IGNORECASE)
+_HEADING = re.compile(r"answer[ \t]*[*_:]*[ \t]*\n", re.IGNORECASE)
 _HEADED = re.compile(r"(?:^|\n)[#*_ \t]*(?:(?:the|my|final|correct)[ \t]+)*$", re.IGNORECASE)
 _EASTERN = re.compile(
     r"(?:\u7b54\u6848|\u6b63\u89e3|\u7b54\u3048)[*_\s]*(?:\u5e94\u8be5|\u61c9\u8a72)?[*_\s]*"
@@ -80,6 +80,7 @@ _EASTERN = re.compile(
     r"|(?:\u6545|\u56e0\u6b64|\u6240\u4ee5|\u5e94)\u9009[*_\s:\uff1a]*"
     r"|\u6545\u9078[*_\s:\uff1a]*|\uc815\ub2f5[*_\s]*(?:\uc740|:)[*_\s]*"
 )
+_EASTERN_SIGNS: Final = "\u7b54\u6b63\u6545\u56e0\u6240\u5e94\uc815"
 _TAGS = re.compile(
     r"<(final_answer|answer)>(?P<content>(?:(?!<(?:final_answer|answer)>).){1,2000}?)</\1>"
     r"|\[ANSWER\](?P<bracketed>.{1,2000}?)\[/ANSWER\]",
@@ -169,11 +170,19 @@ def extract_answer(
     for form in _FORMS:
         if gold_type not in form.types:
             continue
-        mentions = list(form.find(text, gold_type))
+        for marker in form.markers:
+            if marker in text:
+                break
+        else:
+            continue
+        mentions = form.find(text, gold_type)
+        if form.decisive and gold_type == "number":
+            first = next(mentions, None)
+            mentions = iter(() if first is None else (first,))
+            if first is not None and any(letter.isdecimal() for letter in first.clause):
+                return _stated(mentions, gold_type, options)
         answer = _stated(mentions, gold_type, options)
-        if answer or (
-            form.decisive and gold_type == "number" and any(map(_holds_digits, mentions))
-        ):
+        if answer:
             return answer
     return _closing(text, gold_type, options)
 
@@ -194,10 +203,6 @@ class _Mention(NamedTuple):
     end: int
     clause: str
     whole: bool = False
-
-
-def _holds_digits(mention: _Mention) -> bool:
-    return any(letter.isdigit() for letter in mention.clause)
 
 
 def _stated(
@@ -295,27 +300,30 @@ def _a_line(text: str, gold_type: GoldType) -> Iterator[_Mention]:
 
 def _answer_is(text: str, gold_type: GoldType) -> Iterator[_Mention]:
     """Give the clauses that say what the answer is, from the last to the first."""
-    lower = text.lower() if text.isascii() else text.translate(_LOWER)
-    eastern = [] if text.isascii() else list(_EASTERN.finditer(text))[-MENTIONS:]
-    end = len(text)
+    lower = text.lower()
+    if len(lower) != len(text):
+        lower = text.translate(_LOWER)
+    foreign = not text.isascii() and any(sign in text for sign in _EASTERN_SIGNS)
+    eastern = list(_EASTERN.finditer(text))[-MENTIONS:] if foreign else []
     corrections = _corrections(text)
+    places = {word: lower.rfind(word) for word in _KEYWORDS}
     for _ in range(MENTIONS):
-        at = max(lower.rfind(word, 0, end) for word in _KEYWORDS)
+        word = max(places, key=places.__getitem__)
+        at = places[word]
         while eastern and eastern[-1].start() > at:
             match = eastern.pop()
             yield _mention("answer_is", text, match.start(), match.end(), gold_type)
         while corrections and corrections[-1].start() > at:
             match = corrections.pop()
             if at >= 0 and _RETRACTED.search(text, at, match.start()):
-                yield _mention(
-                    "corrected", text, _lead_in(text, match.start()), match.end(), gold_type
-                )
+                start = _lead_in(text, match.start())
+                yield _mention("corrected", text, start, match.end(), gold_type)
         if at < 0:
             return
         match = _ANSWER_IS.match(text, at) or _headed(text, at)
         if match:
             yield _mention("answer_is", text, _lead_in(text, at), match.end(), gold_type)
-        end = at
+        places[word] = lower.rfind(word, 0, at)
 
 
 def _headed(text: str, at: int) -> re.Match[str] | None:
@@ -326,6 +334,8 @@ def _headed(text: str, at: int) -> re.Match[str] | None:
 
 def _corrections(text: str) -> list[re.Match[str]]:
     """Find where "it should be" stands, if anything is taken back at all."""
+    if not ("should" in text or "must" in text or "would" in text):
+        return []
     if " be" not in text or not _RETRACTED.search(text):
         return []
     return list(_CORRECTED.finditer(text))[-MENTIONS:]
@@ -347,23 +357,25 @@ class _Form(NamedTuple):
 
     Attributes:
         find: gives its mentions, the best first.
+        markers: one of them is in every text that has the form.
         types: of golds it is tried for.
         decisive: what it holds is what the text states, readable or not.
     """
 
     find: Callable[[str, GoldType], Iterator[_Mention]]
+    markers: tuple[str, ...] = ("",)
     types: frozenset[GoldType] = frozenset(GOLD_TYPES)
     decisive: bool = False
 
 
 _FORMS: Final = (
-    _Form(_boxed, decisive=True),
-    _Form(_tag),
-    _Form(_json),
-    _Form(_hashes),
-    _Form(_a_line, types=frozenset(GOLD_TYPES) - {"choice"}),
+    _Form(_boxed, ("\\boxed", "\\fbox"), decisive=True),
+    _Form(_tag, ("answer>", "[/ANSWER]")),
+    _Form(_json, ("{",)),
+    _Form(_hashes, ("####",)),
+    _Form(_a_line, ("A:",), types=frozenset(GOLD_TYPES) - {"choice"}),
     _Form(_answer_is),
-    _Form(_is_answer, types=frozenset({"choice"})),
+    _Form(_is_answer, (" is ",), types=frozenset({"choice"})),
 )
 FORMS: Final = (
     "after", "boxed", "tag", "json", "hashes", "a_line", "answer_is", "corrected", "is_answer",

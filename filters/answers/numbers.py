@@ -31,6 +31,8 @@ MAX_DEPTH = 24
 MAX_BITS = 4096
 MAX_EXPONENT = 512
 MAX_FACTORIAL = 100
+NOISY = 12
+"""Significant digits from which on the last ones are noise."""
 
 
 class Number(NamedTuple):
@@ -78,6 +80,7 @@ _MAGNITUDES = {
     "bn": 10**9,
     "tn": 10**12,
 }
+_MANTISSA = re.compile(r"(\d*\.\d+)(?:[eE]|\s*\*\s*10)")
 _POWER = re.compile(r"\s*(?:\^|\*\*)\s*")
 _FACTORIAL = re.compile(r"\s?!(?![=!])")
 _OPERATOR = re.compile(r"\s*([-+*/]|[xX](?=\s*[\d(]))\s*")
@@ -124,7 +127,7 @@ _SINGULAR = {"feet": "foot", "inches": "inch", "pence": "penny", "pennies": "pen
 _SIGN_WORD = re.compile(
     r"(?<![\w.)\]}%])(\s*)(?:minus|negative)\s+(?=[$€£]?\s*[\d.])", re.IGNORECASE
 )
-_SUPERSCRIPT = re.compile("[\u207a\u207b]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+")
+_SUPERSCRIPT = re.compile("(?<=[\\d)}\\]])[\u207a\u207b]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+")
 _RAISED = str.maketrans(
     "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b", "0123456789+-"
 )
@@ -144,6 +147,10 @@ _FOLD = str.maketrans(
 _THIN_THOUSANDS = re.compile("(?<=\\d)[\u00a0\u2009\u202f'\u2019](?=\\d{3}(?!\\d))")
 _LATEX = (
     (re.compile(r"\\[dtc]?frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}"), r" \1/\2"),
+    (
+        re.compile(r"\\[dtc]?frac\s*(?:\{\s*(\d+)\s*\}\s*(\d)|(\d)\s*\{\s*(\d+)\s*\})"),
+        r" \1\3/\2\4",
+    ),
     (re.compile(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r"((\1)/(\2))"),
     (re.compile(r"\\[dtc]?frac\s*(\d)\s*(\d)"), r" \1/\2"),
     (re.compile(r",\s?\\!|\s*\{\s*,\s*\}\s*|(?<=\d)\\[,!](?=\d{3}(?!\d))"), ","),
@@ -182,7 +189,7 @@ def clean(text: str) -> str:
         text = _MODULUS.sub(" ", text)
     if ":00" in text:
         text = _ON_THE_HOUR.sub(r"\1", text)
-    return _SIGN_WORD.sub(r"\1-", text)
+    return _SIGN_WORD.sub(r"\1-", text) if "inus" in text or "egative" in text else text
 
 
 @lru_cache(maxsize=1 << 16)
@@ -243,8 +250,10 @@ def numbers_equal(a: Number, b: Number) -> bool:
     """Compare exactly, but for the two exceptions the module's docstring states."""
     if a.value == b.value:
         return True
+    if a.decimals < 2 and b.decimals < 2 and a.digits < NOISY and b.digits < NOISY:
+        return False
     gap = abs(a.value - b.value)
-    if max(a.digits, b.digits) >= 12 and gap * 10**10 <= max(abs(a.value), abs(b.value)):
+    if max(a.digits, b.digits) >= NOISY and gap * 10**10 <= max(abs(a.value), abs(b.value)):
         return True
     return _rounds(a, b, gap) or _rounds(b, a, gap)
 
@@ -295,6 +304,9 @@ def read_expression(text: str, start: int) -> tuple[Number, int] | None:
     if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
         return None
     numeral = text[start:end].strip().lstrip("+-").replace(",", "")
+    mantissa = _MANTISSA.match(numeral)
+    if mantissa:
+        return Number(value, 0, len(mantissa[1].replace(".", "").lstrip("0"))), end
     whole, _, decimals = numeral.partition(".")
     if decimals.isdigit() and (whole.isdigit() or not whole):
         digits = len((whole + decimals).lstrip("0"))
