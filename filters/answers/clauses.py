@@ -251,15 +251,17 @@ def _number(clause: str) -> str | None:
     if parse_number(clause):
         return clause
     cleaned = clean(clause)
+    first = _EXPRESSION.search(cleaned)
+    if _begins(cleaned, first) and (leading := _leading(cleaned)):
+        return leading
     if "=" in cleaned:
         right = cleaned.rpartition("=")[2]
         return _leading(right) if any(c.isdecimal() for c in right) else None
     if not any(c.isdecimal() for c in cleaned):
         head = _ASIDE.split(cleaned, maxsplit=1)[0]
         return head.strip() if read_words(head) is not None else None
-    first = _EXPRESSION.search(cleaned)
     if _begins(cleaned, first):
-        return _leading(cleaned)
+        return None
     return None if _ALGEBRA.search(cleaned) else _last_expression(cleaned)
 
 

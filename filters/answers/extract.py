@@ -24,7 +24,7 @@ curator who wants no guessing names `after`.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import orjson
 
@@ -88,7 +88,8 @@ _TAGS = re.compile(
 )
 _JSON_KEY = re.compile(r"[\"'](?:final[_ ]?)?(?:answer|result|solution)[\"']\s*:\s*", re.IGNORECASE)
 _JSON_VALUE = re.compile(
-    r"\"(?:[^\"\\]|\\.){0,400}\"|'[^'\n]{0,400}'|[^\s,}\]\"']{1,100}|\[[^\[\]]{0,300}\]"
+    r"\"(?:[^\"\\]|\\.){0,400}\"|'[^'\n]{0,400}'|\[[^\[\]]{0,300}\]|\{[^{}]{0,300}\}"
+    r"|[^\s,{}\[\]\"']{1,100}"
 )
 _RETRACTED = re.compile(
     r"\b(?:wait|actually|hold on|correction|oops|on second thou?ght|let me (?:re-?|double.)check"
@@ -272,14 +273,16 @@ def _json(text: str, gold_type: GoldType) -> Iterator[_Mention]:
 
 
 def _json_text(written: str) -> str:
-    """Read a JSON value as text; a list's members are joined by commas."""
+    """Read a JSON value as text; the members of a list or object are joined by commas."""
     try:
         value: object = orjson.loads(written)
     except orjson.JSONDecodeError:
         return written.strip("\"'")
+    if isinstance(value, dict):
+        value = list(cast("dict[str, object]", value).values())
     if isinstance(value, list):
-        return ", ".join(str(member) for member in value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
-    return written if not isinstance(value, str) else value
+        return ", ".join(map(str, cast("list[object]", value)))
+    return value if isinstance(value, str) else written
 
 
 def _hashes(text: str, gold_type: GoldType) -> Iterator[_Mention]:
@@ -371,7 +374,7 @@ class _Form(NamedTuple):
 _FORMS: Final = (
     _Form(_boxed, ("\\boxed", "\\fbox"), decisive=True),
     _Form(_tag, ("answer>", "[/ANSWER]")),
-    _Form(_json, ("{",)),
+    _Form(_json, ("{",), decisive=True),
     _Form(_hashes, ("####",)),
     _Form(_a_line, ("A:",), types=frozenset(GOLD_TYPES) - {"choice"}),
     _Form(_answer_is),

@@ -90,6 +90,8 @@ _COMMAND = re.compile(r"\\[A-Za-z]+")
 _PLAIN_WORDS = re.compile(r"[A-Za-z]{3,}")
 _ORDER = re.compile(r"(.+?)(\\leq|\\geq|<|>)(.+)")
 _VARIABLE = re.compile(_NAME)
+_MORE: Final = frozenset({">", r"\geq"})
+_FLIPPED: Final = {"<": ">", ">": "<", r"\leq": r"\geq", r"\geq": r"\leq"}
 _OPEN, _CLOSE = "([{", ")]}"
 
 
@@ -292,22 +294,19 @@ def _interval(form: str) -> str | None:
         return None
     left, sign, right = match.groups()
     more = _ORDER.fullmatch(right)
-    if more is not None:
-        middle, second, end = more.groups()
-        if not _VARIABLE.fullmatch(middle) or (sign[-1:] != second[-1:] and sign[0] != second[0]):
+    if more is None:
+        if _VARIABLE.fullmatch(right):
+            left, sign, right = right, _FLIPPED[sign], left
+        if not _VARIABLE.fullmatch(left):
             return None
-        low, high, opening, closing = (left, end, sign, second)
-        if sign in {">", r"\geq"}:
-            low, high, opening, closing = end, left, second, sign
-        return f"{'[' if 'q' in opening else '('}{low},{high}{']' if 'q' in closing else ')'}"
-    if _VARIABLE.fullmatch(right):
-        flipped = {"<": ">", ">": "<", r"\leq": r"\geq", r"\geq": r"\leq"}
-        left, sign, right = right, flipped[sign], left
-    if not _VARIABLE.fullmatch(left):
-        return None
-    if sign in {">", r"\geq"}:
-        return f"{'[' if 'q' in sign else '('}{right},\\infty)"
-    return f"(-\\infty,{right}{']' if 'q' in sign else ')'}"
+        ends = (right, sign, "<", r"\infty") if sign in _MORE else (r"-\infty", "<", sign, right)
+    else:
+        middle, second, end = more.groups()
+        if not _VARIABLE.fullmatch(middle) or (sign in _MORE) != (second in _MORE):
+            return None
+        ends = (end, second, sign, left) if sign in _MORE else (left, sign, second, end)
+    low, opening, closing, high = ends
+    return f"{'[' if 'q' in opening else '('}{low},{high}{']' if 'q' in closing else ')'}"
 
 
 def _units(text: str) -> str:
