@@ -238,10 +238,10 @@ GLOSSARY: Final = Glossary(
                published=True, role="length", after="finish_reason"),
         Column("seed", pl.Int64(), "with which it was drawn, null where with none", "source"),
         # Written by measures, null where the row was no longer live.
-        Column("reasoning", _TEXT, "text inside a think block, or of a server's reasoning field",
-               "parse", published=True),
-        Column("rationale", _TEXT, "the reasoning before the answer, its final clause cut",
-               "parse", published=True),
+        Column("reasoning", _TEXT, "what the model thought, where it thought apart: in a think "
+               "block, or in a server's reasoning field", "parse", published=True),
+        Column("rationale", _TEXT, "the thought, whole, where there is one; else the text before "
+               "the answer, its final clause cut", "parse", published=True),
         Column("answer", _TEXT, "as extracted, null where no known form was found", "parse",
                published=True),
         Column("answer_form", _TEXT, "which form found the answer: boxed, hashes, answer_is ...",

@@ -7,12 +7,12 @@ from typing import Any, ClassVar, NamedTuple, Self, cast
 import polars as pl
 
 from curate.measures.base import DerivedMeasure, Setup
+from curate.measures.thoughts import part
 from filters.answers import GoldType, extract_answer, options_of
 from filters.answers.latex import unescape
 from filters.answers.reading import TextOptions
 from filters.columns import GLOSSARY, Glossary
 
-_OPENING, _CLOSING = "<think>", "</think>"
 _END_OF_TURN = re.compile(
     r"<\|(?:im_end|im_start|eot_id|endoftext|end_of_text|eom_id|end|return|user|assistant)\|>"
     r"|<\uff5c(?:end\u2581of\u2581sentence|User|Assistant)\uff5c>|<end_of_turn>|<eos>|</s>|\[/?INST\]"
@@ -35,10 +35,11 @@ class Parse(DerivedMeasure):
     """Writes ``reasoning``, ``rationale``, ``answer``, ``answer_form`` and ``rationale_words``.
 
     The rationale is the reasoning before the answer with the clause that states the answer cut.
-    Where a model reasons apart (a ``<think>`` block, a server's reasoning field), that text is the
-    rationale, cut likewise, and the answer is read from what the model said afterwards; thinking
-    that was never closed holds no answer. A closing line from which an answer was only implied
-    stays, because it is a step of the reasoning, unless it is nothing but the answer.
+    Where a model reasons apart (`curate.measures.thoughts`, or a server's reasoning field), that
+    text is the rationale, whole, whatever it states on the way, and the answer is read from what
+    the model said afterwards; thinking that was never closed holds no answer. A closing line from
+    which an answer was only implied stays, because it is a step of the reasoning, unless it is
+    nothing but the answer.
 
     Args:
         options: by name of the source; a source not named here is read with the defaults.
@@ -113,21 +114,15 @@ def parse(
         choices: texts of the options, for ``choice``.
         options: of the completion's source.
     """
-    text = _cut_at(unescape(raw), options.stop)
-    reasoning, spoken = _split_thinking(text, reasoning_field)
-    if not (reasoning or spoken.strip()):
+    thought, said = part(_cut_at(unescape(raw), options.stop), reasoning_field)
+    if not (thought or said.strip()):
         return Parsed()
-    extract = extract_answer(spoken, gold_type, choices, options.answer.after)
-    if reasoning is None:
-        rationale = spoken[: extract.start] if extract else spoken
-    else:
-        closing = extract_answer(reasoning, gold_type, choices)
-        rationale = reasoning[: closing.start] if closing else reasoning
-    rationale = rationale.strip()
-    if len(rationale) < len((reasoning or spoken).strip()):
+    extract = extract_answer(said, gold_type, choices, options.answer.after)
+    rationale = thought or (said[: extract.start] if extract else said).strip()
+    if not thought and len(rationale) < len(said.strip()):
         rationale = rationale.rstrip(_DANGLING)
     return Parsed(
-        reasoning,
+        thought,
         rationale,
         extract.answer if extract else None,
         extract.form if extract else None,
@@ -138,24 +133,11 @@ def parse(
 def _cut_at(text: str, stops: Sequence[str]) -> str:
     """Cut run-on text at the first stop string, end-of-turn token or invented turn of a person."""
     ends = [at for at in map(text.find, stops) if at >= 0] if stops else []
+    if "<|channel|>" in text:  # whose tokens end channels
+        return text[: min(ends)] if ends else text
     if "|>" in text or "</s>" in text or "<e" in text or "INST]" in text or "<\uff5c" in text:
         ends += [token.start() for token in [_END_OF_TURN.search(text)] if token]
     if "Human" in text or "User" in text:
         turn = _TURN.search(text)
         ends += [turn.start()] if turn and text[: turn.start()].strip() else []
     return text[: min(ends)] if ends else text
-
-
-def _split_thinking(text: str, reasoning_field: str | None) -> tuple[str | None, str]:
-    """Part what a model thought from what it said.
-
-    A block may lack its opening (chat templates that put it into the prompt) or, where the output
-    was cut, its closing; then all that follows the opening is thought.
-    """
-    if reasoning_field and reasoning_field.strip():
-        return reasoning_field.strip(), text
-    reasoning, closing, rest = text.rpartition(_CLOSING)
-    if closing:
-        return reasoning.replace(_CLOSING, "").replace(_OPENING, "").strip(), rest
-    before, opening, reasoning = text.partition(_OPENING)
-    return (reasoning.strip(), before) if opening else (None, text)

@@ -314,9 +314,11 @@ def _last_number(line: str) -> str | None:
             return inner if parse_number(inner) else _leading(clean(inner).rpartition("=")[2])
     bare = undress(line).strip(QUOTES)
     cleaned = clean(bare)
-    if "=" not in cleaned and parse_number(bare):
-        return bare
-    return _last_result(cleaned[cleaned.rfind("=") + 1 :])
+    number = _last_result(cleaned[cleaned.rfind("=") + 1 :])
+    value = parse_number(bare) if "=" not in cleaned else None
+    if value is None or (number and parse_number(number) == value):
+        return number
+    return bare
 
 
 def _last_result(text: str) -> str | None:

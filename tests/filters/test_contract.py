@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Literal
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ConfigDict
 
@@ -43,6 +43,8 @@ CASES: Final = [
     for kind in FILTERS
     for number, config in enumerate(CONFIGS.get(kind.model_fields["use"].default, [{}]))
 ]
+OF_TABLES: Final = [case for case in CASES if issubclass(case.values[0], DatasetFilter)]
+OF_ROWS: Final = [case for case in CASES if case not in OF_TABLES]
 Law = Callable[[Filter, pl.DataFrame], None]
 LAWS: Final[tuple[Law, ...]] = (
     laws.same_in_same_out,
@@ -55,11 +57,24 @@ LAWS: Final[tuple[Law, ...]] = (
 )
 
 
-@pytest.mark.parametrize(("kind", "config"), CASES)
+@pytest.mark.parametrize(("kind", "config"), OF_ROWS)
 @given(data=st.data())
 def test_every_filter_keeps_every_law(
     kind: type[Filter], config: dict[str, Any], data: st.DataObject
 ) -> None:
+    keeps_every_law(kind, config, data)
+
+
+@pytest.mark.parametrize(("kind", "config"), OF_TABLES)
+@settings(max_examples=10)  # each resolves dozens of parts, a dozen times
+@given(data=st.data())
+def test_every_filter_of_whole_tables_keeps_every_law(
+    kind: type[Filter], config: dict[str, Any], data: st.DataObject
+) -> None:
+    keeps_every_law(kind, config, data)
+
+
+def keeps_every_law(kind: type[Filter], config: dict[str, Any], data: st.DataObject) -> None:
     filter_ = kind.model_validate(config)
     frame = data.draw(tables(filter_))
     ready = laws.settled(filter_, frame)

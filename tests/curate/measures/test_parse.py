@@ -47,20 +47,68 @@ def test_the_answer_clause_is_cut(raw: str, rationale: str, answer: str | None, 
         "\n<think>\n3 + 4 = 7.\nSo the answer is 7.\n</think>\n#### 7",
     ],
 )
-def test_a_block_of_thinking_is_the_rationale(raw: str):
+def test_a_block_of_thinking_is_the_rationale_whole(raw: str):
     parsed = number(raw)
-    assert parsed.rationale == "3 + 4 = 7."
+    assert parsed.rationale in {"3 + 4 = 7.\nThe answer is 7.", "3 + 4 = 7.\nSo the answer is 7."}
     assert parsed.answer == "7"
-    assert parsed.reasoning is not None
-    assert "3 + 4 = 7." in parsed.reasoning
-    assert "think>" not in parsed.reasoning
+    assert parsed.reasoning == parsed.rationale
 
 
 def test_thinking_that_was_never_closed_holds_no_answer():
     parsed = number("<think>3 + 4 = 7. The answer is 7, but wait")
     assert parsed.answer is None
     assert parsed.reasoning == "3 + 4 = 7. The answer is 7, but wait"
-    assert parsed.rationale == "3 + 4 = 7."
+    assert parsed.rationale == parsed.reasoning
+
+
+THOUGHT = "Nine pairs: 9 * 2 = 18. Or is the answer 20? No, the answer is 18."
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "<|begin_of_thought|>\n\n{}\n\n<|end_of_thought|>\n\n<|begin_of_solution|>\n\n#### 18",
+        "<thinking>\n{}\n</thinking>\n\nThe answer is 18.",
+        "<thought>{}</thought> The answer is 18.",
+        "<reasoning>{}</reasoning> The answer is 18.",
+        "[THINK]{}[/THINK]The answer is 18.",
+        "{}[/THINK]The answer is 18.",
+        "\u25c1think\u25b7{}\u25c1/think\u25b7\\boxed{{18}}",
+        "<seed:think>{}</seed:think>#### 18",
+        "<|channel|>analysis<|message|>{}<|end|><|channel|>final<|message|>It is 18.<|return|>",
+        "<think>{}</think>The answer is 18.<|im_end|>\n<|im_start|>user\nAnd <think>?</think>",
+    ],
+)
+def test_every_notation_of_a_thought_leaves_it_whole_and_without_marks(raw: str):
+    parsed = number(raw.format(THOUGHT))
+    assert parsed[:3] == (THOUGHT, THOUGHT, "18")
+
+
+@pytest.mark.parametrize("marks", ["<think>\n\n</think>\n\n", "<think></think>", "</think>\n"])
+def test_an_empty_thought_does_not_swallow_the_rationale(marks: str):
+    parsed = number(f"{marks}9 * 2 = 18. The answer is 18.")
+    assert parsed[:3] == (None, "9 * 2 = 18.", "18")
+
+
+def test_a_thought_of_an_equation_alone_is_a_rationale():
+    assert number("<think>8+8=16</think>The answer is 16.").rationale == "8+8=16"
+
+
+@pytest.mark.parametrize("words", [5_000, 20_000])
+def test_a_long_thought_with_interim_answers_stays_as_it_was_written(words: int):
+    steps = (
+        f"Step {n}. Maybe the answer is {n}. Let me check again: \\boxed{{{n}}}? Wait, no."
+        for n in range(words // 14)
+    )
+    thought = "\n".join(steps)
+    parsed = number(f"<think>\n{thought}\n</think>\n\nIt comes to \\boxed{{72}}.")
+    assert parsed[:4] == (thought, thought, "72", "boxed")
+    assert parsed.rationale_words == len(thought.split()) > 0.9 * words
+
+
+def test_a_servers_reasoning_field_may_have_marks_of_its_own():
+    parsed = number("<answer>7</answer>", "<think>3 + 4 = 7.</think>")
+    assert parsed[:3] == ("3 + 4 = 7.", "3 + 4 = 7.", "7")
 
 
 def test_a_servers_reasoning_field():
