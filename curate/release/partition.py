@@ -16,7 +16,7 @@ import polars as pl
 
 from curate.release.card import CardFacts, ConfigFacts
 from curate.release.excerpt import Excerpt
-from curate.release.formats import Pool, format_of
+from curate.release.formats import Pool, finished, format_of
 from curate.release.formats.wording import Record, Wording, wording_of
 from curate.release.options import AUDIT, PublishOptions
 from curate.release.parquet import Fingerprint, PartWriter
@@ -164,8 +164,8 @@ class _View(_Config):
         """Make the records of whole questions."""
         usable = rows.filter(pl.col("status") == "ok")
         pool = Pool(
-            chosen=rows.filter(self._where),
-            rejected=rows.filter(~pl.col("live")),
+            chosen=finished(rows.filter(self._where)),
+            rejected=finished(rows.filter(~pl.col("live"))),
             questions=usable.unique("question_id", maintain_order=True).select(
                 name for name in QUESTION_COLUMNS if name in rows.columns
             ),

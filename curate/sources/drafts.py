@@ -8,15 +8,19 @@ import polars as pl
 from curate.store import keys as lineage
 from filters.columns import SOURCE_COLUMNS
 
-_WRITTEN: Final = ("sample_id", "question_id", "sample_index", "teacher", "prompt_id", "raw_output")
+_WRITTEN: Final = (
+    "sample_id", "question_id", "sample_index", "teacher", "prompt_id", "raw_output",
+    "reasoning_field", "finish_reason",
+)  # fmt: skip
 
 
 class Drafts:
     """Collects texts that exist already and hands them out as `SOURCE_COLUMNS`.
 
-    A sample's id hashes source, teacher, prompt, question, text and, for a text that was seen
-    before, its number, so that it depends on no other row. For that, eight bytes of every id are
-    remembered as long as the source is read: about 90 MB for a million samples.
+    A sample's id hashes source, teacher, prompt, question, text, a thought that came apart from it
+    and, for a text that was seen before, its number, so that it depends on no other row. For that,
+    eight bytes of every id are remembered as long as the source is read: about 90 MB for a million
+    samples.
 
     Args:
         source: name of the source.
@@ -36,12 +40,32 @@ class Drafts:
         """Samples collected and not yet taken."""
         return len(self._rows)
 
-    def add(self, question_id: str, teacher: str | None, prompt_id: str | None, raw: str) -> None:
-        """Add one sample."""
+    def add(
+        self,
+        question_id: str,
+        teacher: str | None,
+        prompt_id: str | None,
+        raw: str,
+        reasoning: str | None = None,
+        finish_reason: str | None = None,
+    ) -> None:
+        """Add one sample.
+
+        Args:
+            question_id: of its question.
+            teacher: who wrote it.
+            prompt_id: the prompt it answers.
+            raw: all that was written, but for a thought that is kept apart.
+            reasoning: that thought.
+            finish_reason: ``stop`` or ``length``, None where it is not known.
+        """
         index = self._per_question[question_id]
         self._per_question[question_id] = index + 1
         content = (self._source, teacher, prompt_id, question_id, raw)
-        self._rows.append((self._id(content), question_id, index, teacher, prompt_id, raw))
+        sample_id = self._id(content if reasoning is None else (*content, reasoning))
+        self._rows.append(
+            (sample_id, question_id, index, teacher, prompt_id, raw, reasoning, finish_reason)
+        )
 
     def take(self) -> pl.DataFrame:
         """Hand out what was collected and begin anew."""

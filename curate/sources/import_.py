@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from curate.errors import InputError
+from curate.models.finish import finish_of
 from curate.sources.base import ReadSource, Tally
 from curate.sources.drafts import Drafts
 from curate.sources.joining import CAUSES, Join, JoinByOrder, by_id, by_question
@@ -63,8 +64,15 @@ class ImportColumns(_Options):
     """The question's id, for ``join: question_id``."""
     completion: Columns = WHOLE_ROW
     """What the teacher wrote; a list of K samples; or several columns, one a sample. ``.`` is the
-    row itself, for files that are bare lists of texts.
+    row itself, for files that are bare lists of texts. A step of a path may be a place in a list
+    (``messages.-1.content``).
     """
+    reasoning: Columns | None = None
+    """Where the thought stands that belongs to each completion, where it is kept apart; as many
+    columns as `completion` names, or a list of as many thoughts.
+    """
+    finish_reason: str | None = None
+    """Why each completion ended, in any server's word for it; a list where `completion` is one."""
 
 
 class Import(TableOptions, ReadSource):
@@ -152,8 +160,13 @@ class Import(TableOptions, ReadSource):
                 elif not (written := _completions(row, completion)):
                     _refuse(tally, "no_sample", chunk.file, match.shown)
                 else:
-                    for path, raw in written:
-                        drafts.add(match.question_id, teacher(row, path), prompt(row, path), raw)
+                    thoughts = self._beside(row, self.columns.reasoning, written, "reasoning")
+                    ends = self._beside(row, self.columns.finish_reason, written, "finish_reason")
+                    for (path, raw), thought, end in zip(written, thoughts, ends, strict=True):
+                        drafts.add(
+                            match.question_id, teacher(row, path), prompt(row, path), raw,
+                            thought, finish_of(end),
+                        )  # fmt: skip
             if drafts.height >= BATCH_ROWS:
                 tally.samples += drafts.height
                 yield drafts.take()
@@ -162,6 +175,25 @@ class Import(TableOptions, ReadSource):
         if drafts.height:
             tally.samples += drafts.height
             yield drafts.take()
+
+    def _beside(
+        self, row: object, spec: Columns | None, written: Sequence[tuple[str, str]], what: str
+    ) -> list[str | None]:
+        """Read what belongs to each completion of a row.
+
+        Raises:
+            InputError: there are not as many as completions.
+        """
+        if spec is None:
+            return [None] * len(written)
+        values = [content or None for _, content in _completions(row, _paths(spec))]
+        if len(values) != len(written):
+            raise InputError(
+                f"a row has {len(written)} completions and {len(values)} values of {what}; name "
+                "a column that holds one for each",
+                f"sources: {self.name}: columns.{what}",
+            )
+        return values
 
     def _join(self, questions: QuestionsTable) -> Join:
         if self.join == "question" and self.columns.question is not None:
@@ -173,7 +205,10 @@ class Import(TableOptions, ReadSource):
     def _chunks(self, base: Path) -> Iterator[Chunk]:
         """Read chunks, refusing a file that lacks a column."""
         columns = self.columns
-        named = {"question": columns.question, "id": columns.id, "completion": columns.completion}
+        named = {
+            "question": columns.question, "id": columns.id, "completion": columns.completion,
+            "reasoning": columns.reasoning, "finish_reason": columns.finish_reason,
+        }  # fmt: skip
         origins = [origin for origin in (self.teacher, self.prompt_id) if origin]
         paths = [path for spec in named.values() for path in _paths(spec)]
         paths += [origin.column for origin in origins if isinstance(origin, FromColumn)]

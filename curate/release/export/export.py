@@ -21,7 +21,7 @@ from curate.errors import InputError, did_you_mean
 from curate.models.rendering import Layout
 from curate.release.export.trainers import Trainer, trainers
 from curate.release.export.trial import trial
-from curate.release.formats import FORMATS, Format, Pool, format_of
+from curate.release.formats import FORMATS, Format, Pool, finished, format_of
 from curate.release.formats.wording import Record, Think, Wording, wording_of
 from curate.release.options import AUDIT
 from curate.release.read import Release
@@ -137,9 +137,9 @@ def _fill(
     if "train" not in files:
         raise InputError(_nothing(release, options.config, format_))
     paths = [folder / file for file in files.values()]
-    findings: list[str] = []
+    findings = list(_left_out(release, options.config, format_))
     if options.lint and format_.untried is None:
-        findings = trial(
+        findings += trial(
             release,
             lambda: _read(paths),
             format_,
@@ -154,6 +154,14 @@ def _fill(
     for file, text in {**config, "README.md": readme}.items():
         (folder / file).write_text(text, encoding="utf-8")
     return {split: counts[split] for split in files}, tuple(findings)
+
+
+def _left_out(release: Release, config: str, format_: Format) -> Iterator[str]:
+    """Say how many samples were cut and are therefore no records."""
+    rows = release.config(config)
+    cut = 0 if format_.of_questions else rows.height - finished(rows).height
+    if cut:
+        yield f"left out: {cut} samples that were cut at max_tokens, so have no end to learn"
 
 
 def _wording(release: Release, options: ExportOptions) -> Wording:
@@ -178,13 +186,13 @@ def _splits(
                 records = iter(sorted(records, key=lambda record: -record[_RATE]))
             yield split, records
         return
-    rejected = release.rejected()
+    rejected = finished(release.rejected())
     if format_.pairs and not release.knows_rejected:
         raise InputError(
             f"pairs need the rejected samples, and {release.title} was published without them; "
             "give the run folder"
         )
-    for split, rows in _by_split(_ordered(release.config(config), by)):
+    for split, rows in _by_split(_ordered(finished(release.config(config)), by)):
         yield split, format_.records(Pool(chosen=rows, rejected=rejected), wording)
 
 

@@ -8,7 +8,7 @@ is tried under the student's own template like the others.
 from typing import Final
 
 from curate.release.formats.alpaca import Alpaca
-from curate.release.formats.base import Exchange, Format, Pool, RowFormat
+from curate.release.formats.base import Exchange, Format, Pool, RowFormat, finished
 from curate.release.formats.dpo import Preferences
 from curate.release.formats.messages import Messages
 from curate.release.formats.prompt_completion import PromptCompletion
@@ -41,4 +41,4 @@ def format_of(name: str) -> Format:
     return kind()
 
 
-__all__ = ["FORMATS", "SHIPPED", "Exchange", "Format", "Pool", "RowFormat", "format_of"]
+__all__ = ["FORMATS", "SHIPPED", "Exchange", "Format", "Pool", "RowFormat", "finished", "format_of"]

@@ -54,6 +54,16 @@ class Pool:
     judge: str = ""
 
 
+def finished(rows: pl.DataFrame) -> pl.DataFrame:
+    """Leave out samples that were cut at their limit: a text of them would end where none does.
+
+    Neither an answer nor the end of a turn may follow a thought that was broken off.
+    """
+    if "finish_reason" not in rows.columns:
+        return rows
+    return rows.filter(pl.col("finish_reason").ne_missing("length"))
+
+
 class Format(ABC):
     """Records of one shape.
 

@@ -130,6 +130,28 @@ def test_lists_columns_and_nested_values(tmp_path: Path) -> None:
     ]
 
 
+def test_a_thought_that_is_kept_apart_is_imported_beside_its_solution(tmp_path: Path) -> None:
+    questions = ask(tmp_path, "a")
+    row = {
+        "q": "a", "thoughts": ["1 + 1 is 2.", None], "attempts": ["So 2.", "Two"],
+        "ends": ["MAX_TOKENS", "end_turn"],
+    }  # fmt: skip
+    lines(tmp_path / "pool.jsonl", [row])
+    columns = {
+        "question": "q", "completion": "attempts", "reasoning": "thoughts", "finish_reason": "ends",
+    }  # fmt: skip
+    frame = take(tmp_path, questions, columns=columns)
+    assert frame.select("raw_output", "reasoning_field", "finish_reason").rows() == [
+        ("So 2.", "1 + 1 is 2.", "length"),
+        ("Two", None, "stop"),
+    ]
+    plain = take(tmp_path, questions, columns={"question": "q", "completion": "attempts"})
+    assert plain["sample_id"][1] == frame["sample_id"][1], "what has no thought keeps its id"
+    assert plain["sample_id"][0] != frame["sample_id"][0]
+    with pytest.raises(InputError, match=r"has 2 completions and 1 values of reasoning"):
+        take(tmp_path, questions, columns=columns | {"reasoning": "q"})
+
+
 def test_the_file_tells_teacher_and_prompt(tmp_path: Path) -> None:
     questions = ask(tmp_path, "a")
     (tmp_path / "big").mkdir()

@@ -147,6 +147,33 @@ def test_an_arm_with_wrong_samples_states_their_own_answers(sums_run: Path, tmp_
         assert text.endswith(f"The answer is {total}.")
 
 
+def test_a_sample_that_was_cut_is_no_record_and_that_is_said(tmp_path: Path) -> None:
+    write(tmp_path)
+    path = tmp_path / "pool.jsonl"
+    rows = [json.loads(line) | {"end": "stop"} for line in path.read_text().splitlines()]
+    rows[0] |= {"end": "max_tokens", "text": "We add 20 and 3. The answer is 23. To be su"}
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    run = do(
+        tmp_path,
+        "sources.pool.columns.finish_reason=end",
+        "filters.completeness.allow_cut=true",
+        "filters.diversity.by=[text]",
+        "publish.formats=[messages]",
+    )
+    manifest = json.loads((run.folder / "dataset/manifest.json").read_text())
+    total = {name: sum(c["splits"].values()) for name, c in manifest["configs"].items()}
+    cut = run.audit.filter(selected=True, finish_reason="length").height
+    assert cut == 1
+    assert total["messages"] == total["default"] - cut
+    made = export(run.folder, "trl", ExportOptions(out=tmp_path / "out"))
+    assert sum(made.records.values()) == total["default"] - cut
+    assert made.found == (
+        "left out: 1 samples that were cut at max_tokens, so have no end to learn",
+    )
+    told = [(made.folder / f"{split}.jsonl").read_text() for split in made.records]
+    assert not any("To be su" in text for text in told)
+
+
 def test_llama_factory_finds_files_and_columns(sums_run: Path, tmp_path: Path) -> None:
     for layout, form in (("chat", "sharegpt"), ("plain", "alpaca")):
         given = ExportOptions(layout=layout, out=tmp_path / layout)
