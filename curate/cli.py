@@ -128,6 +128,7 @@ def run_command(
     *,
     limit: Annotated[int | None, typer.Option(min=1)] = None,
     replay: bool = False,
+    retry: str | None = None,
     locked: bool = False,
     push: Annotated[
         bool, typer.Option("--push", help="publish the release where the recipe says")
@@ -166,7 +167,7 @@ def run_command(
         file = pool_recipe(Path(recipe), gold, question, completion, gold_type, changes)
     if push:
         ready(file, limit)
-    options = RunOptions(limit=limit, replay=replay, locked=locked, out=out)
+    options = RunOptions(limit=limit, replay=replay, retry=retry, locked=locked, out=out)
     result = run(file, options, Progress(quiet=quiet or as_json, at_interrupt=_stopping))
     if not (quiet or as_json):
         Console().print(render(result.funnel))

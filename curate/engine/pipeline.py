@@ -99,6 +99,7 @@ def passed(
     *,
     limit: int | None = None,
     replay: bool = False,
+    retry: str | None = None,
     locked: bool = False,
     choose: Choose | None = None,
 ) -> Generator[PipelineResult]:
@@ -109,6 +110,7 @@ def passed(
         progress: where to report.
         limit: use only the first so many questions; by default as the recipe says.
         replay: from the record alone.
+        retry: which recorded samples to draw again.
         locked: refuse to resolve what the lock file does not hold.
         choose: takes the questions in use and gives those to go on with; the others are left out.
 
@@ -132,7 +134,7 @@ def passed(
         questions = replace(questions, frame=choice, beyond=beyond)
     lock_data(file, lock)
     setups = MeasureSetups(file, lock, plan)
-    sampler = Sampler(file, lock, store, progress, replay=replay, meter=meter)
+    sampler = Sampler(file, lock, store, progress, replay=replay, retry=retry, meter=meter)
     _tell_questions(questions, progress)
     executor = open_executor(file.recipe.runtime.executor, file.recipe.runtime.workers)
     lock.libraries(deciding_libraries(plan))

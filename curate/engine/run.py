@@ -43,6 +43,10 @@ class RunOptions(BaseModel):
     """Use only the first so many questions; by default as the recipe says."""
     replay: bool = False
     """Make it from the record alone; no model is ever called."""
+    retry: str | None = None
+    """Draw samples again that a server did not give: ``failed`` for all, ``empty`` for those
+    without text, or words of the error, such as ``content filter``.
+    """
     locked: bool = False
     """Refuse to resolve anything that is not in the lock file."""
     out: Path | None = None
@@ -128,7 +132,12 @@ def _run(file: RecipeFile, options: RunOptions, progress: Progress) -> RunResult
     started = time.monotonic()
     _refuse_used(options.out)
     with passed(
-        file, progress, limit=options.limit, replay=options.replay, locked=options.locked
+        file,
+        progress,
+        limit=options.limit,
+        replay=options.replay,
+        retry=options.retry,
+        locked=options.locked,
     ) as pipeline:
         plan, table, result, sources = (
             pipeline.plan,

@@ -11,7 +11,7 @@ from curate.engine.limits import Meter
 from curate.engine.progress.progress import Progress
 from curate.errors import InputError, RecordError, did_you_mean
 from curate.models.references import ResolvedModel
-from curate.models.teachers.base import Completion
+from curate.models.teachers.base import Completion, Request
 from curate.models.teachers.open import Access, open_generator
 from curate.models.teachers.options import Teacher, default_dtype
 from curate.recipe.files import RecipeFile
@@ -19,7 +19,7 @@ from curate.recipe.lock import Lock, LockedModel
 from curate.recipe.model import is_beside
 from curate.sources import SOURCES, ReadSource, SampledSource, Source, Tally
 from curate.sources.questions import QuestionsTable
-from curate.sources.sampled import Draw, missing, record_value
+from curate.sources.sampled import Draw, missing, readable, record_value
 from curate.sources.templates import PromptTemplate
 from curate.store.keys import key
 from curate.store.record import Book
@@ -83,6 +83,7 @@ class Sampler:
         store: where samples are recorded.
         progress: told of every sample.
         replay: refuse to call a model.
+        retry: which recorded samples to draw again, see `curate.sources.sampled.is_retried`.
         meter: told what every sample took; ends the drawing at a limit.
     """
 
@@ -94,12 +95,14 @@ class Sampler:
         progress: Progress,
         *,
         replay: bool,
+        retry: str | None = None,
         meter: Meter | None = None,
     ) -> None:
         self._file = file
         self._store = store
         self._progress = progress
         self._replay = replay
+        self._retry = retry
         self._meter = meter or Meter()
         self.results: list[SourceResult] = []
         self._setups = {
@@ -145,7 +148,7 @@ class Sampler:
             draws, book = self._draws(setup, usable)
             limit = setup.source.sampling.max_tokens
             with book:
-                lacking = sum(1 for _ in missing(draws, book.get, limit))
+                lacking = sum(1 for _ in missing(draws, readable(book.get), limit))
             total = setup.source.wanted(usable.height)
             counts[name] = total, total - lacking
         return counts
@@ -163,7 +166,7 @@ class Sampler:
             sums = dict.fromkeys(usable["question_id"], 0.0)
             with book:
                 for draw in draws:
-                    value = book.get(draw.request.key) or {}
+                    value = readable(book.get)(draw.request.key) or {}
                     tokens = value.get("prompt_tokens")
                     if value.get("finish_reason") != "error":  # nobody counts those of a refusal
                         sums[draw.question_id] += float("nan") if tokens is None else tokens
@@ -226,9 +229,9 @@ class Sampler:
         result.teacher = {**identity, "sampling": sampling.identity()}
         with self._store.book("samples", key(result.teacher), about=result.teacher) as book:
             self._ask(setup, usable, book, result)
-            result.damaged = len(book.damaged)
+            result.damaged += len(book.damaged)
             for batch in usable.iter_slices(QUESTIONS_A_BATCH):
-                yield source.rows(batch, template, identity, book.get)
+                yield source.rows(batch, template, identity, readable(book.get))
 
     def _ask(
         self, setup: TeacherSetup, usable: pl.DataFrame, book: Book, result: SourceResult
@@ -242,7 +245,13 @@ class Sampler:
         def draws() -> Iterator[Draw]:
             return source.draws(usable, template, identity)
 
-        lacking = sum(1 for _ in missing(draws(), book.get, limit))
+        odd: set[str] = set()
+
+        def wanted() -> Iterator[Request]:
+            return missing(draws(), readable(book.get, odd), limit, self._retry)
+
+        lacking = sum(1 for _ in wanted())
+        result.damaged += len(odd)
         result.reused = source.wanted(usable.height) - lacking
         result.fresh = lacking
         if not lacking:
@@ -258,7 +267,7 @@ class Sampler:
         title = f"sample {source.name}"
         price = options.tariff()
         try:
-            generator.preflight(missing(draws(), book.get, limit))
+            generator.preflight(wanted())
             with self._progress.stage(title, lacking, "samples") as stage:
 
                 def sink(completion: Completion) -> None:
@@ -272,7 +281,7 @@ class Sampler:
                     elif completion.finish_reason == "error":
                         stage.failed(completion.error or "no reason given")
 
-                requests = self._meter.until_reached(missing(draws(), book.get, limit))
+                requests = self._meter.until_reached(wanted())
                 generator.generate(requests, sink)
         finally:
             generator.close()

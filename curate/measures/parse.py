@@ -114,12 +114,12 @@ def parse(
         choices: texts of the options, for ``choice``.
         options: of the completion's source.
     """
-    thought, said = part(_cut_at(unescape(raw), options.stop), reasoning_field)
-    if not (thought or said.strip()):
+    thought, solution = part(_cut_at(unescape(raw), options.stop), reasoning_field)
+    if not (thought or solution.strip()):
         return Parsed()
-    extract = extract_answer(said, gold_type, choices, options.answer.after)
-    rationale = thought or (said[: extract.start] if extract else said).strip()
-    if not thought and len(rationale) < len(said.strip()):
+    extract = extract_answer(solution, gold_type, choices, options.answer.after)
+    rationale = thought or (solution[: extract.start] if extract else solution).strip()
+    if not thought and len(rationale) < len(solution.strip()):
         rationale = rationale.rstrip(_DANGLING)
     return Parsed(
         thought,

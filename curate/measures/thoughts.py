@@ -1,6 +1,6 @@
-"""Thoughts: parting what a model thought from what it said, in every notation known.
+"""Thoughts: parting what a model thought from its solution, in every notation known.
 
-The thought is left whole; no mark of either stays in it or in what was said.
+The thought is left whole; no mark of either stays in it or in the solution.
 """
 
 import re
@@ -36,7 +36,7 @@ _FINAL: Final = "final"
 
 
 def part(text: str, reasoning: str | None) -> tuple[str | None, str]:
-    """Part a thought from what was said.
+    """Part a thought from the solution behind it.
 
     A block may lack its opening (chat templates that put it into the prompt) or, where the output
     was cut, its closing; then all that follows the opening is thought.
@@ -46,41 +46,40 @@ def part(text: str, reasoning: str | None) -> tuple[str | None, str]:
         reasoning: a server's separate reasoning text, None or blank where there is none.
 
     Returns:
-        The thought, None where there is none; and what was said.
+        The thought, None where there is none; and the solution.
     """
     if "<|channel|>" in text:
         return _channels(text)
-    thought, said = _enclosed(text)
+    thought, solution = _enclosed(text)
     if reasoning and reasoning.strip():
-        field, beyond = _enclosed(reasoning)
-        own = field if field is not None else beyond
-        return own.strip(), said if thought is not None else text
-    return thought, said
+        inner, bare = _enclosed(reasoning)
+        own = bare if inner is None else inner
+        return own.strip(), text if thought is None else solution
+    return thought, solution
 
 
 def _enclosed(text: str) -> tuple[str | None, str]:
     for opening, closing in MARKS:
         if closing not in text and opening not in text:
             continue
-        thought, mark, said = text.rpartition(closing)
+        thought, mark, solution = text.rpartition(closing)
         if not mark:
-            said, _, thought = text.partition(opening)
+            solution, _, thought = text.partition(opening)
         thought = thought.replace(closing, "").replace(opening, "").strip()
-        said = _SOLUTION.sub("", said)
-        return (thought or None), said
+        return thought or None, _SOLUTION.sub("", solution)
     return None, _SOLUTION.sub("", text) if "_of_solution|>" in text else text
 
 
 def _channels(text: str) -> tuple[str | None, str]:
-    """Part the channels of gpt-oss: what is on ``final`` was said, all else is thought."""
+    """Part the channels of gpt-oss: ``final`` has the solution, all others are thought."""
     begin = list(_CHANNEL.finditer(text))
     if not begin:
         return None, text
     thoughts = [text[: begin[0].start()]]
-    said: list[str] = []
+    solutions: list[str] = []
     ends = [*(match.start() for match in begin[1:]), len(text)]
     for match, end in zip(begin, ends, strict=True):
         content = _CHANNEL_END.sub("", text[match.end() : end]).strip()
-        (said if match[1] == _FINAL else thoughts).append(content)
+        (solutions if match[1] == _FINAL else thoughts).append(content)
     thought = "\n\n".join(piece.strip() for piece in thoughts if piece.strip())
-    return thought or None, "\n\n".join(said)
+    return thought or None, "\n\n".join(solutions)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 from curate.errors import ModelError
-from filters.answers import GoldType, canonical
+from filters.answers import GoldType, canonical, without_options
 
 Layout = Literal["chat", "plain", "encoder"]
 Span = tuple[int, int]
@@ -51,9 +51,10 @@ class Rendered(NamedTuple):
 
 
 def question_text(question: str, choices: Sequence[str] | None) -> str:
-    """Write a question as a student is asked it, lettered options after it."""
+    """Write a question as a student is asked it, lettered options after it, each once."""
     if not choices:
         return question.strip()
+    question = without_options(question, choices)
     options = "\n".join(f"({chr(65 + i)}) {text}" for i, text in enumerate(choices))
     return f"{question.strip()}\n{options}"
 

@@ -4,24 +4,26 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from curate.errors import InputError
+from curate.sources.questions.options import Choices
 from curate.sources.tables import TableOptions, read
 from filters.answers import GoldType, canonical
 
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "question": ("question", "instruction", "prompt", "problem", "query", "input"),
+    "question": ("question", "question_stem", "instruction", "prompt", "problem", "query", "input"),
     "completion": ("completion", "rationale", "output", "response", "solution", "generation",
                    "raw_output", "text"),
-    "gold": ("answer", "gold", "final_answer", "label", "target", "expected_answer"),
+    "gold": ("answer", "answerKey", "answer_idx", "correct", "gold", "final_answer", "label",
+             "target", "expected_answer"),
     "choices": ("choices", "options"),
 }  # fmt: skip
 """What columns are usually called."""
 MARKED: Final = r"####\s*(.+)"
 """How GSM8K and its kin mark the answer at the end of a solution."""
 _ROWS: Final = 200
-_TYPES: Final[tuple[GoldType, ...]] = ("boolean", "date", "choice", "number", "latex")
+_TYPES: Final[tuple[GoldType, ...]] = ("boolean", "date", "number", "latex")
 """Tried in this order, a date before the quotient it can be read as; text that is none of these is
 compared as a string."""
 _TEX: Final = re.compile(r"[\\^$]")
@@ -58,24 +60,49 @@ def usual(columns: Sequence[str], what: str) -> str:
     )
 
 
-def gold_of(
-    values: Sequence[str], choices: Sequence[Sequence[str] | None]
-) -> tuple[GoldType, str | None]:
+class GoldGuess(NamedTuple):
+    """How known answers are probably compared.
+
+    Attributes:
+        kind: their type.
+        extract: pattern that finds them in their column, None where they are all of it.
+        index_from: the column holds places of options, counted from this number.
+    """
+
+    kind: GoldType
+    extract: str | None = None
+    index_from: int | None = None
+
+
+def gold_of(values: Sequence[str], choices: Sequence[Choices | None]) -> GoldGuess:
     """Guess how known answers are compared, and the pattern that finds them in their column.
 
     Args:
         values: of the column.
         choices: options of each row, None where it has none.
     """
+    if values and all(choices):
+        listings = [listing for listing in choices if listing]
+        if all(map(_names_option, values, listings)):
+            return GoldGuess("choice")
+        places = [int(value) if value.isdecimal() else -1 for value in values]
+        counts = [len(listing.texts) for listing in listings]
+        for first in (0, 1):
+            if all(first <= at < first + n for at, n in zip(places, counts, strict=True)):
+                return GoldGuess("choice", index_from=first)
     pattern = MARKED if values and all(re.search(MARKED, value) for value in values) else None
     matches = [re.search(pattern, value) if pattern else None for value in values]
     golds = [match[1] if match else value for match, value in zip(matches, values, strict=True)]
     for kind in _TYPES:
-        if kind == "choice" and not any(choices):
-            continue
         if kind == "latex" and not any(map(_TEX.search, golds)):
             continue
-        read_as = [canonical(gold, kind, of) for gold, of in zip(golds, choices, strict=True)]
-        if golds and all(one is not None for one in read_as):
-            return kind, pattern
-    return "string", pattern
+        if golds and all(canonical(gold, kind) is not None for gold in golds):
+            return GoldGuess(kind, pattern)
+    return GoldGuess("string", pattern)
+
+
+def _names_option(value: str, listing: Choices) -> bool:
+    """Tell whether a known answer is an option's letter, label or text."""
+    if value in listing.labels:
+        return True
+    return canonical(value, "choice", listing.texts) is not None

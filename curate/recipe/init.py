@@ -91,17 +91,18 @@ def _values(file: Path, options: InitOptions) -> dict[str, Any]:
     if choices:
         names["choices"] = choices
     reader = QuestionColumns(choices=choices)
-    golds = [row for row in rows if str(row.get(names["gold"]) or "").strip()]
-    kind, extract = gold_of(
-        [str(row[names["gold"]]) for row in golds],
-        [listing.texts if (listing := reader.options(row)) else None for row in golds],
+    answers = [(row, row.get(names["gold"])) for row in rows]
+    golds = [row for row, value in answers if value is not None and str(value).strip()]
+    guess = gold_of(
+        [str(row[names["gold"]]).strip() for row in golds], [reader.options(row) for row in golds]
     )
     values = options.model_dump() | {
         "file": file.name,
         "name": slug(file.stem if file.stem != "recipe" else Path(options.questions).stem),
         "columns": ", ".join(f"{key}: {json.dumps(name)}" for key, name in names.items()),
-        "gold_type": options.gold_type or kind,
-        "extract": extract,
+        "gold_type": options.gold_type or guess.kind,
+        "extract": guess.extract,
+        "index_from": guess.index_from if options.gold_type in {None, "choice"} else None,
     }
     if options.pool:
         of_pool = columns_of(first_rows(TableOptions(path=options.pool), base))

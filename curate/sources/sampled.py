@@ -188,18 +188,69 @@ def log_key(stem: str, index: int, seed: int | None = None) -> str:
     return key(stem, index) if seed is None else key(stem, index, seed)
 
 
-def missing(draws: Iterator[Draw], lookup: Lookup, max_tokens: int) -> Iterator[Request]:
+def readable(lookup: Lookup, odd: set[str] | None = None) -> Lookup:
+    """Take entries that are no samples for none, so that they are drawn anew.
+
+    Args:
+        lookup: into the record.
+        odd: takes the keys of such entries.
+    """
+
+    def look(key: str) -> Mapping[str, Any] | None:
+        value = lookup(key)
+        if value is None or is_sample(value):
+            return value
+        if odd is not None:
+            odd.add(key)
+        return None
+
+    return look
+
+
+def is_sample(value: Mapping[str, Any]) -> bool:
+    """Tell whether an entry of the record is what `record_value` makes."""
+    counts = (value.get("completion_tokens"), value.get("prompt_tokens"), value.get("max_tokens"))
+    texts = (value.get("reasoning"), value.get("error"))
+    return (
+        isinstance(value.get("text"), str)
+        and value.get("finish_reason") in {"stop", "length", "error"}
+        and all(count is None or type(count) is int for count in counts)
+        and all(text is None or isinstance(text, str) for text in texts)
+    )
+
+
+def missing(
+    draws: Iterator[Draw], lookup: Lookup, max_tokens: int, retry: str | None = None
+) -> Iterator[Request]:
     """Keep what must still be asked, with the text to be continued where a sample was cut.
 
     Args:
         draws: of the source.
         lookup: into the record; asked lazily, as requests are taken.
         max_tokens: that the recipe asks for now.
+        retry: which samples that were drawn are to be drawn again, see `is_retried`.
     """
     for draw in draws:
-        request = due(draw.request, lookup(draw.request.key), max_tokens)
+        value = lookup(draw.request.key)
+        if value is not None and retry is not None and is_retried(value, retry):
+            value = None
+        request = due(draw.request, value, max_tokens)
         if request is not None:
             yield request
+
+
+def is_retried(value: Mapping[str, Any], which: str) -> bool:
+    """Tell whether a sample is one of those to be drawn again.
+
+    Args:
+        value: as recorded.
+        which: ``failed`` for all that failed for good, ``empty`` for those without any text, else
+            those whose error has these words in it.
+    """
+    if which == "empty":
+        return value["finish_reason"] == "stop" and not (value["text"] or value.get("reasoning"))
+    error = value.get("error") or "" if value["finish_reason"] == "error" else None
+    return error is not None and (which == "failed" or which.lower() in error.lower())
 
 
 def due(request: Request, value: Mapping[str, Any] | None, max_tokens: int) -> Request | None:

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict
 from curate.errors import InputError
 from curate.models.teachers.base import Message
 from curate.store.keys import key
+from filters.answers import without_options
 
 VARIABLES: Final = ("question", "gold", "gold_type", "choices", "domain")
 """Columns of a question that a template may read."""
@@ -84,6 +85,7 @@ class PromptTemplate:
             InputError: the template fails on this question.
         """
         values = {name: row.get(name) for name in VARIABLES}
+        values["question"] = without_options(str(row["question"]), row.get("choices"))
         if not self.chat:
             return Rendered(prompt=self._block("prompt", values))
         texts = {name: self._block(name, values).strip() for name in self._turns}

@@ -9,7 +9,7 @@ an answer (`extract_answer`) never looks at the gold.
 from filters.answers.boxes import designated
 from filters.answers.compare import GOLD_TYPES, GoldType, canonical, equal, last_value
 from filters.answers.extract import Extracted, extract_answer
-from filters.answers.options import options_of
+from filters.answers.options import options_of, without_options
 
 __all__ = [
     "GOLD_TYPES",
@@ -21,4 +21,5 @@ __all__ = [
     "extract_answer",
     "last_value",
     "options_of",
+    "without_options",
 ]

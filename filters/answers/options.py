@@ -4,10 +4,15 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from filters.answers.plain import tidy
 
 _MARKER = re.compile(r"(?<![A-Za-z0-9])(?:(\()([A-Za-z])\)|([A-Za-z])([):.]))\s*")
+_LAST_END = re.compile(r"\s*\n|[.?!]\s+(?=[A-Z])")
+_LEADING_IN = re.compile(
+    r"\s*(?:\b(?:the\s+)?(?:answer\s+)?(?:choices|options)(?:\s+are)?\s*:)$", re.IGNORECASE
+)
 _LABEL = re.compile(r"\s*(?:\([A-Za-z]\)|[A-Za-z][).:](?=\s|\d))\s*")
 _ARTICLE = re.compile(r"(?:an?|the)\s+(?=\S)")
 _NOT_TEXT = re.compile(r"[^\w%$/.+-]+")
@@ -39,12 +44,23 @@ _ANOTHER = re.compile(r"(?:,|/|&|\bor\b|\band\b)\s*(?:\(([A-Za-z])\)|([A-Z])(?!\
 _LOWER_ALONE = re.compile(r"[\s\"'*_(\[]*([A-Za-z])[\s\"'*_)\].:]*")
 
 
-@lru_cache(maxsize=4096)
-def choices_in(question: str) -> tuple[str, ...]:
-    """Read the options a question lists itself: ``(A) .. (B) ..``, ``A: .. B: ..`` or ``A) ..``.
+class Listing(NamedTuple):
+    """Options that a question lists itself.
 
-    Returns:
-        The options' texts in order; empty where no run of at least two letters from A is found.
+    Attributes:
+        options: their texts in order; empty where it lists none.
+        stem: the question without them.
+    """
+
+    options: tuple[str, ...]
+    stem: str
+
+
+@lru_cache(maxsize=4096)
+def listing(question: str) -> Listing:
+    """Find the options in a question: ``(A) .. (B) ..``, ``A: .. B: ..`` or ``A) ..``.
+
+    A list has at least two letters, from A on. Its last option ends with its line or its sentence.
     """
     runs: list[list[re.Match[str]]] = []
     for match in _MARKER.finditer(question):
@@ -55,11 +71,32 @@ def choices_in(question: str) -> tuple[str, ...]:
             runs[-1].append(match)
     none: list[re.Match[str]] = []
     run = next((run for run in reversed(runs) if len(run) > 1), none)
-    ends = [*(following.start() for following in run[1:]), len(question)]
-    return tuple(
-        question[match.end() : end].strip().rstrip(".,;").strip()
-        for match, end in zip(run, ends, strict=False)
+    if not run:
+        return Listing((), question)
+    last = _LAST_END.search(question, run[-1].end())
+    end = last.start() if last else len(question)
+    ends = [*(following.start() for following in run[1:]), end]
+    options = tuple(
+        question[match.end() : stop].strip().rstrip(".,;").strip()
+        for match, stop in zip(run, ends, strict=True)
     )
+    stem = _LEADING_IN.sub("", question[: run[0].start()].rstrip())
+    rest = question[end:].lstrip(" .\n")
+    return Listing(options, f"{stem} {rest}".strip() if rest else stem.strip())
+
+
+def choices_in(question: str) -> tuple[str, ...]:
+    """Give the texts of the options that a question lists itself, in order."""
+    return listing(question).options
+
+
+def without_options(question: str, choices: Sequence[str] | None) -> str:
+    """Give a question without the options that stand in it, where they are its list of choices."""
+    if not choices:
+        return question
+    options, stem = listing(question)
+    same = len(options) == len(choices) and option_keys(options) == option_keys(tuple(choices))
+    return stem if same and stem else question
 
 
 def _letter(marker: re.Match[str]) -> tuple[str, str]:

@@ -38,6 +38,7 @@ class Fault:
         status: HTTP status; 0 drops the connection.
         headers: of the answer.
         body: JSON of the answer.
+        lasting: seconds for which every request is answered so, once one was struck.
     """
 
     status: int
@@ -45,6 +46,7 @@ class Fault:
     match: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = None
+    lasting: float = 0.0
 
     def strikes(self, number: int, prompt: str) -> bool:
         return (self.at is None or number in self.at) and self.match in prompt
@@ -65,6 +67,8 @@ class Server:
         self._faults = faults
         self._delay = delay
         self._count = 0
+        self._broken: Fault | None = None
+        self._broken_until = 0.0
         self._draws: Counter[str] = Counter()
 
     def application(self) -> web.Application:
@@ -84,6 +88,11 @@ class Server:
         body = json.loads(await request.read())
         prompt = body.get("prompt") or "\n".join(m["content"] for m in body["messages"])
         fault = next((f for f in self._faults if f.strikes(number, prompt)), None)
+        now = asyncio.get_running_loop().time()
+        if fault is not None and fault.lasting and now >= self._broken_until:
+            self._broken, self._broken_until = fault, now + fault.lasting
+        if now < self._broken_until:
+            fault = self._broken
         if self._delay:
             await asyncio.sleep(self._delay)
         if fault is None:

@@ -312,12 +312,14 @@ def _stages(
             name = f"live {step.filter.name}"
             live, here = predict(facts[name], of), sum(facts[name])
         elif issubclass(step.kind, MemoMeasure):
+            already = counts[step.measure]
+            if not already:
+                continue
             title = f"measure {step.measure}"
             stage = stages.get(title)
             if stage is None or not here:
                 yield StageForecast(title, None)
                 continue
-            already = counts[step.measure]
             units = live.scaled(already / here, -already)
             yield StageForecast(title, stage.seconds(units))
 

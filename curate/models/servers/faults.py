@@ -9,14 +9,14 @@ import orjson
 
 from curate.errors import BackendError
 
-REFUSED: Final = {400, 413, 422}
-TRANSIENT: Final = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+REFUSED: Final = {400, 403, 413, 422, 451}
+"""Of one request; where every request gets them, the set-up is at fault."""
+TRANSIENT: Final = {408, 409, 425, 429, 498, *range(500, 600)} - {501, 505}
 NEVER_BETTER: Final = "insufficient_quota"
 """OpenAI's code for an account without money, sent with the status of a busy server."""
 
 ADVICE: Final = {
     401: "set api_key_env to the name of the variable that holds a valid key",
-    403: "the key may not use this model; name another model or another key",
     404: "check that the url ends where /chat/completions follows (usually /v1) and that the model "
     "has the name under which the server offers it",
 }
@@ -34,6 +34,10 @@ class RefusedError(Exception):
     """The server will not answer this request, ever."""
 
 
+class UnansweredError(BackendError):
+    """A request was tried as long as patience lasted, and the server did not answer it."""
+
+
 def fault(
     status: int, headers: Mapping[str, str], data: bytes, where: str
 ) -> RefusedError | TransientError | BackendError:
@@ -49,11 +53,17 @@ def fault(
         `RefusedError` for this request alone, `TransientError` for another try, `BackendError`
         where no request will be served.
     """
-    text = server_message(data)
+    return meaning(status, server_message(data), where, retry_after(headers.get("Retry-After")))
+
+
+def meaning(
+    status: int, text: str, where: str, wait: float | None = None
+) -> RefusedError | TransientError | BackendError:
+    """Say what a status means that came with a message, as a status or inside an answer's body."""
     if status in REFUSED:
         return RefusedError(f"HTTP {status}: {text}")
     if status in TRANSIENT and NEVER_BETTER not in text:
-        return TransientError(f"HTTP {status}: {text}", retry_after(headers.get("Retry-After")))
+        return TransientError(f"HTTP {status}: {text}", wait)
     return BackendError(
         f"{where} answered HTTP {status}: {text}; {ADVICE.get(status, 'see the log of the server')}"
     )
@@ -71,6 +81,22 @@ def retry_after(value: str | None) -> float | None:
         return None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return max(0.0, (when - datetime.now(UTC)).total_seconds())
+
+
+def error_in(answer: object, where: str) -> RefusedError | TransientError | BackendError | None:
+    """Find the error that an answer of status 200 holds, as gateways pass on what went wrong."""
+    if not isinstance(answer, dict):
+        return None
+    fields = cast("dict[str, object]", answer)
+    error = fields.get("error")
+    if error is None and fields.get("object") == "error":
+        error = fields
+    if not error:
+        return None
+    code = cast("dict[str, object]", error).get("code") if isinstance(error, dict) else None
+    text = server_message(orjson.dumps({"error": error}))
+    digits = str(code)
+    return meaning(int(digits) if digits.isdecimal() else 500, text, where)
 
 
 def server_message(data: bytes) -> str:

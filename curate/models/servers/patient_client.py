@@ -1,9 +1,11 @@
 """Posts to a server as often as it takes: a lost connection, 429 or 5xx is tried again."""
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final, Self, TypeVar
 from urllib.request import getproxies
 
@@ -18,12 +20,21 @@ from tenacity import (
 )
 
 from curate.errors import BackendError, InputError
-from curate.models.servers.faults import TransientError, fault, shorten
+from curate.models.servers.faults import (
+    TransientError,
+    UnansweredError,
+    error_in,
+    fault,
+    shorten,
+)
 from curate.models.servers.servers import ServerOptions
 
 T = TypeVar("T")
 
 _RETRIED: Final = (TransientError, aiohttp.ClientError, TimeoutError)
+MOST_REDIRECTS: Final = 3
+UNREACHABLE: Final = 5.0
+"""Seconds for which an address is tried at which nobody has ever listened."""
 _backoff: Final = wait_random_exponential(multiplier=0.5, max=30)
 
 
@@ -40,8 +51,9 @@ class PatientClient:
         self._session = session
         self._model = model
         self._options = options
-        self._url = options.url.rstrip("/")
+        self._url, _, self._query = options.url.partition("?")
         self._hold_until = 0.0
+        self._reached = False
 
     @classmethod
     @asynccontextmanager
@@ -59,11 +71,18 @@ class PatientClient:
         ) as session:
             yield cls(session, model, options)
 
+    @property
+    def reached(self) -> bool:
+        """Whether the server has answered anything yet."""
+        return self._reached
+
     def where(self, path: str) -> str:
         """Say what is asked, for messages."""
-        return f"{self._url}{path} (model {self._model!r})"
+        return f"{self._url.rstrip('/')}{path} (model {self._model!r})"
 
-    async def ask(self, path: str, body: Any, read: Callable[[Any], T]) -> T:
+    async def ask(
+        self, path: str, body: Any, read: Callable[[Any], T], patience: float | None = None
+    ) -> T:
         """Ask until there is an answer, waiting as long as a busy server says.
 
         Args:
@@ -71,14 +90,17 @@ class PatientClient:
             body: posted as JSON; None to get instead.
             read: makes of the answer's JSON what is wanted; raises `TransientError` where the
                 answer itself calls for another try.
+            patience: seconds of trying; by default the options'.
 
         Raises:
             RefusedError: the server will not answer this request.
-            BackendError: it will not answer any, or not in time.
+            UnansweredError: it did not in time.
+            BackendError: it will not answer any.
         """
+        patience = self._options.patience if patience is None else patience
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(_RETRIED),
-            stop=stop_before_delay(self._options.patience),
+            stop=partial(self._gives_up, patience),
             wait=_wait,
             reraise=True,
         )
@@ -90,19 +112,42 @@ class PatientClient:
         try:
             return await attempts(once)
         except _RETRIED as error:
-            raise BackendError(
-                f"{self.where(path)} did not answer a request in {self._options.patience:g} s "
-                f"of trying: {str(error) or type(error).__name__}; what arrived is recorded, so "
-                "run again when the server is well, or raise its `patience` under runtime"
+            reason = str(error) or type(error).__name__
+            if not self._reached and isinstance(error, aiohttp.ClientConnectorError):
+                raise BackendError(
+                    f"{self.where(path)} cannot be reached: {reason}; start the server, or check "
+                    "its `url` under runtime"
+                ) from error
+            raise UnansweredError(
+                f"{self.where(path)} did not answer a request in {patience:g} s of trying: "
+                f"{reason}; what arrived is recorded, so run again when the server is well, or "
+                "raise its `patience` under runtime"
             ) from error
+
+    def _gives_up(self, patience: float, state: RetryCallState) -> bool:
+        """Tell whether to stop trying: soon, where nobody has ever listened at that address."""
+        error = state.outcome.exception() if state.outcome else None
+        nobody = not self._reached and isinstance(error, aiohttp.ClientConnectorError)
+        return stop_before_delay(min(patience, UNREACHABLE) if nobody else patience)(state)
 
     async def _once(self, path: str, body: bytes | None) -> Any:
         pause = self._hold_until - asyncio.get_running_loop().time()
         if pause > 0:
             await asyncio.sleep(pause)
         method = "GET" if body is None else "POST"
-        async with self._session.request(method, f"{self._url}{path}", data=body) as response:
-            data = await response.read()
+        url = f"{self._url.rstrip('/')}{path}" + (f"?{self._query}" if self._query else "")
+        # Where a key stands in a header that aiohttp does not know, it must not follow a redirect.
+        follows = "api-key" not in self._session.headers
+        try:
+            async with self._session.request(
+                method, url, data=body, max_redirects=MOST_REDIRECTS, allow_redirects=follows
+            ) as response:
+                data = await response.read()
+        except aiohttp.TooManyRedirects as error:
+            raise BackendError(
+                f"{self.where(path)} redirects again and again; check its `url` under runtime"
+            ) from error
+        self._reached = True
         if response.status != 200:
             error = fault(response.status, response.headers, data, self.where(path))
             if isinstance(error, TransientError) and error.wait is not None:
@@ -110,12 +155,17 @@ class PatientClient:
                 self._hold_until = max(self._hold_until, now + error.wait)
             raise error
         try:
-            return orjson.loads(data)
-        except orjson.JSONDecodeError as error:
+            answer = _loaded(data)
+        except ValueError as error:
+            if not data.strip():
+                raise TransientError("an empty answer") from error
             raise BackendError(
                 f"{self.where(path)} answered with {shorten(data)!r}, which is not JSON; check "
                 "that the url is that of an OpenAI-compatible server"
             ) from error
+        if (wrong := error_in(answer, self.where(path))) is not None:
+            raise wrong
+        return answer
 
 
 def authorization(options: ServerOptions) -> dict[str, str]:
@@ -133,7 +183,21 @@ def authorization(options: ServerOptions) -> dict[str, str]:
             f"for {options.url}",
             where="api_key_env",
         )
-    return {"Authorization": f"Bearer {secret}"}
+    azure = {"api-key": secret} if "api-version=" in options.url else {}
+    return {"Authorization": f"Bearer {secret}", **azure}
+
+
+def _loaded(data: bytes) -> Any:
+    """Parse JSON, as strictly as it was meant: half a surrogate or NaN spoils no answer.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        text = data.decode("utf-8-sig")
+        return json.loads(text[max(text.find("{"), 0) :] if text.startswith(":") else text)
 
 
 def _wait(state: RetryCallState) -> float:

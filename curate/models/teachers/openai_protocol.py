@@ -1,14 +1,21 @@
 """OpenAI's protocol as a pure matter: what a request's body holds and what an answer means."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal, cast
 
 import orjson
 
 from curate.errors import BackendError
-from curate.models.servers.faults import TransientError, shorten
+from curate.models.finish import finish_of
+from curate.models.servers.faults import TransientError, error_in, shorten
 from curate.models.teachers.base import Completion, Request, Sampling
 from curate.models.teachers.options import OpenAIOptions, Teacher
 from curate.models.teachers.stops import cut_at_stop
+
+FILTERED: Final = {"content_filter", "safety", "recitation", "blocklist", "prohibited_content"}
+"""Words for a sample that a server's filter ended."""
+_TEXT_FIELDS: Final = ("text", "thinking", "content", "reasoning", "summary")
+_THOUGHT_FIELDS: Final = ("reasoning", "reasoning_content", "reasoning_details", "thinking")
 
 
 def path_of(request: Request) -> str:
@@ -56,23 +63,25 @@ def completion_of(
         TransientError: the server gave the request up.
         BackendError: the answer is no answer of this protocol.
     """
-    try:
-        choice = answer["choices"][0]
-        message: dict[str, Any] = choice.get("message") or {"content": choice["text"]}
-    except (KeyError, IndexError, TypeError) as error:
-        shown = shorten(orjson.dumps(answer))
-        raise BackendError(
-            f"{options.url} answered with {shown!r}, which holds no choice; check that the url is "
-            "that of an OpenAI-compatible server"
-        ) from error
-    reason = choice.get("finish_reason")
-    if reason in {"abort", "error"}:
-        raise TransientError(f"the server gave the request up with finish_reason {reason!r}")
-    if reason == "content_filter":
-        return failed(request, "the server's content filter ended this sample")
+    choice = _first_choice(answer, options)
+    message: dict[str, Any] = choice.get("message") or choice.get("delta") or {}
+    word = str(choice.get("finish_reason") or "")
+    if (wrong := error_in(choice, options.url)) is not None:
+        raise wrong
+    if word in {"abort", "error"}:
+        raise TransientError(f"the server gave the request up with finish_reason {word!r}")
+    text, thought = parts_of(message.get("content", choice.get("text")))
+    thought = _thought(message) or thought
+    if word.lower() in FILTERED:
+        return failed(request, f"the server's content filter ended this sample ({word})")
+    if not text and not thought:
+        if refusal := message.get("refusal"):
+            return failed(request, f"the model refused: {refusal}")
+        if called := message.get("tool_calls") or message.get("function_call"):
+            return failed(request, f"the model called a tool: {shorten(orjson.dumps(called))}")
     usage: dict[str, Any] = answer.get("usage") or {}
-    text, tokens = message.get("content") or "", usage.get("completion_tokens")
-    finish: Literal["stop", "length"] = "length" if reason == "length" else "stop"
+    tokens = _count(usage, "completion_tokens")
+    finish: Literal["stop", "length"] = finish_of(word) or "stop"
     if continues(request, options):
         text = request.prefix + text
         cut = cut_at_stop(text, sampling.stop, len(request.prefix))
@@ -83,9 +92,79 @@ def completion_of(
         text=text,
         finish_reason=finish,
         completion_tokens=tokens,
-        prompt_tokens=usage.get("prompt_tokens"),
-        reasoning=message.get("reasoning") or message.get("reasoning_content"),
+        prompt_tokens=_count(usage, "prompt_tokens"),
+        reasoning=thought or None,
     )
+
+
+def _first_choice(answer: Any, options: OpenAIOptions) -> dict[str, Any]:
+    """Give the first choice of an answer.
+
+    Raises:
+        TransientError: there is a list of choices, and it is empty.
+        BackendError: there is none.
+    """
+    choices = answer.get("choices") if isinstance(answer, dict) else None
+    if choices == [] or (choices is None and isinstance(answer, dict) and "choices" in answer):
+        raise TransientError("an answer without a choice")
+    if isinstance(choices, list) and isinstance(choices[0], dict):
+        choice = cast("dict[str, Any]", choices[0])
+        if {"message", "delta", "text"} & choice.keys():
+            return choice
+    shown = shorten(orjson.dumps(answer))
+    raise BackendError(
+        f"{options.url} answered with {shown!r}, which holds no choice; check that the url is that "
+        "of an OpenAI-compatible server"
+    )
+
+
+def parts_of(content: object) -> tuple[str, str]:
+    """Give the text and the thought of a message's content: a string, or a list of parts."""
+    if content is None:
+        return "", ""
+    if isinstance(content, str):
+        return _sound(content), ""
+    if not isinstance(content, list):
+        return _sound(str(content)), ""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    for item in cast("list[object]", content):
+        kind = str(cast("dict[str, object]", item).get("type")) if isinstance(item, dict) else ""
+        thinking = "think" in kind or "reason" in kind
+        (thoughts if thinking else texts).append(plain(item))
+    return "".join(texts), "".join(thoughts)
+
+
+def plain(value: object) -> str:
+    """Give the text of a part, however deep it lies: a string, an object or a list of them."""
+    if isinstance(value, str):
+        return _sound(value)
+    if isinstance(value, list):
+        return "".join(map(plain, cast("list[object]", value)))
+    if isinstance(value, dict):
+        fields = cast("dict[str, object]", value)
+        return next((plain(fields[name]) for name in _TEXT_FIELDS if fields.get(name)), "")
+    return ""
+
+
+def _thought(message: Mapping[str, Any]) -> str:
+    """Give the thought that a message keeps apart, in whichever of the usual fields."""
+    return next(filter(None, (plain(message.get(name)) for name in _THOUGHT_FIELDS)), "")
+
+
+def _sound(text: str) -> str:
+    """Replace half a surrogate, which is no character and could not be written down."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _count(usage: object, name: str) -> int | None:
+    """Read a number of tokens, whatever type it came in; None where it is none."""
+    value = cast("dict[str, object]", usage).get(name) if isinstance(usage, dict) else None
+    try:
+        count = int(float(str(value)))
+    except (ValueError, OverflowError):
+        return None
+    return count if count >= 0 else None
 
 
 def failed(request: Request, message: str) -> Completion:

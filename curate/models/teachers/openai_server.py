@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from curate.errors import BackendError
-from curate.models.servers.faults import RefusedError
+from curate.models.servers.faults import RefusedError, UnansweredError
 from curate.models.servers.patient_client import PatientClient, authorization
 from curate.models.servers.slots import fill
 from curate.models.teachers.base import Completion, Request, Sampling
@@ -74,6 +74,10 @@ class ServerGenerator:
                     completion = await call.draw(request)
                 except RefusedError as refusal:
                     await refusals.hold(request, str(refusal))
+                except UnansweredError as silence:
+                    if not await call.answers(like=request):
+                        raise
+                    refusals.deliver(failed(request, str(silence)))
                 else:
                     refusals.deliver(completion)
 
@@ -95,14 +99,22 @@ class _Call:
     def where(self, request: Request) -> str:
         return self._client.where(path_of(request))
 
-    async def draw(self, request: Request) -> Completion:
+    async def answers(self, like: Request) -> bool:
+        """Tell whether the server answers a plain question, so that a request is at fault."""
+        try:
+            await self.draw(_probe(like), patience=0.0)
+        except (RefusedError, BackendError):
+            return False
+        return True
+
+    async def draw(self, request: Request, patience: float | None = None) -> Completion:
         """Draw; see `PatientClient.ask`."""
 
         def read(answer: Any) -> Completion:
             return completion_of(request, answer, self._sampling, self._options)
 
         body = body_of(request, self._teacher, self._sampling, self._options)
-        return await self._client.ask(path_of(request), body, read)
+        return await self._client.ask(path_of(request), body, read, patience)
 
 
 class _Refusals:

@@ -13,7 +13,12 @@ from pathlib import Path
 import polars as pl
 
 from curate.errors import InputError
-from curate.sources.questions.options import GoldOptions, QuestionColumns, QuestionsOptions
+from curate.sources.questions.options import (
+    GoldOptions,
+    OptionsError,
+    QuestionColumns,
+    QuestionsOptions,
+)
 from curate.sources.questions.summary import QuestionsSummary, summarise
 from curate.sources.questions.table import QuestionsTable
 from curate.sources.tables import Unreadable, read
@@ -173,7 +178,10 @@ def _rows(options: QuestionsOptions, base: Path) -> Iterator[_Row]:
 
 def _read(row: object, columns: QuestionColumns, options: GoldOptions) -> _Row:
     question = joined(row, columns.question) or ""
-    choices = columns.options(row)
+    try:
+        choices = columns.options(row)
+    except OptionsError as error:
+        return _Row(lineage.short_id("question", fold(question)), question, problem=str(error))
     texts = list(choices.texts) if choices else None
     name = lineage.short_id("question", fold(question), texts)
     if texts is None and options.type == "choice":

@@ -1,7 +1,10 @@
 """The recipe's `questions` block: which columns hold what, and how an answer is taken from one."""
 
+import ast
+import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from string import ascii_uppercase
 from typing import Annotated, NamedTuple, cast
 
@@ -24,6 +27,9 @@ def _one_group(pattern: str) -> str:
 
 OneGroup = Annotated[str, AfterValidator(_one_group)]
 """A regular expression with one group, which says what to take."""
+
+_BY_LETTER = re.compile(r"(?:op(?:tion)?[_ ]?)?([A-Za-z]|\d)", re.IGNORECASE)
+_MARKED = re.compile(r"\s*\(?([A-Za-z])[).:]\s*(\S.*)", re.DOTALL)
 
 Columns = str | Annotated[tuple[str, ...], Field(min_length=1)]
 """A column (or dotted path, see `curate.sources.tables.cells.cell`), or several."""
@@ -82,8 +88,10 @@ class QuestionColumns(_Options):
     gold: str = "answer"
     """The known answer."""
     choices: Columns | ChoicesInText | None = None
-    """A column holding a list of options, or an object with `text` and `label` lists, or a list of
-    such objects (the Hub's usual forms); or several columns, one an option; or where in a text they
+    """A column holding a list of options, an object with `text` and `label` lists, a list of such
+    objects, an object by letter, or any of these written as text (the usual forms of data sets,
+    labels that stand before the texts taken off); or several columns, one an option; or where in a
+    text they
     stand: ``{column: ..., after: ..., pattern: ...}``, the last with one group, around an option.
     Left out, options in the question itself are found for golds of type choice (``(A) one, (B)
     two`` and ``A: one, B: two``).
@@ -121,7 +129,11 @@ class QuestionColumns(_Options):
         return None if column is None else text(cell(row, column), column)
 
     def options(self, row: object) -> Choices | None:
-        """Read the options of one row; None where it has none."""
+        """Read the options of one row; None where it has none.
+
+        Raises:
+            OptionsError: they are kept in no known form.
+        """
         if self.choices is None:
             return None
         if isinstance(self.choices, ChoicesInText):
@@ -129,8 +141,7 @@ class QuestionColumns(_Options):
         elif isinstance(self.choices, str):
             choices = _listed(cell(row, self.choices), self.choices)
         else:
-            values = [text(cell(row, path), path) for path in self.choices]
-            choices = Choices([value for value in values if value is not None])
+            choices = _labelled([text(cell(row, path), path) for path in self.choices], ())
         return choices if choices.texts else None
 
 
@@ -193,20 +204,70 @@ def _letter(place: int) -> str:
     return ascii_uppercase[place] if 0 <= place < len(ascii_uppercase) else str(place)
 
 
+class OptionsError(ValueError):
+    """What stands where options are wanted is none of the forms in which they are kept."""
+
+
 def _listed(value: object, column: str) -> Choices:
-    """Read the forms in which data sets keep options."""
+    """Read the forms in which data sets keep options.
+
+    Raises:
+        OptionsError: it is none of them, or an option within is null, so that letters would shift.
+    """
+    if isinstance(value, str):
+        value = _parsed(value, column)
     if isinstance(value, Mapping):
-        both = cast("Mapping[str, Sequence[object]]", value)
-        return Choices(_texts(both.get("text"), column), _texts(both.get("label"), column))
-    items = cast("Sequence[object]", value or ())
-    if items and isinstance(items[0], Mapping):
-        options = cast("Sequence[Mapping[str, object]]", items)
-        return Choices(
-            _texts([option.get("text") for option in options], column),
-            _texts([option.get("label") for option in options], column),
+        fields = cast("Mapping[str, object]", value)
+        if isinstance(fields.get("text"), Sequence) and not isinstance(fields.get("text"), str):
+            return _labelled(_items(fields["text"], column), _items(fields.get("label"), column))
+        names = sorted(fields)
+        if names and all(_BY_LETTER.fullmatch(name) for name in names):
+            texts = [text(fields[name], column) for name in names]
+            return _labelled(texts, [name[-1].upper() for name in names])
+        raise OptionsError(f"an object of {', '.join(names)}; wanted options by letter, or `text`")
+    items = _items(value, column)
+    if items and all(isinstance(item, Mapping) for item in items):
+        rows = cast("Sequence[Mapping[str, object]]", items)
+        return _labelled(
+            [text(row.get("text"), column) for row in rows], [row.get("label") for row in rows]
         )
-    return Choices(_texts(items, column))
+    return _labelled([text(item, column) for item in items], ())
 
 
-def _texts(values: Sequence[object] | None, column: str) -> list[str]:
-    return [content for value in values or () if (content := text(value, column)) is not None]
+def _parsed(written: str, column: str) -> object:
+    """Read a list or an object that was written as text, as a table of text files has it."""
+    bare = written.strip()
+    if not bare:
+        return None
+    if bare[:1] in "[{(":
+        for read in (json.loads, ast.literal_eval):
+            with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+                return read(bare)
+    raise OptionsError(
+        f"column {column!r} holds text ({bare[:40]!r}), wanted a list of options; take them out of "
+        "the text with {column, pattern}"
+    )
+
+
+def _items(value: object, column: str) -> list[object]:
+    if value is None:
+        return []
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return list(cast("Sequence[object]", value))
+    raise OptionsError(f"column {column!r} holds {str(value)[:40]!r}, wanted a list of options")
+
+
+def _labelled(texts: Sequence[object], labels: Sequence[object]) -> Choices:
+    """Make choices, labels that stand before the texts taken off and nulls at the end left out."""
+    last = max((place for place, item in enumerate(texts) if item is not None), default=-1)
+    options = list(texts[: last + 1])
+    if None in options:
+        raise OptionsError(f"option {_letter(options.index(None))} is null, and another follows it")
+    names = [str(label) for label in labels[: last + 1] if label is not None]
+    written = [str(option) for option in options]
+    marks = [_MARKED.fullmatch(option) for option in written]
+    if len(written) > 1 and all(
+        mark and mark[1].upper() == _letter(place) for place, mark in enumerate(marks)
+    ):
+        written = [mark[2] for mark in marks if mark]
+    return Choices(written, names if len(names) == len(written) else ())

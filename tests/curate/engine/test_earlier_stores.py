@@ -54,9 +54,11 @@ def test_the_same_hashes(name: str, way: str, tmp_path: Path) -> None:
     result = replay(name, folder, WAYS[way], *inputs)
     # LaTeX is compared in a newer way, which needs no model.
     assert (result["sampled"], result["measured"]) == (0, 5 if name == "formulas" else 0)
-    assert result["reused"] > 0
+    assert result["reused"] > 0 or name == "formulas"
     again, before = hashes(folder / "again" / "dataset"), hashes(STORES / name / "release")
-    if way == "release":  # which comes without the words of a person's verdicts
+    # A release comes without the words of a person's verdicts, and the audit has the keys by which
+    # LaTeX is compared.
+    if way == "release" or name == "formulas":
         again.pop("audit", None)
         before.pop("audit", None)
     assert again == before

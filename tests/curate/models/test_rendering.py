@@ -105,6 +105,15 @@ def test_encoder_decoder_reads_the_rationale_in_the_source(tokenizer: Any) -> No
 def test_questions_and_answers() -> None:
     assert question_text(" Which? ", ["red", "blue"]) == "Which?\n(A) red\n(B) blue"
     assert question_text("Which?", None) == "Which?"
+    for asked in (
+        "Which? (A) red (B) blue",
+        "Which? Answer choices: (A) red, (B) blue.",
+        "Which?\nOptions:\nA) red\nB) blue",
+    ):
+        assert question_text(asked, ["red", "blue"]) == "Which?\n(A) red\n(B) blue"
+    asked = "Which? (A) red (B) blue. Explain."
+    assert question_text(asked, ["red", "blue"]) == "Which? Explain.\n(A) red\n(B) blue"
+    assert question_text(asked, ["up", "down"]).startswith(asked), "these are others"
     assert answer_text("B", "choice") == "(B)"
     assert answer_text("the Nile", "choice", ["Paris", "the Nile"]) == "(B)"
     assert answer_text("the Nile", "choice") == "the Nile"

@@ -14,6 +14,8 @@ from curate.errors import InputError
 from curate.recipe.files import read_recipe
 from curate.recipe.init import InitOptions, init
 from curate.recipe.plan import make_plan
+from curate.sources.questions import load_questions
+from filters.answers import canonical
 from tests.curate.imported_sums import write
 
 ANSWERS: dict[str, tuple[list[Any], dict[str, Any], str, str | None]] = {
@@ -27,6 +29,8 @@ ANSWERS: dict[str, tuple[list[Any], dict[str, Any], str, str | None]] = {
         "choice",
         None,
     ),
+    "letters by letter": (["B", "A"], {"options": {"A": "red", "B": "blue"}}, "choice", None),
+    "places": ([1, 0], {"choices": ["red", "blue"]}, "choice", None),
     "dates": (["04/20/2021", "12/31/1999"], {}, "date", None),
     "words": (["a blue whale", "seven of them"], {}, "string", None),
     "formulas": (["\\frac{1}{2}", "x^2 + 1"], {}, "latex", None),
@@ -48,6 +52,36 @@ def test_answers_are_compared_as_what_they_are(tmp_path: Path, case: str) -> Non
     assert told.endswith(f"answers compared as {kind}")
     gold = read_recipe(str(tmp_path / "r.yaml")).recipe.questions.gold
     assert (gold.type, gold.extract) == (kind, extract)
+
+
+@pytest.mark.parametrize(
+    ("row", "gold", "index_from"),
+    [
+        ({"question": "Which?", "choices": ["red", "blue"], "answer": 1}, "answer", 0),  # MMLU
+        ({"question": "Which?", "choices": {"text": ["red", "blue"], "label": ["A", "B"]},
+          "answerKey": "B"}, "answerKey", None),  # ARC, CommonsenseQA
+        ({"question": "Which?", "choices": {"text": ["red", "blue"], "label": ["1", "2"]},
+          "answerKey": "2"}, "answerKey", None),
+        ({"question": "Which?", "options": {"A": "red", "B": "blue"}, "answer": "blue",
+          "answer_idx": "B"}, "answer", None),  # MedQA
+        ({"question": "Which?", "options": ["A)red", "B)blue"], "correct": "B"}, "correct", None),
+        ({"question_stem": "Which?", "choices": {"text": ["red", "blue"], "label": ["A", "B"]},
+          "answerKey": "B"}, "answerKey", None),  # OpenBookQA
+    ],
+)  # fmt: skip
+def test_the_forms_of_multiple_choice_are_known(
+    tmp_path: Path, row: dict[str, Any], gold: str, index_from: int | None
+) -> None:
+    other = row | {name: f"{row[name]} of these" for name in row if name.startswith("question")}
+    lines = "".join(json.dumps(each) + "\n" for each in (row, other))
+    (tmp_path / "q.jsonl").write_text(lines)
+    init(tmp_path / "r.yaml", InitOptions(questions="q.jsonl", teacher="owner/teacher"))
+    block = read_recipe(str(tmp_path / "r.yaml")).recipe.questions
+    assert (block.gold.type, block.columns.gold) == ("choice", gold)
+    assert block.gold.index_from == index_from
+    table = load_questions(block, tmp_path)
+    assert table.frame["choices"].to_list() == [["red", "blue"]] * 2
+    assert {canonical(g, "choice", ["red", "blue"]) for g in table.frame["gold"]} == {"B"}
 
 
 @pytest.mark.parametrize("student", [None, "owner/student"])

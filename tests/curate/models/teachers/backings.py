@@ -16,7 +16,7 @@ from tests.curate.models.teachers.laws import BROKEN, MAX_TOKENS, REFUSED, Backi
 from tests.servers.openai_server import Fault
 
 FAULTS: Final = (
-    Fault(500, match=BROKEN),
+    Fault(500, match=BROKEN, lasting=1.0),
     Fault(400, match=REFUSED, body={"error": {"message": "too long"}}),
 )
 """What the local server does to the requests that say so."""

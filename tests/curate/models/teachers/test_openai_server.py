@@ -1,5 +1,6 @@
 """The openai backend against a real local server: what is sent, and what each fault means."""
 
+import time
 from collections.abc import Iterable
 from email.utils import formatdate
 from pathlib import Path
@@ -95,7 +96,7 @@ def test_busy_broken_and_lost_connections_are_tried_again(tmp_path: Path):
 
 def test_a_server_that_stays_broken_stops_the_run_and_keeps_what_came(tmp_path: Path):
     drawn: list[Completion] = []
-    with serving(tmp_path / "book", [Fault(500, match="What is 3")]) as url:
+    with serving(tmp_path / "book", [Fault(500, at=[*range(3, 99)])]) as url:
         options = OpenAIOptions(backend="openai", url=url, in_flight=1, patience=0.5)
         with pytest.raises(BackendError, match=r"0\.5 s of trying.*HTTP 500") as caught:
             ServerGenerator(TEACHER, Sampling(), options).generate(chats(9), drawn.append)
@@ -103,14 +104,65 @@ def test_a_server_that_stays_broken_stops_the_run_and_keeps_what_came(tmp_path: 
     assert [c.key for c in drawn] == ["k0", "k1", "k2"]
 
 
-def test_a_server_that_is_not_there_is_named():
-    with pytest.raises(BackendError, match=r"127\.0\.0\.1:9/v1"):
-        draw("http://127.0.0.1:9/v1", chats(1), patience=0)
+def test_a_request_that_breaks_a_server_which_answers_others_is_one_failed_sample(tmp_path: Path):
+    with serving(tmp_path / "book", [Fault(500, match="What is 3")]) as url:
+        drawn = draw(url, chats(6), in_flight=1, patience=0.5)
+    assert drawn["k3"].finish_reason == "error"
+    assert "HTTP 500" in (drawn["k3"].error or "")
+    assert {drawn[f"k{i}"].finish_reason for i in (0, 1, 2, 4, 5)} == {"stop"}
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [(401, "api_key_env"), (403, "may not use"), (404, "usually /v1")]
+    "fault",
+    [
+        Fault(200, at=[1], body={"error": {"message": "Provider returned error", "code": 502}}),
+        Fault(200, at=[1], body={"choices": []}),
+        Fault(520, at=[1]),
+        Fault(524, at=[0, 1]),
+        Fault(498, at=[1], body={"error": {"message": "at capacity"}}),
+    ],
 )
+def test_a_passing_fault_of_a_gateway_costs_another_try(tmp_path: Path, fault: Fault):
+    with serving(tmp_path / "book", [fault]) as url:
+        drawn = draw(url, chats(4), in_flight=1)
+    assert {c.finish_reason for c in drawn.values()} == {"stop"}
+    assert len(read_book(tmp_path / "book")) == 4 + len(fault.at or ())
+
+
+@pytest.mark.parametrize("status", [403, 451, 413])
+def test_a_prompt_that_is_refused_is_one_failed_sample(status: int):
+    fault = Fault(status, match="What is 2", body={"error": {"message": "flagged"}})
+    with serving(faults=[fault]) as url:
+        drawn = draw(url, chats(4), in_flight=1)
+    assert drawn["k2"].error == f"HTTP {status}: flagged"
+    assert {drawn[f"k{i}"].finish_reason for i in (0, 1, 3)} == {"stop"}
+
+
+def test_a_server_that_is_not_there_is_named_within_seconds_whatever_the_patience():
+    begun = time.monotonic()
+    with pytest.raises(BackendError, match=r"127\.0\.0\.1:9/v1.*cannot be reached"):
+        draw("http://127.0.0.1:9/v1", chats(1), patience=600)
+    assert time.monotonic() - begun < 20
+
+
+def test_a_query_of_the_address_stays_behind_the_path(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TEACHER_KEY", "s3cret-value")
+    with serving() as url:
+        drawn = draw(f"{url}?api-version=2026-01-01", chats(2), api_key_env="TEACHER_KEY")
+    assert {c.finish_reason for c in drawn.values()} == {"stop"}
+
+
+def test_a_server_that_redirects_in_a_loop_is_asked_no_more(tmp_path: Path):
+    loop = Fault(307, headers={"Location": "/v1/chat/completions"})
+    with (
+        serving(tmp_path / "book", [loop]) as url,
+        pytest.raises(BackendError, match="redirects again and again"),
+    ):
+        draw(url, chats(1))
+    assert len(read_book(tmp_path / "book")) <= 5
+
+
+@pytest.mark.parametrize(("status", "said"), [(401, "api_key_env"), (404, "usually /v1")])
 def test_what_will_not_get_better_stops_the_run_at_once(tmp_path: Path, status: int, said: str):
     fault = Fault(status, body={"error": {"message": "no such thing"}})
     with serving(tmp_path / "book", [fault]) as url:

@@ -151,6 +151,24 @@ CHOICES = ["sun", "moon", "star"]
             {},
         ),
         (qa("Which? (A) sun, (B) moon, (C) star", "B"), {}, {}),
+        (qa("Which? (A) sun (B) moon (C) star. Explain.", "B"), {}, {}),
+        (qa("?", "B", c=dict(zip("ABC", CHOICES, strict=True))), {"choices": "c"}, {}),
+        (qa("?", "B", c={"C": "star", "A": "sun", "B": "moon", "D": None}), {"choices": "c"}, {}),
+        (
+            qa("?", "B", c=dict(zip(("opa", "opb", "opc"), CHOICES, strict=True))),
+            {"choices": "c"},
+            {},
+        ),
+        (qa("?", "B", c=str(CHOICES)), {"choices": "c"}, {}),
+        (qa("?", "B", c=json.dumps(CHOICES)), {"choices": "c"}, {}),
+        (
+            qa("?", "moon", c=json.dumps(dict(zip("ABC", CHOICES, strict=True)))),
+            {"choices": "c"},
+            {},
+        ),
+        (qa("?", "B", c=["A)sun", "B)moon", "C)star"]), {"choices": "c"}, {}),
+        (qa("?", "B", c=["(a) sun", "(b) moon", "(c) star"]), {"choices": "c"}, {}),
+        (qa("?", "B", c=["A. sun", "B. moon", "C. star", None]), {"choices": "c"}, {}),
         (qa("Which? Answer choices: A: sun, B: moon, C: star", "moon"), {}, {}),
     ],
 )
@@ -163,6 +181,30 @@ def test_choices_in_every_usual_form(
     assert canonical(known, "choice", CHOICES) == "B"
     if "index_from" not in gold and isinstance(row["answer"], str) and len(row["answer"]) > 1:
         assert known == row["answer"], "as it was given"
+
+
+@pytest.mark.parametrize(
+    ("listed", "problem"),
+    [
+        (["sun", None, "star"], "option B is null, and another follows it"),
+        ({"A": "sun", "B": None, "C": "star"}, "option B is null"),
+        ("sun, moon and star", "holds text ('sun, moon and star'), wanted a list of options"),
+        ("['sun', moon]", "wanted a list of options"),
+        (
+            {"first": "sun", "second": "moon"},
+            "an object of first, second; wanted options by letter",
+        ),
+        (7, "holds '7', wanted a list of options"),
+    ],
+)
+def test_options_in_no_known_form_quarantine_their_question(
+    tmp_path: Path, listed: Any, problem: str
+) -> None:
+    rows = [qa("Which?", "A", c=listed), qa("What?", "A", c=CHOICES)]
+    table = load(tmp_path, rows, columns={"choices": "c"}, gold={"type": "choice"})
+    first, second = table.frame.sort("question", descending=True).iter_rows(named=True)
+    assert (first["status"], second["status"]) == ("quarantined", "ok")
+    assert problem in first["reason"]
 
 
 MATRIX = r"\begin{pmatrix} -1 \\ 6 \end{pmatrix}"
