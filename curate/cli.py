@@ -5,6 +5,7 @@ do next.
 """
 
 import contextlib
+import errno
 import json
 import os
 import shlex
@@ -74,6 +75,9 @@ def main() -> None:
         if leaving.code == 130:  # typer makes this of Ctrl-C
             print(_stopped(), file=sys.stderr)
         raise
+    except OSError as error:
+        print(f"error: {_of_system(error)}", file=sys.stderr)
+        sys.exit(1)
     except Exception as error:
         from filters.registry import PlugInError  # heavy, and here already where one is raised
 
@@ -81,6 +85,22 @@ def main() -> None:
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _of_system(error: OSError) -> str:
+    """Say in a sentence what the system would not do, and what can be done about it."""
+    place = f"{str(error.filename)!r}: " if error.filename else ""
+    reason = (error.strerror or str(error) or type(error).__name__).lower()
+    advice = {
+        errno.ENOSPC: "make room, then run again",
+        errno.EDQUOT: "make room, then run again",
+        errno.EMFILE: "raise the limit of open files (ulimit -n), then run again",
+        errno.ENFILE: "close other programs, then run again",
+    }.get(
+        error.errno or 0,
+        "name a place that can be written: CURATE_STORE for the store, --out for what is made",
+    )
+    return f"{place}{reason}; {advice}. What was recorded before is kept"
 
 
 def _stopped() -> str:
@@ -97,6 +117,26 @@ def _tell_absent(*references: Path) -> None:
 
     for line in dict.fromkeys(filter(None, map(absent, references))):
         typer.echo(line, err=True)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"curate-rationales {version('curate-rationales')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_tell_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Turn questions with known answers into a small, well-chosen dataset of rationales."""
+    del version
 
 
 def _stopping() -> None:

@@ -7,9 +7,9 @@ wanted and, where a name was mistyped, the nearest one there is.
 
 import os
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Final, TypeVar, Union, cast, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -20,6 +20,16 @@ from curate.errors import InputError, did_you_mean
 Model = TypeVar("Model", bound=BaseModel)
 
 
+DEEPEST: Final = 40
+"""Lists and mappings that a recipe may hold within each other."""
+MOST_VALUES: Final = 20_000
+"""Values that a recipe may hold."""
+
+
+LONGEST_LINE: Final = 500
+"""Characters of a message, whatever it quotes."""
+
+
 class _StrictLoader(yaml.SafeLoader):
     """Safe YAML that refuses duplicate keys and knows floats without a dot."""
 
@@ -28,11 +38,11 @@ class _StrictLoader(yaml.SafeLoader):
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
             name = self.construct_object(key_node, deep=True)
+            line = f"line {key_node.start_mark.line + 1}"
+            if not isinstance(name, Hashable):
+                raise InputError(f"got the key {_quote(name)}; a word is wanted", where=line)
             if name in seen:
-                mark = key_node.start_mark
-                raise InputError(
-                    f"key {name!r} is given twice; keep one of them", where=f"line {mark.line + 1}"
-                )
+                raise InputError(f"key {_quote(name)} is given twice; keep one of them", where=line)
             seen.add(name)
         return super().construct_mapping(node, deep=deep)
 
@@ -48,16 +58,49 @@ def parse_yaml(text: str) -> Any:
     """Parse one YAML document strictly.
 
     Raises:
-        InputError: not YAML, or a key given twice; the message names the line.
+        InputError: not YAML, a key given twice, or more than any recipe holds; the message names
+            the line where there is one.
     """
     try:
-        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader subclass
+        value = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader subclass
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(
             f"not YAML: {error.problem or error}; check indentation, colons and quotes",
             where=f"line {line}",
         ) from error
+    except RecursionError as error:
+        raise InputError(f"not a recipe: lists or mappings within more than {DEEPEST}") from error
+    except yaml.reader.ReaderError as error:
+        raise InputError(f"not YAML: {error.reason} at character {error.position}") from error
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        # What PyYAML's constructors raise at tags and values that contradict each other.
+        reason = str(error).partition("\n")[0][:80]
+        raise InputError(f"not YAML: a value is not what its tag says ({reason})") from error
+    _measure(value)
+    return value
+
+
+def _measure(value: object) -> None:
+    """Refuse what a few lines of anchors or brackets can grow to.
+
+    Raises:
+        InputError: it is deeper or larger than any recipe, or holds itself.
+    """
+    waiting: list[tuple[object, int]] = [(value, 0)]
+    count = 0
+    while waiting:
+        item, depth = waiting.pop()
+        count += 1
+        if depth > DEEPEST:
+            raise InputError(f"not a recipe: lists or mappings within more than {DEEPEST}")
+        if count > MOST_VALUES:
+            raise InputError(f"not a recipe: more than {MOST_VALUES:,} values, anchors followed")
+        if isinstance(item, dict):
+            inner = cast("dict[object, object]", item).values()
+            waiting += [(one, depth + 1) for one in inner]
+        elif isinstance(item, list | set | tuple):
+            waiting += [(one, depth + 1) for one in cast("Iterable[object]", item)]
 
 
 def validate(model: type[Model], data: object) -> Model:
@@ -80,7 +123,7 @@ def validate(model: type[Model], data: object) -> Model:
         fields = cast("dict[str, Any]", data)
         problems = error.errors(include_url=False)
         lines = [_explain(model, fields, p) for p in problems if not _follows_from(p, problems)]
-        raise InputError("\n".join(dict.fromkeys(lines))) from error
+        raise InputError("\n".join(dict.fromkeys(map(_clipped, lines)))) from error
 
 
 def override(data: Any, assignment: str) -> None:
@@ -262,8 +305,15 @@ def _tag(model: type[BaseModel]) -> str | None:
     return None
 
 
+def _clipped(line: str) -> str:
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ..."
+
+
 def _quote(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        text = "a number of thousands of digits"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

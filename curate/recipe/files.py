@@ -1,6 +1,7 @@
 """Reading recipes: a file, a shipped recipe by its name, or one that came with a release."""
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -119,8 +120,9 @@ def read_recipe(
     Args:
         reference: a file, or the name of a shipped recipe.
         overrides: ``key=value`` assignments, applied in order.
-        lock: where the lock file lies, if not beside the recipe. A shipped recipe's lies in
-            ``runs/<name>``, since the package's folder is not ours to write.
+        lock: where the lock file lies, if not beside the recipe. It lies in ``runs/<name>`` where
+            the recipe's folder can't be written, and for a shipped recipe, since the package's
+            folder is not ours to write.
         exclude: teachers to leave out beside those that the recipe leaves out.
 
     Raises:
@@ -135,7 +137,12 @@ def read_recipe(
                 f"{did_you_mean(reference, list(shipped))}"
             )
         path = shipped[reference]
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path.name} is not UTF-8; save it as that, or convert it, say with iconv"
+        ) from error
     try:
         recipe, written = _parse(text, overrides)
         if exclude:
@@ -144,7 +151,7 @@ def read_recipe(
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error
     default = path.with_suffix(".lock.json")
-    if path in shipped.values():
+    if path in shipped.values() or not _writable(path.parent):
         default = _lock_in_runs(recipe)
     return RecipeFile(
         recipe=recipe,
@@ -165,6 +172,11 @@ def _entry(item: Source | Filter) -> dict[str, Any]:
     if isinstance(item, Filter) and item.name == entry["use"]:
         del entry["name"]  # as it is called where it is not named
     return entry
+
+
+def _writable(folder: Path) -> bool:
+    """Tell whether a lock file can be written beside a recipe, which may lie in an image."""
+    return os.access(folder, os.W_OK)
 
 
 def _lock_in_runs(recipe: Recipe) -> Path:

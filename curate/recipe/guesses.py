@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from curate.errors import InputError
 from curate.sources.questions.options import Choices
-from curate.sources.tables import TableOptions, read
+from curate.sources.tables import TableOptions, Unreadable, read
 from filters.answers import GoldType, canonical
 
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -37,6 +37,11 @@ def first_rows(options: TableOptions, base: Path) -> list[dict[str, Any]]:
     """
     chunks = islice(read(options, base.resolve(), ()), 1)
     rows = [row for chunk in chunks for row in islice(chunk.rows, _ROWS)]
+    if not rows:
+        raise InputError(f"{options.path!r} holds no rows; give a file with one row a line")
+    wrong = next((row for row in rows if isinstance(row, Unreadable)), None)
+    if wrong is not None and not any(isinstance(row, dict) for row in rows):
+        raise InputError(f"no row of {options.path!r} can be read; {wrong.where}: {wrong.problem}")
     return [cast("dict[str, Any]", row) for row in rows if isinstance(row, dict)]
 
 

@@ -6,6 +6,7 @@ and is part of none, but for the kind of a source's backend (see `curate.models.
 
 import inspect
 import json
+from collections import Counter
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal, Self, Union, cast
 
@@ -185,7 +186,9 @@ class Recipe(_Section):
                 "filters",
                 "publish.formats",
             )
-        for text in self.arms:
+        for text, times in Counter(self.arms).items():
+            if times > 1:
+                raise InputError(f"arm {text!r} is named {times} times; name it once", "arms")
             arm = Arm.parse(text)
             names = [each.name for each in self.filters]
             if arm.kind.operand == "FILTER" and arm.operand not in names:

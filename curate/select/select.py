@@ -74,7 +74,7 @@ class SelectOptions(BaseModel):
     """Columns that order the samples of one question, the first deciding; ``-column`` for
     descending. Nulls come last either way, and what is still tied goes by seeded hash.
     """
-    seed: int = 0
+    seed: int = Field(default=0, ge=-(2**63), lt=2**63)
     """Of the hash that orders questions and breaks ties."""
 
 

@@ -1,6 +1,7 @@
 """The command line as a user meets it: light to start, every verb answers."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -86,6 +87,47 @@ def test_why_says_what_would_have_let_a_sample_pass(
     assert re.search(r"per_question 1 was reached by [0-9a-f]{16}; select.per_question=2", few)
     budget = do(workplace, "select={budget: {rows: 5}}").folder
     assert 'beyond the budget {"rows": 5' in told_of(budget, live=True, selected=False)
+
+
+def test_the_version_is_told() -> None:
+    assert re.fullmatch(r"curate-rationales \d+\.\d+\S*\n", invoke("--version"))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/.local"), "'/.local': permission denied; name"),
+        (OSError(28, "No space left on device"), "no space left on device; make room"),
+        (OSError(24, "Too many open files"), "too many open files; raise the limit of open files"),
+    ],
+)
+def test_what_the_system_refuses_is_one_sentence(
+    error: OSError, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fails)
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    assert capsys.readouterr().err.startswith(f"error: {said}")
+
+
+def test_a_store_that_can_not_be_made_is_one_sentence(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "file").touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "curate", "run", "recipe.yaml"],
+        cwd=tmp_path,
+        env={**os.environ, "CURATE_STORE": str(tmp_path / "file" / "store")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("error:"))
+    assert "CURATE_STORE" in line
+    assert "Traceback" not in done.stderr
 
 
 def test_a_run_to_which_no_row_came_is_shown_too(workplace: Path) -> None:

@@ -7,12 +7,12 @@ or there would be no logits to read; before it saw to that itself, a server had 
 ``--no-enable-prefix-caching``, so an answer with fewer entries than tokens is refused.
 """
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from curate.errors import BackendError, ModelError
+from curate.models.coroutines import complete
 from curate.models.servers.faults import RefusedError
 from curate.models.servers.patient_client import PatientClient
 from curate.models.servers.servers import StudentServer
@@ -50,7 +50,7 @@ class ServedScorer:
         context = load_context(folder)
         self.context = context and context - 1
         self.window = max(_WINDOW, options.in_flight)
-        self._limit = asyncio.run(self._ask_limit())
+        self._limit = complete(self._ask_limit())
 
     def score(self, targets: Sequence[Target]) -> list[list[Summed]]:
         """Score every span of every target; see `curate.models.students.scorer.Scorer.score`.
@@ -64,7 +64,7 @@ class ServedScorer:
                 "per_token wants entropies, which no server gives; drop it, or `dtype: served`, so "
                 "that the student is loaded here"
             )
-        return asyncio.run(self._score(targets))
+        return complete(self._score(targets))
 
     def close(self) -> None:
         """Do nothing: connections live only inside `score`."""

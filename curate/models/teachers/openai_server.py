@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from curate.errors import BackendError
+from curate.models.coroutines import complete
 from curate.models.servers.faults import RefusedError, UnansweredError
 from curate.models.servers.patient_client import PatientClient, authorization
 from curate.models.servers.slots import fill
@@ -59,7 +60,7 @@ class ServerGenerator:
             BackendError: the server refuses everything (a wrong key, model or parameter), or one
                 request could not be served within the options' patience.
         """
-        asyncio.run(self._generate(requests, sink))
+        complete(self._generate(requests, sink))
 
     def close(self) -> None:
         """Do nothing: connections live only inside `generate`."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from curate.errors import BackendError, InputError, ModelError
+from curate.models.coroutines import Completer
 from curate.models.servers.slots import fill
 from curate.models.teachers.base import Completion, Request, Sampling
 from curate.models.teachers.bound import end_orphans, owning, release
@@ -71,7 +72,7 @@ class EngineGenerator:
         self._path = str(path)
         self._folder = folder
         self._need = 0
-        self._runner: asyncio.Runner | None = None
+        self._completer = Completer()
         self._engine: AsyncLLMEngine | None = None
         self._lock: Path | None = None
 
@@ -110,17 +111,14 @@ class EngineGenerator:
         """
         with quiet_environment(self._log):
             _import_vllm()
-        self._runner = self._runner or asyncio.Runner()
-        self._runner.run(self._generate(requests, sink))
+        self._completer.run(self._generate(requests, sink))
 
     def close(self) -> None:
         """End the engine and every process of it."""
         if self._engine is not None:
             self._engine.shutdown(timeout=GRACE)
             self._engine = None
-        if self._runner is not None:
-            self._runner.close()
-            self._runner = None
+        self._completer.close()
         if self._lock is not None:
             release(self._lock)
             self._lock = None

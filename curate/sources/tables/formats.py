@@ -15,6 +15,7 @@ import orjson
 
 from curate.errors import InputError
 
+_SEPARATOR: Final = re.compile(rb"sep=([^\r\n])\r?\n")
 BLOCK: Final = 1 << 20
 """Bytes or characters read at a time."""
 _BOM: Final = b"\xef\xbb\xbf"
@@ -46,6 +47,11 @@ def _decode(data: bytes) -> object:
 
 
 def _json_lines(stream: BinaryIO, label: str) -> Iterator[object]:
+    """Read one row a line; a file that is one list after all is read as that."""
+    start = cast("io.BufferedReader", stream).peek(BLOCK)[:BLOCK].removeprefix(_BOM).lstrip()
+    if start.startswith(b"[") and _is_list(start):
+        yield from _json_list(stream, label)
+        return
     for number, line in enumerate(stream, 1):
         data = line.strip()
         if not data:
@@ -55,6 +61,17 @@ def _json_lines(stream: BinaryIO, label: str) -> Iterator[object]:
         except (ValueError, TypeError, RecursionError) as error:
             whole = data.decode("utf-8", errors="replace")
             yield Unreadable(f"{label}:{number}", str(error), whole)
+
+
+def _is_list(start: bytes) -> bool:
+    """Tell a file that is one list of objects from one with a list a line."""
+    line = start.split(b"\n", 1)[0].strip()
+    try:
+        value = _decode(line)
+    except (ValueError, TypeError, RecursionError):
+        return True
+    items = cast("list[object]", value)
+    return bool(items) and isinstance(items[0], dict)
 
 
 def _json(stream: BinaryIO, label: str) -> Iterator[object]:
@@ -116,7 +133,16 @@ def _item(buffer: str, at: int) -> tuple[object, int, str]:
 def _csv(stream: BinaryIO, label: str, delimiter: str = ",") -> Iterator[object]:
     """Read every value as text, as written: no guessing of types, so 007 stays 007."""
     csv.field_size_limit(1 << 30)
+    head = cast("io.BufferedReader", stream).peek(BLOCK)[:BLOCK].removeprefix(_BOM)
+    mark = _SEPARATOR.match(head)
+    first = head.split(b"\n", 1)[0]
+    if mark:  # as Excel writes it
+        delimiter = mark[1].decode("latin-1")
+    elif delimiter.encode() not in first and b";" in first:
+        delimiter = ";"
     with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as source:
+        if mark:
+            source.readline()
         yield from _records(source, label, delimiter)
 
 
@@ -126,6 +152,8 @@ def _records(source: io.TextIOWrapper, label: str, delimiter: str) -> Iterator[o
         header = next(reader, list[str]())
     except csv.Error as error:
         raise InputError(f"{label}: the line of column names: {error}", "path") from error
+    while len(header) > 1 and not header[-1].strip():
+        header.pop()
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise InputError(f"{label} has two columns named {twice[0]!r}; rename one", "path")
@@ -137,6 +165,8 @@ def _records(source: io.TextIOWrapper, label: str, delimiter: str) -> Iterator[o
             continue
         if values is None:
             return
+        while len(values) > len(header) and not values[-1]:
+            values.pop()
         if len(values) == len(header):
             yield dict(zip(header, values, strict=True))
         elif values:

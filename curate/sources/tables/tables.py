@@ -10,6 +10,7 @@ import glob
 import gzip
 import io
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import islice
@@ -48,7 +49,8 @@ class TableOptions(BaseModel):
     """
     config: str | None = None
     """Configuration of the dataset. With `config` or `split` a folder is opened by
-    ``datasets.load_dataset``, as a dataset of the Hub is.
+    ``datasets.load_dataset``, as a dataset of the Hub is; one that ``save_to_disk`` wrote is read
+    as it is.
     """
     split: str | None = None
     """Split of the dataset; needed where it has several."""
@@ -84,7 +86,8 @@ def read(options: TableOptions, base: Path, columns: Iterable[str]) -> Iterator[
     """
     wanted = list(columns)
     folder = base / Path(options.path).expanduser()
-    if options.path.startswith("hf://") or options.config or options.split:
+    saved = _is_saved(folder)
+    if options.path.startswith("hf://") or options.config or options.split or saved:
         yield from _chunks(options.path, _dataset_rows(options, folder, wanted))
         return
     for file in find(options.path, base):
@@ -149,13 +152,28 @@ def _file_rows(file: Path, label: str, columns: Sequence[str]) -> Iterator[objec
         )
     with _open(file) as stream:
         try:
+            _refuse_wide(stream, label)
             yield from reader(stream, label)
+        except (EOFError, gzip.BadGzipFile, zlib.error, pa.ArrowException, OSError) as error:
+            raise InputError(
+                f"{label} can't be read to its end ({error}): it was cut short, is damaged, or is "
+                "not what its name says; fetch it again",
+                "path",
+            ) from error
         except UnicodeDecodeError as error:
             raise InputError(
                 f"{label} is not UTF-8 ({error.reason}: "
                 f"{error.object[error.start : error.start + 12]!r}); convert it, say with iconv",
                 "path",
             ) from error
+
+
+def _refuse_wide(stream: BinaryIO, label: str) -> None:
+    """Refuse UTF-16, whose every second byte is a zero to others."""
+    if cast("io.BufferedReader", stream).peek(2)[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        raise InputError(
+            f"{label} is UTF-16, wanted UTF-8; convert it: iconv -f UTF-16 -t UTF-8", "path"
+        )
 
 
 def _open(file: Path) -> BinaryIO:
@@ -174,8 +192,11 @@ def _parquet(file: Path, label: str, columns: Sequence[str]) -> Iterator[object]
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{label} is not a parquet file: {error}", "path") from error
     needed = _project(columns, table.schema_arrow.names)
-    for batch in table.iter_batches(batch_size=CHUNK_ROWS, columns=needed):
-        yield from cast("pl.DataFrame", pl.from_arrow(batch)).to_dicts()
+    try:
+        for batch in table.iter_batches(batch_size=CHUNK_ROWS, columns=needed):
+            yield from cast("pl.DataFrame", pl.from_arrow(batch)).to_dicts()
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{label} is damaged ({error}); fetch it again", "path") from error
 
 
 def _project(columns: Sequence[str], names: Sequence[str]) -> list[str] | None:
@@ -198,11 +219,15 @@ def _load_dataset(options: TableOptions, folder: Path) -> "datasets.Dataset":
     import datasets
     from datasets.exceptions import DatasetsError
 
+    if _is_saved(folder):
+        return _one_split(datasets.load_from_disk(str(folder)), options)
     name, files = str(folder), None
     if options.path.startswith("hf://"):
         if not options.path.startswith(HUB):
             raise InputError(f"got {options.path!r}, wanted {HUB}org/name", "path")
         parts = options.path.removeprefix(HUB).strip("/").split("/")
+        if len(parts) < 2 or not all(parts[:2]):
+            raise InputError(f"got {options.path!r}, wanted {HUB}org/name", "path")
         name, files = "/".join(parts[:2]), "/".join(parts[2:]) or None
     try:
         loaded = datasets.load_dataset(
@@ -218,9 +243,23 @@ def _load_dataset(options: TableOptions, folder: Path) -> "datasets.Dataset":
             "download it first and give the folder or files",
             "path",
         ) from error
+    return _one_split(loaded, options)
+
+
+def _is_saved(folder: Path) -> bool:
+    """Tell whether ``Dataset.save_to_disk`` wrote a folder, or that of a ``DatasetDict``."""
+    return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
+
+
+def _one_split(loaded: object, options: TableOptions) -> "datasets.Dataset":
+    """Give a dataset, or the split of several that the recipe names."""
+    import datasets
+
     if isinstance(loaded, datasets.Dataset):
         return loaded
     splits = cast("dict[str, datasets.Dataset]", loaded)
+    if options.split in splits:
+        return splits[options.split]
     if len(splits) > 1:
         raise InputError(f"{options.path!r} has the splits {', '.join(splits)}; name one", "split")
     return next(iter(splits.values()))

@@ -8,6 +8,7 @@ from curate.errors import InputError
 from curate.errors.strict import parse_yaml
 from curate.recipe.files import parse_recipe, read_recipe
 from curate.recipe.plan import make_plan
+from curate.sources.questions import load_questions
 
 GOOD = """
 name: small
@@ -143,3 +144,65 @@ def test_every_shipped_recipe_can_be_planned(monkeypatch: pytest.MonkeyPatch) ->
     for path in sorted(Path("recipes").glob("*.yaml")):
         steps = list(make_plan(read_recipe(str(path)).recipe).describe())
         assert len(steps) > 4, path
+
+
+LAUGHS = "a0: &a0 [x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)
+)
+DEEP = "[" * 3000 + "]" * 3000
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (LAUGHS, "more than 20,000 values"),
+        ("a: &a {b: *a}", "within more than 40"),
+        (f"a: {DEEP}", "within more than 40"),
+        ("? [a, b]\n: c", "got the key"),
+        ("? {a: b}\n: c", "got the key"),
+        ("a: !!int many", "is not what its tag says"),
+        ("a: !!float x", "is not what its tag says"),
+        ("a: !!python/object:os.system b", "not YAML"),
+        ("a: 2026-13-45", "is not what its tag says"),
+        ("a: \x00", "not YAML"),
+        ("a: \ud800", "not YAML"),
+        ("on: 1\non: 2", "given twice"),
+    ],
+)
+def test_yaml_that_nobody_means_is_one_sentence(text: str, problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_yaml(text)
+    assert problem in str(caught.value)
+    assert len(str(caught.value)) < 250
+
+
+def test_a_number_of_thousands_of_digits_can_be_quoted() -> None:
+    with pytest.raises(InputError, match=r"thousands of digits|not what its tag says"):
+        parse_recipe(f"name: sums\nrelease: {'9' * 5000}")
+
+
+def test_a_word_of_thousands_of_letters_is_quoted_in_part() -> None:
+    with pytest.raises(InputError) as caught:
+        parse_recipe(GOOD.replace("completeness", "a" * 10_000))
+    assert max(map(len, str(caught.value).splitlines())) < 600
+
+
+def test_a_recipe_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    for encoding in ("utf-16", "latin-1"):
+        path = tmp_path / "r.yaml"
+        path.write_bytes("name: caf\u00e9".encode(encoding))
+        with pytest.raises(InputError, match=r"r\.yaml is not UTF-8"):
+            read_recipe(str(path))
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("arms=[random, random]", "arm 'random' is named 2 times"),
+        ("select.seed=99999999999999999999999", "select.seed: got 99999999999999999999999"),
+        ("questions.path=hf://datasets/", "wanted hf://datasets/org/name"),
+    ],
+)
+def test_what_would_fail_late_is_refused(override: str, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=problem):
+        load_questions(read_recipe("first-look", [override]).recipe.questions, tmp_path)

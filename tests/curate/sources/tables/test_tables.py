@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import datasets
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -206,3 +207,63 @@ def test_any_list_is_read_as_json_reads_it(
     file = tmp_path_factory.mktemp("any") / "any.json"
     file.write_text(json.dumps(items, indent=indent))
     assert rows(file.parent, "any.json") == items
+
+
+SAVED = [{"question": "One?", "answer": "1"}, {"question": "Two?", "answer": "2"}]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_what_save_to_disk_wrote_is_read(tmp_path: Path, several: bool) -> None:
+    saved = datasets.Dataset.from_list(SAVED)
+    whole = datasets.DatasetDict({"train": saved, "test": saved.select([0])}) if several else saved
+    whole.save_to_disk(tmp_path / "saved")
+    options = TableOptions(path="saved", split="train" if several else None)
+    assert [row for chunk in read(options, tmp_path, ()) for row in chunk.rows] == SAVED
+    if several:
+        with pytest.raises(InputError, match="has the splits train, test; name one"):
+            list(read(TableOptions(path="saved"), tmp_path, ()))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.jsonl", json.dumps(SAVED)),
+        ("list.jsonl", json.dumps(SAVED, indent=1)),
+        ("marked.csv", "sep=;\r\nquestion;answer\r\nOne?;1\r\nTwo?;2\r\n"),
+        ("european.csv", "question;answer\nOne?;1\nTwo?;2\n"),
+        ("trailing.csv", "question,answer,\nOne?,1,\nTwo?,2,\n"),
+        ("values.csv", "question,answer\nOne?,1,,\nTwo?,2\n"),
+    ],
+)
+def test_what_programs_make_of_a_format_is_read_as_it_is_meant(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert [r for c in read(TableOptions(path=name), tmp_path, ()) for r in c.rows] == SAVED
+
+
+def test_a_list_a_line_stays_a_list_a_line(tmp_path: Path) -> None:
+    (tmp_path / "bare.jsonl").write_text('["a", "b"]\n["c"]\n')
+    chunks = read(TableOptions(path="bare.jsonl"), tmp_path, ())
+    assert [row for chunk in chunks for row in chunk.rows] == [["a", "b"], ["c"]]
+
+
+LINES = b"".join(json.dumps({"question": f"{n} plus 1?"}).encode() + b"\n" for n in range(5000))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("cut.jsonl.gz", gzip.compress(LINES)[:-200], "was cut short, is damaged"),
+        ("no.jsonl.gz", LINES, "is not what its name says"),
+        ("cut.jsonl.zst", bytes(pa.compress(LINES, "zstd"))[:-20], "was cut short, is damaged"),
+        ("wide.jsonl", '{"question": "One?"}'.encode("utf-16"), "is UTF-16, wanted UTF-8"),
+        ("no.parquet", b"PAR1 and no more", "is not a parquet file"),
+    ],
+)
+def test_a_damaged_file_is_said_in_a_sentence(
+    tmp_path: Path, name: str, content: bytes, problem: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{name}.*{problem}"):
+        list(read(TableOptions(path=name), tmp_path, ()))
