@@ -29,7 +29,7 @@ class Diversity(Filter):
     of lowest Rationale Difficulty in 71 % of the questions, so `select` chooses inside clusters.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     scope: ClassVar[Scope] = "question"
     reasons: ClassVar[Mapping[str, str]] = {
         "near_duplicate": "nearly the words of a sibling that was kept; evidence names it",

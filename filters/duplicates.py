@@ -25,7 +25,7 @@ class Duplicates(DatasetFilter):
     Siblings count like any others; `diversity` compares the same texts within a question exactly.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reasons: ClassVar[Mapping[str, str]] = {
         "exact_duplicate": "the same words as a sample of smaller id; evidence names it",
         "near_duplicate": "nearly the words of a sample of smaller id; evidence names it",

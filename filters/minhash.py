@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from filters.shingles import WORD
+from filters.shingles import FACTORIAL, FACTORIAL_SIGN, WORD
 
 PERMUTATIONS: Final = 512
 MOST_BANDS: Final = 254
@@ -93,7 +93,8 @@ def _ngrams(
     Returns:
         Places of the texts with a word, n-gram hashes text by text, and where each text's begin.
     """
-    cut = texts.str.to_lowercase().str.extract_all(WORD.pattern)
+    marked = texts.str.replace_all(FACTORIAL.pattern, f"${{1}}{FACTORIAL_SIGN}${{2}}")
+    cut = marked.str.to_lowercase().str.extract_all(WORD.pattern)
     counts = cut.list.len().to_numpy().astype(np.intp)
     places = np.flatnonzero(counts)
     lengths = counts[places]

@@ -24,7 +24,7 @@ class Repetition(Filter):
     their definitions or enumerate. A loop of more than a few turns scores near 1.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reasons: ClassVar[Mapping[str, str]] = {
         "looping_lines": "too much of it stands in lines that repeat an earlier line",
         "looping_ngrams": "too many of its words stand in n-grams said before",

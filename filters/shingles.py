@@ -3,12 +3,28 @@
 import re
 from typing import Final
 
-WORD: Final = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[-+*/=\u2212\u00d7\u00f7^<>%]")
-"""Words, numbers and operators, the parts of a rationale that carry meaning; no punctuation."""
+_UNSPACED: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+"""Han characters and kana, between which nobody writes a space."""
+_SCRIPTS: Final = "\u00b2\u00b3\u00b9\u2070-\u209c"
+_SIGNS: Final = (
+    f"-+*/=<>%^\u00ac\u00b1\u00d7\u00f7\u2190-\u21ff\u2200-\u22ff\u2a00-\u2aff{_SCRIPTS}"
+)
+"""Operators, relations and arrows, Unicode's mathematics among them."""
+FACTORIAL: Final = re.compile(r"(\d)!(\s*[a-z(+*/=-])")
+FACTORIAL_SIGN: Final = "\u00a1"
+"""Written for the exclamation mark behind a number where a sentence goes on."""
+WORD: Final = re.compile(
+    rf"\d+(?:[.,]\d+)*|[{_UNSPACED}]|[^\W\d_{_UNSPACED}{_SCRIPTS}]+|[{_SIGNS}{FACTORIAL_SIGN}]"
+)
+"""Words, numbers and operators, the parts of a rationale that carry meaning; no punctuation. Polars
+reads both patterns as Python does.
+"""
 
 
 def words(text: str) -> list[str]:
     """Cut a text into lower-case words, numbers and operators."""
+    if "!" in text:
+        text = FACTORIAL.sub(rf"\1{FACTORIAL_SIGN}\2", text)
     return WORD.findall(text.lower())
 
 

@@ -6,10 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 from datasketch import MinHash
+from hypothesis import given
+from hypothesis import strategies as st
 
 from filters.duplicates import Duplicates
 from filters.minhash import Bands, band_keys, bands_for
-from filters.shingles import jaccard, shingles
+from filters.shingles import WORD, jaccard, shingles
 
 
 def variants(count: int, changed: float) -> list[tuple[str, str]]:
@@ -79,3 +81,42 @@ def test_a_sketch_takes_at_most_64_bytes_a_row_a_part() -> None:
     sizes = [part.estimated_size() / 100 for part in parts.partition_by("part")]
     assert len(sizes) == 33
     assert max(sizes) <= 64
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("since x \u2265 3 holds", "since x \u2264 3 holds"),
+        ("since x >= 3 holds", "since x <= 3 holds"),
+        ("we test p \u2227 q", "we test p \u2228 q"),
+        ("the side is \u221a16", "the side is 16"),
+        ("there are 3! ways", "there are 3 ways"),
+        ("so A \u2282 B", "so A \u2283 B"),
+        ("a \u2192 b", "a \u2190 b"),
+        ("it is \u00b12", "it is 2"),
+        ("\u7b54\u6848\u662f\u4e09", "\u7b54\u6848\u662f\u56db"),
+    ],
+)
+def test_an_operator_makes_another_text(one: str, other: str) -> None:
+    texts = pl.DataFrame({"sample_id": ["a", "b", "c"], "rationale": [one, other, one]})
+    kept = Duplicates(jaccard=None).judge(texts)["keep"].to_list()
+    assert kept == [True, True, False]
+
+
+def test_text_without_spaces_is_compared_character_by_character() -> None:
+    sentence = (
+        "\u6bcf\u5929\u5356\u4e09\u5341\u4e2a\u82f9\u679c\u4e00\u5171\u5356\u4e86\u4e94\u5929"
+    )
+    one, other = sentence * 4, sentence * 4 + "\u5427"
+    texts = pl.DataFrame({"sample_id": ["a", "b"], "rationale": [one, other]})
+    verdicts = Duplicates().judge(texts)
+    assert verdicts["reason"].to_list() == [None, "near_duplicate"]
+
+
+LETTERS = st.characters(exclude_categories=("Mn", "Mc", "Me", "No", "Nl", "Cn", "Co", "Cs", "Pc"))
+
+
+@given(st.text(LETTERS, max_size=60))
+def test_polars_cuts_as_python_does(text: str) -> None:
+    lower = pl.Series([text]).str.to_lowercase()
+    assert lower.str.extract_all(WORD.pattern).to_list()[0] == WORD.findall(lower[0])
