@@ -11,42 +11,28 @@ its readings are corrected before it sees the text: a percent sign is a unit, as
 import contextlib
 import importlib
 import importlib.metadata
-import logging
 import multiprocessing
-import re
-import resource
-import signal
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
-from typing import Any, ClassVar, Final, Literal, cast
+from typing import Any, ClassVar, Final, cast
 
 import polars as pl
 
 from curate.errors import BackendError
+from curate.measures import verifier
 from curate.measures.base import Item, MemoMeasure
+from curate.measures.verifier import MAX_LENGTH, Outcome
 from filters.answers import equal
 from filters.answers.latex import latex_source
 from filters.columns import GLOSSARY, Glossary
 
-Outcome = Literal["equal", "different", "unparseable", "gold_unparseable", "too_large", "time_out"]
-
-MAX_LENGTH: Final = 400
-"""Characters of an answer or gold; more is ``too_large`` without being looked at."""
-MAX_MEMORY: Final = 3 << 30
-"""Bytes of address space a worker may use; more is ``too_large``."""
 _TYPED: Final[Mapping[bool, Outcome]] = {True: "equal", False: "different"}
 RECYCLE_AFTER: Final = 10_000
 """Items after which a worker is replaced: sympy's caches only grow."""
-
-_PERCENT = re.compile(r"\\?%")
-_DIGITS = re.compile(r"\d{30,}")
-_COMMAND = re.compile(
-    r"\\(?:text|mathrm|textrm|mbox|begin|end)\s*\{[^{}]*\}|\\[A-Za-z]+|[A-Za-z]{2,}"
-)
-_VARIABLE = re.compile(r"[A-Za-z]")
-_CONSTANTS: Final = frozenset("ei")
 
 
 class Verify(MemoMeasure):
@@ -129,7 +115,7 @@ class Verify(MemoMeasure):
 
     def _feed(self, waiting: Iterator[Item]) -> None:
         """Give every idle worker an item, starting workers as far as there is work."""
-        for worker in [w for w in self.workers if not (w.item or w.process.is_alive())]:
+        for worker in [w for w in self.workers if not w.item and w.process.poll() is not None]:
             self.workers.remove(worker)
             worker.kill()
         idle = [worker for worker in self.workers if not worker.item]
@@ -156,13 +142,15 @@ class Worker:
     """One process, its pipe, and the item it is busy with."""
 
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        pipe, theirs = context.Pipe()
+        # No `multiprocessing.Process`: it would import the caller's script anew, which then runs
+        # once more where nobody wrote `if __name__ == "__main__"`.
+        pipe, theirs = multiprocessing.Pipe()
         self.pipe = cast("Connection[Any, Any]", pipe)
-        self.process: SpawnProcess = context.Process(
-            target=serve, args=(theirs,), daemon=True, name="verify"
+        self.process = subprocess.Popen(  # noqa: S603 - our own file, in our own Python
+            [sys.executable, "-P", verifier.__file__, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
-        self.process.start()
         theirs.close()
         self.item: Item | None = None
         self.deadline = 0.0
@@ -209,86 +197,5 @@ class Worker:
     def kill(self) -> None:
         """End the process at once, whatever it is doing."""
         self.process.kill()
-        self.process.join()
+        self.process.wait()
         self.pipe.close()
-
-
-def serve(pipe: "Connection[Any, Any]") -> None:
-    """Answer pairs until the parent closes its end; runs in a worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to the parent too
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
-    logging.disable(logging.CRITICAL)
-    importlib.import_module("math_verify")
-    pipe.send("loaded")
-    # After a MemoryError the process ends: what is left of it may not have room for the next pair.
-    with contextlib.suppress(EOFError, KeyboardInterrupt, MemoryError):
-        while True:
-            gold, answer = pipe.recv()
-            pipe.send(verify_pair(gold, answer))
-
-
-def verify_pair(gold: str, answer: str) -> Outcome:
-    """Compare two LaTeX texts in this process, with limits on size and none on time.
-
-    Args:
-        gold: without or within math delimiters.
-        answer: the same.
-
-    Raises:
-        MemoryError: they take more than this process may have.
-    """
-    from math_verify import verify
-
-    if any(len(text) > MAX_LENGTH or _DIGITS.search(text) for text in (gold, answer)):
-        return "too_large"
-    try:
-        golds = _expressions(gold)
-        if not golds:
-            return "gold_unparseable"
-        answers = _expressions(answer)
-        if not answers:
-            return "unparseable"
-        same = verify(golds, answers, timeout_seconds=None) and _one_alphabet(gold, answer)
-        return "equal" if same and _exactly(golds[0], answers[0]) else "different"
-    except (RecursionError, OverflowError):
-        return "too_large"
-
-
-def _expressions(text: str) -> list[Any]:
-    """Parse a formula into math-verify's list: an expression and its text."""
-    from math_verify import LatexExtractionConfig, parse
-
-    bare = _PERCENT.sub("", text.strip()).strip()
-    for opening, closing in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
-        if bare.startswith(opening) and bare.endswith(closing):
-            bare = bare[len(opening) : len(bare) - len(closing)]
-    return cast(
-        "list[Any]",
-        parse(
-            f"${bare}$",
-            extraction_config=[LatexExtractionConfig()],
-            fallback_mode="no_fallback",
-            parsing_timeout=cast("int", None),
-        ),
-    )
-
-
-def _one_alphabet(gold: str, answer: str) -> bool:
-    r"""Deny equality to formulas in other variables: math-verify takes ``r^2 h`` for hours."""
-    if "=" in gold + answer:
-        return True
-    letters = [set(_VARIABLE.findall(_COMMAND.sub(" ", text))) for text in (gold, answer)]
-    return not letters[0] ^ letters[1] - _CONSTANTS
-
-
-def _exactly(gold: Any, answer: Any) -> bool:
-    """Deny equality to two exact numbers that differ by less than math-verify's rounding."""
-    sympy: Any = importlib.import_module("sympy")
-    for side in (gold, answer):
-        if not isinstance(side, sympy.Basic) or side.free_symbols or side.has(sympy.Float):
-            return True
-    try:
-        gap = sympy.simplify(gold.doit() - answer.doit())
-    except (TypeError, AttributeError, NotImplementedError):
-        return True
-    return not isinstance(gap, sympy.Rational) or bool(gap == 0)

@@ -2,15 +2,19 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from multiprocessing.connection import wait
+from pathlib import Path
 
 import polars as pl
 import psutil
 import pytest
 
 from curate.measures.base import Item
-from curate.measures.verify import MAX_LENGTH, MAX_MEMORY, Verify, Worker
+from curate.measures.verifier import MAX_LENGTH, MAX_MEMORY
+from curate.measures.verify import Verify, Worker
 
 TOWER = "9^{9^{9^{9^{9}}}}"
 PAIRS = [
@@ -98,8 +102,7 @@ def test_a_process_whose_memory_ran_out_ends_without_a_word(capfd: pytest.Captur
         assert wait([worker.pipe], timeout=30)
         assert worker.outcome(ready=True) == "too_large"
         assert not worker.fit
-        worker.process.join()
-        assert worker.process.exitcode == 0
+        assert worker.process.wait() == 0
         assert capfd.readouterr().err == ""
     finally:
         worker.kill()
@@ -126,10 +129,31 @@ def test_a_process_that_dies_idle_costs_nothing():
         assert next(results) == ("0", {"outcome": "equal"})
         process = measure.workers[0].process
         os.kill(process.pid or 0, signal.SIGKILL)
-        process.join()
+        process.wait()
         assert dict(results) == {"1": {"outcome": "equal"}, "2": {"outcome": "equal"}}
     finally:
         measure.close()
+
+
+SCRIPT = """
+import polars as pl
+from curate.measures.verify import Verify
+
+print("once")
+frame = pl.DataFrame({"gold": ["x+1"], "answer": ["1+x"], "gold_type": ["latex"]})
+verify = Verify()
+print(*(value["outcome"] for _, value in verify.compute(verify.items(frame))))
+verify.close()
+"""
+
+
+def test_a_script_without_a_main_guard_runs_once(tmp_path: Path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+    )  # fmt: skip
+    assert (done.stdout.split(), done.returncode) == (["once", "equal"], 0), done.stderr
 
 
 def test_closing_leaves_no_process_behind():
