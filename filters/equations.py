@@ -27,6 +27,12 @@ SUBJECT_WORDS: Final = 8
 RESULT_WORDS: Final = 3
 """Words between what states a result and the result: "equals a total of 32"."""
 LARGEST_EXPONENT: Final = 64
+MOST_BITS: Final = 1000
+"""Of a numerator or denominator: what is larger is no step that a rationale takes."""
+MOST_TERMS: Final = 200
+"""Operands of one sum or product."""
+DEEPEST: Final = 24
+"""Brackets within each other."""
 _LINKERS: Final = {
     "+": frozenset({"and", "to", "with"}),
     "from": frozenset({"from"}),
@@ -111,13 +117,26 @@ class _Node(NamedTuple):
 
 
 def _join(op: str, left: _Node, right: _Node, *, tight: bool) -> _Node | None:
-    """Apply an operator; None where it has no value (division by zero, a giant power)."""
+    """Apply an operator; None where it has no value, or one that nobody computes by hand."""
+    node = _joined(op, left, right, tight=tight)
+    if node is None or _bits(node.value) > MOST_BITS or len(node.parts) > MOST_TERMS:
+        return None
+    return node
+
+
+def _bits(value: Fraction) -> int:
+    return max(value.numerator.bit_length(), value.denominator.bit_length())
+
+
+def _joined(op: str, left: _Node, right: _Node, *, tight: bool) -> _Node | None:
     loose = left.loose or right.loose or not (tight and op in "-/")
     if op == "^":
         exponent = right.value
         if exponent.denominator != 1 or abs(exponent) > LARGEST_EXPONENT:
             return None
         if left.value == 0 and exponent < 0:
+            return None
+        if _bits(left.value) * abs(exponent) > 2 * MOST_BITS:
             return None
         value = left.value ** int(exponent)
         return _Node(value, op, ((1, left), (1, right)), loose)
@@ -147,6 +166,7 @@ class _Parser:
     def __init__(self, tokens: Sequence[Token]) -> None:
         self.tokens = tokens
         self.at = 0
+        self.depth = 0
 
     def run(self) -> Iterator[Equation]:
         """Yield every equation; a chain ``a+b = c*d = e`` yields two."""
@@ -202,7 +222,9 @@ class _Parser:
         """Read a number with its unit, a bracket, or a share of something ("20% of 50")."""
         if self._is("open"):
             self.at += 1
-            inner = self._sum()
+            self.depth += 1
+            inner = self._sum() if self.depth <= DEEPEST else None
+            self.depth -= 1
             if inner is None or not self._is("close"):
                 return None
             self.at += 1

@@ -103,3 +103,19 @@ def test_rewrites_of_a_solution_stay_together(data: Path, level: str, form: str)
     count, both, same = validity.rewrites(data, level, form)
     assert both / count >= 0.95
     assert same / both >= 0.90
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sad " + "(" * 5_000 + " and 2 * 3 = 6",
+        "9^9^9^9^9^9^9^9^9 and so on, 2 * 3 = 6",
+        "9^64^64 and so on, 2 * 3 = 6",
+        "1 + " * 3_000 + "1 = 3001, and 2 * 3 = 6",
+        "9 * " * 3_000 + "9 and 2 * 3 = 6",
+        "1 / " * 3_000 + "7 and 2 * 3 = 6",
+        "(" * 3_000 + "1" + ")" * 3_000 + " and 2 * 3 = 6",
+    ],
+)
+def test_what_nobody_computes_costs_nothing_and_hides_nothing(text: str) -> None:
+    assert "2*3=6" in map(str, equations(text))
