@@ -98,6 +98,8 @@ _LEXEME: Final = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+LONGEST_NUMBER: Final = 64
+"""Characters of a number; what is longer is a list or noise, and no expression crosses it."""
 _OPERATORS: Final = {"times": "*", "over": "/", "plus": "+", "minus": "-", "power": "^"}
 _VERBS: Final = {"add": "+", "subtract": "from", "differ": "-", "multiply": "*", "divide": "/"}
 _KINDS: Final[dict[str, Kind]] = {
@@ -120,6 +122,8 @@ def _token(match: re.Match[str]) -> Token:
     """Type one lexeme."""
     group, text = match.lastgroup or "word", match.group().lower()
     if group == "number":
+        if len(text) > LONGEST_NUMBER:
+            return Token("stop", text)
         share = text.endswith("%")
         value = Fraction(text.replace(",", "").rstrip("%"))
         return Token("number", text, value / 100 if share else value, share)

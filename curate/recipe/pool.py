@@ -8,7 +8,7 @@ import yaml
 from curate.errors import InputError
 from curate.recipe.files import RecipeFile, parse_recipe, slug
 from curate.recipe.guesses import columns_of, first_rows, usual
-from curate.sources.tables import TableOptions
+from curate.sources.tables import TableOptions, is_saved
 
 
 def pool_recipe(
@@ -32,7 +32,7 @@ def pool_recipe(
     Raises:
         InputError: no such file, or no column of a usual name.
     """
-    if not path.is_file():
+    if not path.is_file() and not is_saved(path):
         raise InputError(f"no file {str(path)!r}; give a pool of rationales, or a recipe")
     columns = columns_of(first_rows(TableOptions(path=path.name), path.parent))
     question = question or usual(columns, "question")

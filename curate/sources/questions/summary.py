@@ -18,6 +18,10 @@ REASONS: Final = {
 """Why a question is quarantined."""
 
 
+_LOOKED_AT: Final = 200
+"""Characters of a gold by which its form is told."""
+
+
 class RefusedForm(NamedTuple):
     """Golds refused for the same look.
 
@@ -105,7 +109,7 @@ def summarise(
 
 def form(gold: str) -> str:
     """Describe how a text looks: runs of digits and of letters named, repetitions folded."""
-    named = re.sub(r"\d+", "\x00", gold.strip())
+    named = re.sub(r"\d+", "\x00", gold.strip()[:_LOOKED_AT])
     named = re.sub(r"[^\W\d_]+", "letters", named).replace("\x00", "digits")
     named = re.sub(r"(\S+)(?:\s+\1)+", r"\1 ...", " ".join(named.split()))
     return named if len(named) <= 60 else f"{named[:57]}..."

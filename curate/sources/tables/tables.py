@@ -86,7 +86,7 @@ def read(options: TableOptions, base: Path, columns: Iterable[str]) -> Iterator[
     """
     wanted = list(columns)
     folder = base / Path(options.path).expanduser()
-    saved = _is_saved(folder)
+    saved = is_saved(folder)
     if options.path.startswith("hf://") or options.config or options.split or saved:
         yield from _chunks(options.path, _dataset_rows(options, folder, wanted))
         return
@@ -219,7 +219,7 @@ def _load_dataset(options: TableOptions, folder: Path) -> "datasets.Dataset":
     import datasets
     from datasets.exceptions import DatasetsError
 
-    if _is_saved(folder):
+    if is_saved(folder):
         return _one_split(datasets.load_from_disk(str(folder)), options)
     name, files = str(folder), None
     if options.path.startswith("hf://"):
@@ -246,7 +246,7 @@ def _load_dataset(options: TableOptions, folder: Path) -> "datasets.Dataset":
     return _one_split(loaded, options)
 
 
-def _is_saved(folder: Path) -> bool:
+def is_saved(folder: Path) -> bool:
     """Tell whether ``Dataset.save_to_disk`` wrote a folder, or that of a ``DatasetDict``."""
     return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
 

@@ -113,6 +113,7 @@ def test_a_gold_that_does_not_equal_itself_is_refused(tmp_path: Path) -> None:
 
 
 def test_how_golds_look() -> None:
+    assert form("$" * 64_000) == "$" * 57 + "..."
     assert form(" 12 apples") == "digits letters"
     assert form("$1,200.50") == "$digits,digits.digits"
     assert form("3-4") == "digits-digits"
