@@ -87,8 +87,15 @@ def plain_prompt(question: str) -> str:
 
 
 def target_line(template: str, answer: str) -> str:
-    """Fill a target line."""
-    return template.replace(_SLOT, answer)
+    """Fill a target line; an answer's own full stop ends it where the line has one too."""
+    before, after = _around(template, answer)
+    return before + answer + after
+
+
+def _around(template: str, answer: str) -> tuple[str, str]:
+    """Give what a target line says before and after an answer: "U.S.A." needs no second stop."""
+    before, _, after = template.partition(_SLOT)
+    return before, after[1:] if answer.endswith(".") and after.startswith(".") else after
 
 
 def render(
@@ -115,7 +122,7 @@ def render(
     Raises:
         ModelError: the chat template does not show what the assistant says.
     """
-    before, _, after = template.partition(_SLOT)
+    before, after = _around(template, answer)
     rationale = rationale.strip()
     before = before if rationale else before.lstrip()
     if layout == "encoder":

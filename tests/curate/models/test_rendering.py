@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from curate.errors import ModelError
 from curate.models.references import resolve
-from curate.models.rendering import answer_text, question_text, render
+from curate.models.rendering import answer_text, question_text, render, target_line
 from curate.models.students.proofs import prove_answer_apart, prove_rationale_shown
 from curate.models.students.tokenizing import count_tokens, covering, encode, load_tokenizer
 
@@ -103,6 +103,8 @@ def test_encoder_decoder_reads_the_rationale_in_the_source(tokenizer: Any) -> No
 
 
 def test_questions_and_answers() -> None:
+    assert target_line(" The answer is {answer}.", "U.S.A.") == " The answer is U.S.A."
+    assert target_line("\nAnswer: {answer}\n", "U.S.A.") == "\nAnswer: U.S.A.\n"
     assert question_text(" Which? ", ["red", "blue"]) == "Which?\n(A) red\n(B) blue"
     assert question_text("Which?", None) == "Which?"
     for asked in (
