@@ -112,7 +112,7 @@ def test_the_funnel_shows_what_the_run_counted(svamp: RunResult, page_of_svamp: 
         "all samples": svamp.funnel.samples, **{g.name: g.live for g in svamp.funnel.filters}
     }  # fmt: skip
     stopped = {t["name"]: sum(t["x"]) for t in by_reason["data"]}
-    assert stopped["wrong_answer"] == 207
+    assert stopped["wrong_answer"] == 208
     assert stopped["taken"] == svamp.funnel.picks[0].rows
     for view in (by_teacher, by_difficulty):
         totals = [sum(counts) for counts in zip(*(t["x"] for t in view["data"]), strict=True)]
