@@ -22,6 +22,7 @@ _ABBREVIATION = re.compile(
     r"(?:\b(?:Dr|Mrs?|Ms|Prof|St|Sr|Jr|Gen|Col|Lt|Capt|Sgt|Rev|Hon|Mt|Ft|No|vs|Inc|Ltd|Co|Corp"
     r"|Dept|approx|ca|cf|e\.g|i\.e|etc)|\b(?:[A-Z]\.)+[A-Z])$"
 )
+_TITLE = re.compile(r"\b(?:Dr|Mrs?|Ms|Prof|St|Mt|No)$")
 _INITIAL = re.compile(r"(?:^|\b[A-Z][a-z]+\s)(?:[A-Z]\.\s?)*[A-Z]$")
 _NAME = re.compile(r"\.\s+[A-Z](?:[a-z]+\b|\.)")
 _STARTS = re.compile(
@@ -101,7 +102,7 @@ _CONNECTOR = re.compile(
 )
 
 
-def clause_at(text: str, at: int, gold_type: GoldType | None = None) -> tuple[int, int]:
+def clause_at(text: str, at: int, gold_type: GoldType) -> tuple[int, int]:
     """Delimit the clause that begins at a place: to the end of its sentence or line.
 
     Returns:
@@ -110,11 +111,6 @@ def clause_at(text: str, at: int, gold_type: GoldType | None = None) -> tuple[in
     """
     start = _OPEN.match(text, at).end()  # pyright: ignore[reportOptionalMemberAccess] - may be ""
     if "\n" in text[at:start]:
-        line = text.rfind("\n", at, start) + 1
-        start = max(
-            start,
-            after_bullet(text, line + len(text[line:start]) - len(text[line:start].lstrip(" \t"))),
-        )
         start = after_bullet(text, start)
     closing = _DISPLAY.get(text[start : start + 2]) or _DISPLAY.get(text[start : start + 3])
     if closing:
@@ -125,9 +121,7 @@ def clause_at(text: str, at: int, gold_type: GoldType | None = None) -> tuple[in
     limit = start + _MAX_CLAUSE
     for match in _END.finditer(text, start, limit):
         name = (
-            gold_type in {None, "string"}
-            and match[0] == "."
-            and _abbreviates(text, start, match.start())
+            gold_type == "string" and match[0] == "." and _abbreviates(text, start, match.start())
         )
         if not name:
             return start, match.start()
@@ -140,9 +134,7 @@ def _abbreviates(text: str, start: int, stop: int) -> bool:
     if not behind.strip(" .*_\"'"):
         return False
     if _ABBREVIATION.search(before):
-        return not _STARTS.match(behind) or bool(
-            re.search(r"(?:Dr|Mrs?|Ms|Prof|St|Mt|No)$", before)
-        )
+        return bool(_TITLE.search(before)) or not _STARTS.match(behind)
     return bool(_INITIAL.search(before) and _NAME.match(behind) and not _STARTS.match(behind))
 
 

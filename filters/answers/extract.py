@@ -236,16 +236,17 @@ def _after(text: str, strings: Sequence[str], gold_type: GoldType) -> Iterator[_
 
 
 def _boxed(text: str, gold_type: GoldType) -> Iterator[_Mention]:
-    """Give what the last boxes hold that belong together, then each box before them."""
+    """Give what boxes hold, those that belong together at once, from the last to the first."""
     del gold_type
-    group = joint_boxes(text)
-    while group:
-        start = _sentence_start(text, group[0].start)
-        content = boxed(text, group)
-        if content:
-            yield _Mention("boxed", start, group[-1].end, content, whole=True)
+    end = len(text)
+    for _ in range(MENTIONS):
+        group = joint_boxes(text[:end])
+        if not group:
             return
-        group = joint_boxes(text[: group[0].start])
+        end = group[0].start
+        if content := boxed(text, group):
+            start = _sentence_start(text, end)
+            yield _Mention("boxed", start, group[-1].end, content, whole=True)
 
 
 def _tag(text: str, gold_type: GoldType) -> Iterator[_Mention]:
@@ -264,8 +265,6 @@ def _tag(text: str, gold_type: GoldType) -> Iterator[_Mention]:
 def _json(text: str, gold_type: GoldType) -> Iterator[_Mention]:
     """Give the value of the last key that a JSON object calls the answer."""
     del gold_type
-    if "{" not in text:
-        return
     for match in reversed(list(_JSON_KEY.finditer(text))[-MENTIONS:]):
         value = _JSON_VALUE.match(text, match.end())
         if value:
@@ -352,7 +351,8 @@ def _is_answer(text: str, gold_type: GoldType) -> Iterator[_Mention]:
         shift = max(0, len(text) - _CLOSING_TEXT)
         last = matches[-1]
         letter = last[1] or last[2]
-        yield _Mention("is_answer", len(text), shift + last.end(), f"({letter})", whole=True)
+        start = _lead_in(text, shift + last.start())
+        yield _Mention("is_answer", start, shift + last.end(), f"({letter})", whole=True)
 
 
 class _Form(NamedTuple):

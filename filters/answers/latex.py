@@ -168,6 +168,7 @@ def latex_equal(a: str, b: str) -> bool | None:
 
 
 def _typed(a: str, b: str, first: str, second: str) -> bool | None:
+    """Compare two formulas that are written differently, given with their forms."""
     sides = _SIDES.split(first), _SIDES.split(second)
     lists = len(_split(first)) > 1 or len(_split(second)) > 1
     if not lists and (len(sides[0]) > 1) != (len(sides[1]) > 1):
@@ -262,7 +263,7 @@ def _same(a: str, b: str) -> bool:
     x, y = parse_number(a), parse_number(b)
     if x and y:
         return numbers_equal(x, y)
-    return bool(_value(a) == _value(b)) or _members(a, b) is True
+    return _value(a) == _value(b) or _members(a, b) is True
 
 
 def _split(text: str) -> list[str]:
