@@ -11,16 +11,11 @@ from typing import Final
 
 from filters.answers import GoldType, canonical, last_value
 from filters.answers.numbers import parse_number
+from filters.answers.words import SMALL, TENS
 
 _NUMERAL = re.compile(
     r"(?<![\w.])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+(?!\w|\.\d))?|(?<![\w.])\.\d+"
 )
-_SMALL: Final = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
-    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
-    "nineteen",
-)
-_TENS: Final = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _TRUTHS: Final = {"true": ("true", "yes"), "false": ("false", "no")}
 
 
@@ -124,9 +119,9 @@ def _number_word(value: Fraction) -> str | None:
         return None
     whole = int(value)
     if whole < 20:
-        return _SMALL[whole]
+        return SMALL[whole]
     tens, ones = divmod(whole, 10)
-    return _TENS[tens - 2] + (f"-{_SMALL[ones]}" if ones else "")
+    return TENS[tens - 2] + (f"-{SMALL[ones]}" if ones else "")
 
 
 def _letter(letter: str) -> re.Pattern[str]:

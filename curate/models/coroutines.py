@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from contextlib import closing, suppress
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -20,17 +19,6 @@ class Completer:
     def __init__(self) -> None:
         self._runner: asyncio.Runner | None = None
         self._pool: ThreadPoolExecutor | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end."""
@@ -73,7 +61,7 @@ class Completer:
 
 def complete(main: Coroutine[Any, Any, T]) -> T:
     """Run one coroutine to its end; see `Completer`."""
-    with Completer() as completer:
+    with closing(Completer()) as completer:
         return completer.run(main)
 
 

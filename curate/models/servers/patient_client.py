@@ -71,11 +71,6 @@ class PatientClient:
         ) as session:
             yield cls(session, model, options)
 
-    @property
-    def reached(self) -> bool:
-        """Whether the server has answered anything yet."""
-        return self._reached
-
     def where(self, path: str) -> str:
         """Say what is asked, for messages."""
         return f"{self._url.rstrip('/')}{path} (model {self._model!r})"

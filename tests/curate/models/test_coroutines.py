@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -19,7 +20,7 @@ def test_in_plain_code_it_is_the_caller_s_thread():
 
 
 async def _in_a_notebook() -> None:
-    with Completer() as completer:
+    with closing(Completer()) as completer:
         first, thread = completer.run(_loop())
         second, _ = completer.run(_loop())
         assert first is second is not asyncio.get_running_loop()
