@@ -122,6 +122,8 @@ def run(
         InputError: the recipe or its input is wrong; nothing was written.
         CurateError: a model, a server or the record failed; what was recorded is kept.
     """
+    if options and options.retry and options.replay:
+        raise InputError("--retry draws samples anew, and --replay draws none; give one of them")
     progress = progress or Progress()
     file = RecipeFile.of(recipe) if isinstance(recipe, Recipe) else recipe
     with progress.shown():

@@ -64,3 +64,9 @@ def test_an_entry_that_is_no_sample_is_drawn_again_and_said(folder: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert "sampled 1," in done.stdout
     assert "teacher: 1 damaged record lines" in done.stderr
+
+
+def test_nothing_is_drawn_again_in_a_replay(folder: Path) -> None:
+    done = sums.curate(folder, "run", "recipe.yaml", "--replay", "--retry", "failed")
+    assert done.returncode == 2
+    assert "--retry draws samples anew, and --replay draws none" in done.stderr
