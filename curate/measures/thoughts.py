@@ -29,6 +29,8 @@ MARKS: Final = (
     Marks("\u25c1think\u25b7", "\u25c1/think\u25b7"),  # Kimi
     Marks("<seed:think>", "</seed:think>"),  # Seed-OSS
 )
+SIGNS: Final = ("hink", "hought", "reasoning>", "THINK]")
+"""One of them is in every mark, so that four looks tell most texts to have none."""
 _SOLUTION = re.compile(r"<\|(?:begin|end)_of_solution\|>")
 _CHANNEL = re.compile(r"(?:<\|start\|>assistant)?<\|channel\|>(\w+)(?:[^<]*)<\|message\|>")
 _CHANNEL_END = re.compile(r"<\|(?:end|return|call)\|>")
@@ -59,7 +61,9 @@ def part(text: str, reasoning: str | None) -> tuple[str | None, str]:
 
 
 def _enclosed(text: str) -> tuple[str | None, str]:
-    for opening, closing in MARKS:
+    if not ("<" in text or "[" in text or "\u25c1" in text):
+        return None, text
+    for opening, closing in MARKS if any(sign in text for sign in SIGNS) else ():
         if closing not in text and opening not in text:
             continue
         thought, mark, solution = text.rpartition(closing)

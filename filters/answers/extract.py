@@ -62,7 +62,7 @@ class Extracted(NamedTuple):
 
 
 _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-_KEYWORDS = ("answer", "correct ", "right ", "best ", "final ", "true ")
+_KEYWORDS = ("correct ", "right ", "best ", "final ", "true ")
 _ANSWER_IS = re.compile(
     r"(?:answers?|(?:correct|right|best|final|true)\s+(?:answer\s+)?(?:choice|option|one|result|"
     r"solution|output|value))"
@@ -308,10 +308,9 @@ def _answer_is(text: str, gold_type: GoldType) -> Iterator[_Mention]:
     foreign = not text.isascii() and any(sign in text for sign in _EASTERN_SIGNS)
     eastern = list(_EASTERN.finditer(text))[-MENTIONS:] if foreign else []
     corrections = _corrections(text)
-    places = {word: lower.rfind(word) for word in _KEYWORDS}
+    at = len(text)
     for _ in range(MENTIONS):
-        word = max(places, key=places.__getitem__)
-        at = places[word]
+        at = _last_keyword(lower, at)
         while eastern and eastern[-1].start() > at:
             match = eastern.pop()
             yield _mention("answer_is", text, match.start(), match.end(), gold_type)
@@ -325,7 +324,14 @@ def _answer_is(text: str, gold_type: GoldType) -> Iterator[_Mention]:
         match = _ANSWER_IS.match(text, at) or _headed(text, at)
         if match:
             yield _mention("answer_is", text, _lead_in(text, at), match.end(), gold_type)
-        places[word] = lower.rfind(word, 0, at)
+
+
+def _last_keyword(lower: str, end: int) -> int:
+    """Find the last keyword that ends before a place, -1 where there is none."""
+    last = lower.rfind("answer", 0, end)
+    for word in _KEYWORDS:  # mostly between the last "answer" and the end, so little is searched
+        last = max(last, lower.rfind(word, max(last, 0), end))
+    return last
 
 
 def _headed(text: str, at: int) -> re.Match[str] | None:

@@ -137,14 +137,14 @@ _FOLD = str.maketrans(
         "\u2212": "-", "\u2013": "-", "\u2014": "-", "\u2010": "-", "\u2011": "-",
         "\u00d7": "*", "\u00b7": "*", "\u22c5": "*", "\u2219": "*",
         "\u00f7": "/", "\u2044": "/", "\u2215": "/",
-        "$": " ", "€": " ", "£": " ", "¥": " ", "₹": " ",
+        "€": " ", "£": " ", "¥": " ", "₹": " ",
         "\u00a0": " ", "\u2009": " ", "\u202f": " ",
         "½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3", "⅕": "1/5",
         "⅖": "2/5", "⅗": "3/5", "⅘": "4/5", "⅙": "1/6", "⅚": "5/6", "⅛": "1/8",
         "⅜": "3/8", "⅝": "5/8", "⅞": "7/8", "\u066c": ",",
     }
 )  # fmt: skip
-_THIN_THOUSANDS = re.compile("(?<=\\d)[\u00a0\u2009\u202f'\u2019](?=\\d{3}(?!\\d))")
+_THIN_THOUSANDS = re.compile("[\u00a0\u2009\u202f'\u2019](?<=\\d.)(?=\\d{3}(?!\\d))")
 _LATEX = (
     (re.compile(r"\\[dtc]?frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}"), r" \1/\2"),
     (
@@ -181,8 +181,12 @@ def clean(text: str) -> str:
         text = unwrap_text(text)
         for pattern, replacement in _LATEX:
             text = pattern.sub(replacement, text)
-    if "$" in text or "'" in text or not text.isascii():
+    if "$" in text:
+        text = text.replace("$", " ")
+    plain = text.isascii()
+    if "'" in text or not plain:
         text = _THIN_THOUSANDS.sub("", text)
+    if not plain:
         text = _SUPERSCRIPT.sub(lambda match: f"^{{{match[0].translate(_RAISED)}}}", text)
         text = _VULGAR.sub(r"\1 ", text).translate(_FOLD)
     if "mod" in text:

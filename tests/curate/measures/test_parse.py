@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from curate.measures.parse import Parse, Parsed, parse
+from curate.measures.thoughts import MARKS, SIGNS
 from filters.answers import GOLD_TYPES, GoldType
 from filters.answers.reading import AnswerOptions, TextOptions
 from filters.columns import GLOSSARY
@@ -82,6 +83,12 @@ THOUGHT = "Nine pairs: 9 * 2 = 18. Or is the answer 20? No, the answer is 18."
 def test_every_notation_of_a_thought_leaves_it_whole_and_without_marks(raw: str):
     parsed = number(raw.format(THOUGHT))
     assert parsed[:3] == (THOUGHT, THOUGHT, "18")
+
+
+def test_each_mark_has_a_sign_by_which_texts_without_marks_are_told():
+    for mark in (mark for pair in MARKS for mark in pair):
+        assert any(sign in mark for sign in SIGNS)
+        assert mark[0] in "<[\u25c1"
 
 
 @pytest.mark.parametrize("marks", ["<think>\n\n</think>\n\n", "<think></think>", "</think>\n"])
