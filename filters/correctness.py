@@ -39,7 +39,7 @@ class Correctness(Filter):
     elsewhere it also drops rationales that end with an aside ("in 2 days").
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reasons: ClassVar[Mapping[str, str]] = {
         "wrong_answer": "the answer is not the gold",
         "no_answer": "no known form states one answer of the gold's type",

@@ -47,7 +47,7 @@ class Parse(DerivedMeasure):
     """
 
     name: ClassVar[str] = "parse"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads = (
         "raw_output",
         "reasoning_field",

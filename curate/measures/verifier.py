@@ -85,7 +85,7 @@ def _expressions(text: str) -> list[Any]:
     for opening, closing in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
         if bare.startswith(opening) and bare.endswith(closing):
             bare = bare[len(opening) : len(bare) - len(closing)]
-    return cast(
+    expressions = cast(
         "list[Any]",
         parse(
             f"${bare}$",
@@ -94,6 +94,16 @@ def _expressions(text: str) -> list[Any]:
             parsing_timeout=cast("int", None),
         ),
     )
+    return [_imaginary(expression) for expression in expressions]
+
+
+def _imaginary(expression: Any) -> Any:
+    """Make the imaginary unit of a symbol ``i``, which math-verify keeps as a variable."""
+    sympy: Any = importlib.import_module("sympy")
+    if not isinstance(expression, sympy.Basic):
+        return expression
+    units = [symbol for symbol in expression.free_symbols if symbol.name == "i"]
+    return expression.subs(dict.fromkeys(units, sympy.I)) if units else expression
 
 
 def _one_alphabet(gold: str, answer: str) -> bool:
@@ -101,7 +111,7 @@ def _one_alphabet(gold: str, answer: str) -> bool:
     if "=" in gold + answer:
         return True
     letters = [set(_VARIABLE.findall(_COMMAND.sub(" ", text))) for text in (gold, answer)]
-    return not letters[0] ^ letters[1] - _CONSTANTS
+    return not (letters[0] ^ letters[1]) - _CONSTANTS
 
 
 def _exactly(gold: Any, answer: Any) -> bool:

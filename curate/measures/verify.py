@@ -44,7 +44,7 @@ class Verify(MemoMeasure):
     """
 
     name: ClassVar[str] = "verify"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads = ("answer", "gold", "gold_type")
     writes: Glossary = GLOSSARY.of("verify")
 

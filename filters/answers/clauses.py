@@ -12,10 +12,11 @@ from filters.answers.dress import after_bullet, strip_math, undress
 from filters.answers.numbers import clean, parse_number
 from filters.answers.options import last_option, read_option
 from filters.answers.plain import BOOLEAN_WORD, DATE, QUOTES, as_date, parse_boolean, tidy
+from filters.answers.units import is_unit
 from filters.answers.words import read_words
 
 _MAX_CLAUSE: Final = 300
-_OPEN = re.compile(r"(?:[\s*_:>~\uff1a]|<answer>)*")
+_OPEN = re.compile(r"(?:[\s*_:~\uff1a]|(?<=\n)>|<answer>)*")
 _END = re.compile(r"\n|</|<answer|[\u3002\uff01\uff1f]|[.!?](?=[\s\"'\u201d\u2019)*_$`]*(?:\s|$))")
 _DISPLAY: Final = {"\\[": "\\]", "$$": "$$", "```": "```"}
 _ABBREVIATION = re.compile(
@@ -31,7 +32,7 @@ _STARTS = re.compile(
 )
 _NEGATED = re.compile(
     r"[\s\"'*_]*(?:definitely|clearly|certainly|probably|just|simply)?\s*"
-    r"(?:not|never|no longer|n't|incorrect|wrong|neither)\b",
+    r"(?:(?:not|never|no longer|n't|incorrect|wrong)\b|neither\s+\w)",
     re.IGNORECASE,
 )
 _DENIED = re.compile(
@@ -39,18 +40,28 @@ _DENIED = re.compile(
     r"(?:(?:be|equal|exactly|really|just|only|necessarily|actually|to|the|a)\s+)*[$\s*(\\\"']*$",
     re.IGNORECASE,
 )
+_EASTERN: Final = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+"""Letters of scripts that leave no space between words, and numbers."""
 _EXPRESSION = re.compile(
-    r"(?<![\w.,:^/\\{_!])[-+]?(?:\d+\s+(?=\d+\s?/\s?\d))?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+(?!\d|\.\d))?"
-    r"(?:\s?%|(?:k|bn|mn)\b)?(?![\d:]*:\d|[\d_^!({]|[xyzijnkπθ](?![A-Za-z])|\s?[\u00b0^]\s?\d)"
+    rf"(?<![^\W{_EASTERN}])(?<![.,:^/\\{{!])(?<!\d-)[-+]?(?:\d+\s+(?=\d+\s?/\s?\d))?"
+    r"(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+(?!\d|\.\d))?"
+    r"(?:\s?%|(?:k|K|M|B|bn|mn)\b|\s(?:hundred|thousand|million|billion|trillion|dozen)\b)?"
+    r"(?![\d:]*:\d|[\d_^!({]|[exyzijnkπθ](?![A-Za-z])|\s?(?:pi\b|π|\\(?!text|mathrm)[A-Za-z]|[\u00b0^]\s?\d))"
 )
 _ALGEBRA = re.compile(
     r"[+*<>^√±π≤≥≠]|\\[A-Za-z]+|(?<=\s)[-/](?=\s)|(?<=[\d)])[-/](?=[A-Za-z(]\b)|\d[xyzn]\b"
 )
 _LIST = re.compile(r"\s*(?:\b(?:and|or|to|through)\b|,|;|&|\u2013)\s*[$(]*[-+]?\d")
 _LIST_BEFORE = re.compile(
-    r"(?:\d[\d,.]*%?\s*(?:\b(?:and|or|to)\b|;|&|,)|\bbetween\s[^.;]{0,40}\band\b)\s*[$(]*$",
+    r"(?:\d[\d,.]*%?\s*(?:\b(?:and|to)\b|;|&|,)|\bor\b|\bbetween\s[^.;]{0,40}\band\b)\s*[$(]*$",
     re.IGNORECASE,
 )
+_MULTIPLIED = re.compile(
+    r"\b(?:(?:half|twice|thrice|double|triple|third|quarter)(?:\s+of)?|at\s+(?:least|most))\s+[$(]*$",
+    re.IGNORECASE,
+)
+"""What makes another value, or a bound, of the number behind it."""
+_ALGEBRA_BEHIND = re.compile(r"\s*[+*/^<>≤≥≠]\s*[\w(\\]|\s+[xyz]\b(?!['\u2019])")
 _OF = re.compile(r"\s+(?:out\s+)?of\s+(?:the\s+|all\s+)?\d", re.IGNORECASE)
 _ASIDE = re.compile(
     r"\s*(?:[,;(\[]|\b(?:because|since|as|so|for|which|where|when|after|if|but|and|is|not|rather"
@@ -59,23 +70,32 @@ _ASIDE = re.compile(
 )
 _WORDING = re.compile(
     r"(?<![\\A-Za-z{])(?!(?:sin|cos|tan|log|max|min|mod|gcd|lcm)\b)[A-Za-z]{3,}(?=[\s,.;]|$)"
+    rf"|[{_EASTERN}]{{2}}"
 )
 _TEXT_GROUP = re.compile(r"\\(?:text|mathrm|textrm|mbox)\s*\{[^{}]*\}|\\(?:begin|end)\{\w+\*?\}")
 _SIGNS = re.compile(
     r"\\[A-Za-z]|[\^_√π]|[A-Za-z0-9)\]]\s*[-+*/=<>]\s*[A-Za-z0-9(\[\\]|[\d)]\s*,\s*[-\d(\\]|^\s*[\[({]"
 )
 _WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}(?![A-Za-z}])")
+_LETTERS = re.compile(r"[A-Za-z]+")
 _LONE = re.compile(r"[*$]*-?\w[\w'(),+-]*[*$.]*")
 _LONGEST_FORMULA: Final = 120
 _PROSE: Final = 6
 """A text with more words than this is a sentence and no formula."""
-_SENTENCE_WORDS = re.compile(r"[A-Za-z]{2,}")
+_SENTENCE_WORDS = re.compile(rf"(?<![\\A-Za-z])[A-Za-z]{{2,}}|[{_EASTERN}]")
 _TEXT_ASIDE = re.compile(
     r"\s*(?:,\s*(?:because|since|as|which|who|where|not|so|and not)\b"
     r"|\b(?:because|which is|who is)\b"
     r"|\bsince\b|;)",
     re.IGNORECASE,
 )
+_NAME_ALONE = re.compile(r"[\w'\u2019.&-]+(?:\s+[\w'\u2019.&-]+){0,4}")
+_SENTENCE = re.compile(
+    r"\s(?:is|are|was|were|be|do|does|did|not|can|cannot|could|would|should|will|must|has|have|had|then"
+    r"|so|\w+n['\u2019]t)\b|^(?:so|then|thus|hence|therefore|i|we|it|this|that|let|now|first|next)\s",
+    re.IGNORECASE,
+)
+"""What is in a sentence and in no title."""
 _QUOTED = re.compile(
     r"[\"\u201c`]([^\"\u201c\u201d`\n]{1,120})[\"\u201d`]|(?<!\w)['\u2018]([^'\u2018\u2019\n]{1,120})['\u2019](?!\w)"
 )
@@ -88,12 +108,17 @@ _TAIL = re.compile(
     re.IGNORECASE,
 )
 MATH = re.compile(
-    r"\$\$(.{1,400}?)\$\$|(?<![\\$])\$(?!\d[\d,.]*\s[A-Za-z]{2})([^$\n]{1,300})\$"
+    r"\$\$(.{1,400}?)\$\$|(?<![\\$])\$(?!\d[\d,.]*\s[A-Za-z]{2})((?:\\.|[^$\\\n]){1,300})\$"
     r"|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]",
     re.DOTALL,
 )
 _VERB = re.compile(r"(?<![\w\\])(?:is|are|be|equals?|becomes?)\b:?")
 _VARIABLE = re.compile(r"\s*\\?[A-Za-z](?:_\{?\w+\}?|\([A-Za-z]\))?\s*")
+_QUALIFIED = re.compile(r"(?:(?:all|any|every|each)\s+)?[a-z]+\s+\$[^$\n]{1,20}\$[\s.]*$")
+"""A word and a variable: "odd $n$"."""
+_CUT_OFF = re.compile(
+    r"(?:[-+/=<>^(\[{]|\s\*|\b(?:to|is|are|was|the|of|an?|by|and|or|with|for|in|that|be))\s*$"
+)
 _JOINT = re.compile(r"[\s,;&]*(?:and|or)?[\s,;&]*")
 _STRONG = re.compile(r"\*\*([^*\n]{1,120})\*\*|__([^_\n]{1,120})__")
 _CONNECTOR = re.compile(
@@ -175,14 +200,20 @@ def read_clause(
     return _string(bare, whole=whole)
 
 
-def read_closing(line: str, gold_type: GoldType, options: tuple[str, ...]) -> str | None:
+def read_closing(
+    line: str, gold_type: GoldType, options: tuple[str, ...], *, alone: bool = False
+) -> str | None:
     """Read the answer a closing line implies without saying "the answer is".
 
     Number: the last number, or what stands emphasised alone. Choice: the only option named. Date:
     the last date. Boolean: a line that begins with yes, no, true or false. String: a quotation at
-    the very end, or at most four words after the last colon, equals sign, "is", "get" or "gives".
+    the very end, or at most four words after the last colon, equals sign, "is", "get" or "gives";
+    up to five words that are no sentence, where the line stands alone: it has no line before it, or
+    a blank one.
     LaTeX: the last formula, else the last number.
     """
+    if gold_type in {"number", "latex"} and _CUT_OFF.search(line):
+        return None
     if gold_type == "number":
         return _last_number(line)
     if gold_type == "choice":
@@ -194,13 +225,15 @@ def read_closing(line: str, gold_type: GoldType, options: tuple[str, ...]) -> st
     if gold_type == "boolean":
         word = BOOLEAN_WORD.match(line, _CONNECTOR.match(line).end())  # pyright: ignore[reportOptionalMemberAccess] - may be ""
         return word[1] if word else None
-    return _closing_formula(line) if gold_type == "latex" else _closing_words(line)
+    return _closing_formula(line) if gold_type == "latex" else _closing_words(line, alone=alone)
 
 
 def _closing_formula(line: str) -> str | None:
     """Read the last formula, unless it is a bare name that the last number is said of."""
+    if _QUALIFIED.fullmatch(line):
+        return line.strip(" .")
     formulas = _formulas(line)
-    last = strip_math(formulas[-1][0]) if formulas else ""
+    last = _joined(line, formulas) if formulas else ""
     if last and not _VARIABLE.fullmatch(last):
         return last
     if not formulas and (_is_formula(line) or _LONE.fullmatch(line.strip())):
@@ -209,13 +242,15 @@ def _closing_formula(line: str) -> str | None:
     return _last_number(tail) or last or None
 
 
-def _closing_words(line: str) -> str | None:
-    """Read a quotation at the end, or the few words that a verb or colon leads up to."""
+def _closing_words(line: str, *, alone: bool) -> str | None:
+    """Read a quotation at the end, the few words that a verb or colon leads up to, or a title."""
     quotation = _QUOTED_END.search(line[-200:])
     if quotation:
         return tidy(quotation[1] or quotation[2]) or None
     tail = _TAIL.search(tidy(undress(line[-200:])))
     words = tidy(tail[1]) if tail else tidy(undress(line))
+    if alone and not tail and _NAME_ALONE.fullmatch(words) and not _SENTENCE.search(words):
+        return words
     return words if 0 < len(words.split()) <= (4 if tail else 1) else None
 
 
@@ -243,6 +278,8 @@ def _number(clause: str) -> str | None:
     if parse_number(clause):
         return clause
     cleaned = clean(clause)
+    if "!=" in cleaned:
+        return None
     first = _EXPRESSION.search(cleaned)
     if _begins(cleaned, first) and (leading := _leading(cleaned)):
         return leading
@@ -250,7 +287,12 @@ def _number(clause: str) -> str | None:
         right = cleaned.rpartition("=")[2]
         return _leading(right) if any(c.isdecimal() for c in right) else None
     if not any(c.isdecimal() for c in cleaned):
-        head = _ASIDE.split(cleaned, maxsplit=1)[0]
+        head, _, rest = cleaned.partition(" and ")
+        if rest and read_words(rest) is None:
+            head = cleaned
+        elif rest:
+            return cleaned if read_words(cleaned) is not None else None
+        head = _ASIDE.split(head, maxsplit=1)[0]
         return head.strip() if read_words(head) is not None else None
     if _begins(cleaned, first):
         return None
@@ -287,7 +329,12 @@ def _last_expression(text: str) -> str | None:
         return None
     last = expressions[-1]
     before = text[: last.start()]
-    if _DENIED.search(before) or _LIST_BEFORE.search(before):
+    if _DENIED.search(before) or _LIST_BEFORE.search(before) or _MULTIPLIED.search(before):
+        return None
+    if _ALGEBRA_BEHIND.match(text, last.end()):
+        return None
+    glued = _LETTERS.match(text, last.end())
+    if glued and not is_unit(glued[0]):
         return None
     return last[0].strip() if parse_number(last[0].strip()) else None
 
@@ -306,7 +353,7 @@ def _last_number(line: str) -> str | None:
             return inner if parse_number(inner) else _leading(clean(inner).rpartition("=")[2])
     bare = undress(line).strip(QUOTES)
     cleaned = clean(bare)
-    number = _last_result(cleaned[cleaned.rfind("=") + 1 :])
+    number = None if "!=" in cleaned else _last_result(cleaned[cleaned.rfind("=") + 1 :])
     value = parse_number(bare) if "=" not in cleaned else None
     if value is None or (number and parse_number(number) == value):
         return number
@@ -354,11 +401,8 @@ def _formula(clause: str) -> str | None:
         number = bare if parse_number(bare) else (_number(bare) if words > 2 else None)
         return number or (None if words > _PROSE else bare) or None
     last = formulas[-1]
-    group = [last]
-    for formula in reversed(formulas[:-1]):
-        if not _JOINT.fullmatch(clause[formula.end() : group[0].start()]):
-            break
-        group.insert(0, formula)
+    if len(formulas) == 1 and _VARIABLE.fullmatch(strip_math(last[0])) and _QUALIFIED.match(clause):
+        return clause.strip(" .")
     tail = clause[last.end() :]
     verb = _VERB.search(tail)
     behind = undress(tail[verb.end() :]) if verb else ""
@@ -366,4 +410,14 @@ def _formula(clause: str) -> str | None:
         number = _number(behind)
         if number or _VARIABLE.fullmatch(strip_math(last[0])):
             return number or behind
-    return ", ".join(strip_math(formula[0]) for formula in group)
+    return _joined(clause, formulas)
+
+
+def _joined(text: str, formulas: list[re.Match[str]]) -> str:
+    """Give the last formula and those that a comma, "and" or "or" joins to it."""
+    group = [formulas[-1]]
+    for formula in reversed(formulas[:-1]):
+        if not _JOINT.fullmatch(text[formula.end() : group[0].start()]):
+            break
+        group.insert(0, formula)
+    return ", ".join(dict.fromkeys(strip_math(formula[0]) for formula in group))

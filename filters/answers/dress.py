@@ -7,7 +7,8 @@ _TAG = re.compile(
     r"(?:\s[^<>]{0,200})?/?>",
     re.IGNORECASE,
 )
-_STRONG = re.compile(r"\*\*|__|`+")
+_STRONG = re.compile(r"(?<![\w)])\*\*|\*\*(?![\d(])|__|`+")
+"""Not the power of ``2**3``."""
 _EMPHASIS = re.compile(r"(?<![\w*])\*(?![\s*])([^*\n]{0,200}[^\s*])\*(?![\w*])")
 _UNDERLINED = re.compile(r"(?<![\w\\}])_(?![\s_{])([^_\n]{0,200}[^\s_])_(?!\w)")
 _TEXT_COMMAND = re.compile(
@@ -72,7 +73,7 @@ def strip_math(text: str) -> str:
             len(text) > len(opening) + len(closing)
             and text.startswith(opening)
             and text.endswith(closing)
-            and opening not in inner
+            and opening not in inner.replace("\\$", "")
         ):
             return inner.strip()
     return text

@@ -2,20 +2,21 @@ r"""Find where a text states its answer, without looking at the gold.
 
 Forms, in the order tried; the first that can be read wins, and within a form the last mention:
 
-==============  ==========================================================================
-``after``       a string the recipe names; nothing else is then tried
-``boxed``       ``\boxed{...}``; neighbours joined by commas or "and" are one answer
-``tag``         ``<answer>...</answer>``
-``json``        ``"answer": ...`` of a JSON object
-``hashes``      ``#### ...``
-``a_line``      a final line ``A: ...`` of one clause (not for choices: options look like that)
-``answer_is``   "the answer is", "Answer:", "the final result is", "the correct choice is" ...;
-                likewise in Chinese, Japanese and Korean
-``corrected``   "it should be", where the text has taken back what it stated before
-``is_answer``   "B is the answer", "option B is correct"
-``last_...``    the closing line alone implies it: ``last_number``, ``last_option``,
-                ``last_boolean``, ``last_date``, ``last_words``, ``last_math``
-==============  ==========================================================================
+================  ========================================================================
+``after``         a string the recipe names; nothing else is then tried
+``boxed``         ``\boxed{...}``; neighbours joined by commas or "and" are one answer
+``tag``           ``<answer>...</answer>``
+``json``          ``"answer": ...`` of a JSON object
+``hashes``        ``#### ...``
+``a_line``        a final line ``A: ...`` of one clause (not for choices: options look like that)
+``answer_is``     "the answer is", "Answer:", "the final result is", "the correct choice is" ...;
+                  likewise in Chinese, Japanese and Korean
+``corrected``     "it should be", where the text has taken back what it stated before
+``is_answer``     "B is the answer", "option B is correct"
+``first_option``  the letter with which a text begins that names no other ("D. It can't be A.")
+``last_...``      the closing line alone implies it: ``last_number``, ``last_option``,
+                  ``last_boolean``, ``last_date``, ``last_words``, ``last_math``
+================  ========================================================================
 
 A closing line that states an answer which can't be read ("the answer is (x + 5)") is not searched
 for another one, and a box that holds no number leaves a question for a number without an answer. A
@@ -23,14 +24,21 @@ curator who wants no guessing names `after`.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, NamedTuple, cast
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
+from typing import Final, NamedTuple
 
-import orjson
-
-from filters.answers.boxes import boxed, joint_boxes
-from filters.answers.clauses import clause_at, read_clause, read_closing
-from filters.answers.compare import GOLD_TYPES, GoldType
+from filters.answers.clauses import read_clause, read_closing
+from filters.answers.compare import GoldType, equal
+from filters.answers.mentions import (
+    ANSWER_IS,
+    STATING_FORMS,
+    Mention,
+    answer_is,
+    closing_line,
+    mentions_after,
+)
+from filters.answers.options import first_option
 
 LAST_FORMS: Final[dict[GoldType, str]] = {
     "number": "last_number",
@@ -40,8 +48,9 @@ LAST_FORMS: Final[dict[GoldType, str]] = {
     "string": "last_words",
     "latex": "last_math",
 }
-MENTIONS: Final = 8
-"""Mentions of a form that are looked at, from the last."""
+_GUESSES: Final = frozenset(LAST_FORMS.values())
+_SENTENCE_WORDS: Final = 5
+"""A tag or JSON value of fewer words is the answer as a whole, and has no closing line."""
 
 
 class Extracted(NamedTuple):
@@ -61,90 +70,9 @@ class Extracted(NamedTuple):
     end: int
 
 
-_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-_KEYWORDS = ("correct ", "right ", "best ", "final ", "true ")
-_ANSWER_IS = re.compile(
-    r"(?:answers?|(?:correct|right|best|final|true)\s+(?:answer\s+)?(?:choice|option|one|result|"
-    r"solution|output|value))"
-    r"(?:\s+(?:choice|option|value|letter))?"
-    r"(?:,?\s+(?:to|for|of|in|among|from|though)\s[^.\n:=]{1,80}?)?[\s*_\"']*"
-    r"(?:\b(?:is|are|was)\b(?:\s+(?:therefore|thus|then|clearly|option|choice)\b)?"
-    r"|\b(?:would|should|must|will)\s+be\b|:|=|\uff1a)",
-    re.IGNORECASE,
-)
-_HEADING = re.compile(r"answer[ \t]*[*_:]*[ \t]*\n", re.IGNORECASE)
-_HEADED = re.compile(r"(?:^|\n)[#*_ \t]*(?:(?:the|my|final|correct)[ \t]+)*$", re.IGNORECASE)
-_EASTERN = re.compile(
-    r"(?:\u7b54\u6848|\u6b63\u89e3|\u7b54\u3048)[*_\s]*(?:\u5e94\u8be5|\u61c9\u8a72)?[*_\s]*"
-    r"(?:\u662f|\u4e3a|\u70ba|\u306f|\uff1a|:)[*_\s:\uff1a]*"
-    r"|(?:\u6545|\u56e0\u6b64|\u6240\u4ee5|\u5e94)\u9009[*_\s:\uff1a]*"
-    r"|\u6545\u9078[*_\s:\uff1a]*|\uc815\ub2f5[*_\s]*(?:\uc740|:)[*_\s]*"
-)
-_EASTERN_SIGNS: Final = "\u7b54\u6b63\u6545\u56e0\u6240\u5e94\uc815"
-_TAGS = re.compile(
-    r"<(final_answer|answer)>(?P<content>(?:(?!<(?:final_answer|answer)>).){1,2000}?)</\1>"
-    r"|\[ANSWER\](?P<bracketed>.{1,2000}?)\[/ANSWER\]",
-    re.DOTALL | re.IGNORECASE,
-)
-_JSON_KEY = re.compile(r"[\"'](?:final[_ ]?)?(?:answer|result|solution)[\"']\s*:\s*", re.IGNORECASE)
-_JSON_VALUE = re.compile(
-    r"\"(?:[^\"\\]|\\.){0,400}\"|'[^'\n]{0,400}'|\[[^\[\]]{0,300}\]|\{[^{}]{0,300}\}"
-    r"|[^\s,{}\[\]\"']{1,100}"
-)
-_RETRACTED = re.compile(
-    r"\b(?:wait|actually|hold on|correction|oops|on second thou?ght|let me (?:re-?|double.)check"
-    r"|i made (?:a|an) (?:mistake|error)|re-?checking)\b",
-    re.IGNORECASE,
-)
-_CORRECTED = re.compile(
-    r"\b(?:it|this|that|which|result|value|total|answer|number)\s+(?:should|must|would)\s+"
-    r"(?:actually\s+|really\s+|instead\s+)?be\b[\s*_:]*",
-    re.IGNORECASE,
-)
-_IS_ANSWER = re.compile(
-    r"(?:\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ll]etter)\s+[\"'*_(\[`]{0,3}([A-Za-z])(?![\w'\u2019])"
-    r"|(?<![\w(])[\"'*_(\[`]{0,3}([B-HJ-Z])(?![\w'\u2019]))[\"'*_)\]`.:]{0,4}\s+is\s+(?:therefore\s+|thus\s+)?"
-    r"(?:the\s+)?(?:most\s+|only\s+)?(?:correct|right|best|true|answer|appropriate)\b"
-    r"(?!\s+(?:if|when|only|because\s+not))"
-)
-_LEAD_IN: Final = frozenset(
-    (
-        "and",
-        "so",
-        "then",
-        "thus",
-        "hence",
-        "therefore",
-        "consequently",
-        "finally",
-        "in",
-        "conclusion",
-        "overall",
-        "that",
-        "the",
-        "our",
-        "my",
-        "its",
-        "final",
-        "correct",
-        "right",
-        "best",
-        "most",
-        "only",
-        "appropriate",
-        "likely",
-        "numerical",
-    )
-)
-_LEAD_PUNCTUATION: Final = " \t*_#>\"'<([,;:-"
-_COURTESY = re.compile(
-    r"\W*(?:let me know|(?:i )?hope (?:this|that|it)|feel free|is there anything|please let|"
-    r"if you (?:have|need))\b",
-    re.IGNORECASE,
-)
-_SENTENCE = re.compile(r"[.!?](?=\s)|\n")
+_CALLED_FINAL = re.compile(r"\b(?:final|correct|right) (?:answer|result)\b", re.IGNORECASE)
+_VALUE = re.compile(r"[\d\\]")
 _WINDOW = 400
-_CLOSING_TEXT: Final = 1000
 
 
 def extract_answer(
@@ -166,9 +94,10 @@ def extract_answer(
         None where no known form holds exactly one answer of this type.
     """
     options = tuple(choices or ())
+    decided = False
     if after:
-        return _stated(_after(text, after, gold_type), gold_type, options)
-    for form in _FORMS:
+        return _stated(mentions_after(text, after, gold_type), gold_type, options)
+    for form in STATING_FORMS:
         if gold_type not in form.types:
             continue
         for marker in form.markers:
@@ -180,215 +109,54 @@ def extract_answer(
         if form.decisive and gold_type == "number":
             first = next(mentions, None)
             mentions = iter(() if first is None else (first,))
-            if first is not None and any(letter.isdecimal() for letter in first.clause):
-                return _stated(mentions, gold_type, options)
+            decided = first is not None and any(letter.isdecimal() for letter in first.clause)
         answer = _stated(mentions, gold_type, options)
-        if answer:
+        if answer and form.marked:
+            return _superseded(text, answer, gold_type, options)
+        if answer or decided:
             return answer
     return _closing(text, gold_type, options)
 
 
-class _Mention(NamedTuple):
-    """A place where a form says that an answer follows.
-
-    Attributes:
-        form: its name.
-        start: where the lead-in begins.
-        end: where the clause ends.
-        clause: what states the answer.
-        whole: the clause is the answer and nothing else.
-    """
-
-    form: str
-    start: int
-    end: int
-    clause: str
-    whole: bool = False
+def _superseded(
+    text: str, marked: Extracted, gold_type: GoldType, options: tuple[str, ...]
+) -> Extracted:
+    """Prefer to a marked answer another one that is later called final or correct in words."""
+    if not _CALLED_FINAL.search(text, marked.end):
+        return marked
+    later = takewhile(lambda mention: mention.start >= marked.end, answer_is(text, gold_type))
+    called = (
+        mention
+        for mention in later
+        if _CALLED_FINAL.search(text, mention.start, mention.end - len(mention.clause))
+        and not mention.clause.startswith("that ")  # a sentence, which may hold several numbers
+    )
+    final = _stated(called, gold_type, options)
+    if final is None or equal(final.answer, marked.answer, gold_type, options):
+        return marked
+    return final if gold_type != "latex" or _VALUE.search(final.answer) else marked
 
 
 def _stated(
-    mentions: Iterable[_Mention], gold_type: GoldType, options: tuple[str, ...]
+    mentions: Iterable[Mention], gold_type: GoldType, options: tuple[str, ...]
 ) -> Extracted | None:
     """Read the first readable mention."""
     for mention in mentions:
         answer = read_clause(mention.clause, gold_type, options, whole=mention.whole)
-        if answer is None and mention.form in {"tag", "json"} and not mention.whole:
+        if answer is None and mention.form in {"tag", "json"}:
             inner = extract_answer(mention.clause, gold_type, options)
-            answer = inner.answer if inner else None
+            guess = (
+                inner and inner.form in _GUESSES and len(mention.clause.split()) < _SENTENCE_WORDS
+            )
+            answer = inner.answer if inner and not guess else None
         if answer:
             return Extracted(answer, mention.form, mention.start, mention.end)
     return None
 
 
-def _mention(form: str, text: str, start: int, at: int, gold_type: GoldType) -> _Mention:
-    clause, end = clause_at(text, at, gold_type)
-    return _Mention(form, start, end, text[clause:end])
-
-
-def _after(text: str, strings: Sequence[str], gold_type: GoldType) -> Iterator[_Mention]:
-    """Give the last place at which one of the recipe's strings stands."""
-    places = [(text.rfind(s), len(s)) for s in strings]
-    heads = [(0, len(s) - 1) for s in strings if s[:1] == "\n" and text.startswith(s[1:])]
-    at, length = max([p for p in places if p[0] >= 0] or heads, default=(-1, 0))
-    if at >= 0:
-        start = at if text[at] == "\n" else _lead_in(text, at)
-        yield _mention("after", text, start, at + length, gold_type)
-
-
-def _boxed(text: str, gold_type: GoldType) -> Iterator[_Mention]:
-    """Give what boxes hold, those that belong together at once, from the last to the first."""
-    del gold_type
-    end = len(text)
-    for _ in range(MENTIONS):
-        group = joint_boxes(text[:end])
-        if not group:
-            return
-        end = group[0].start
-        if content := boxed(text, group):
-            start = _sentence_start(text, end)
-            yield _Mention("boxed", start, group[-1].end, content, whole=True)
-
-
-def _tag(text: str, gold_type: GoldType) -> Iterator[_Mention]:
-    """Give what the last answer tag holds."""
-    del gold_type
-    at = max(text.rfind("</answer>"), text.rfind("</final_answer>"), text.rfind("[/ANSWER]"))
-    if at < 0:
-        return
-    for match in reversed(list(_TAGS.finditer(text, max(0, at - 2100), at + 20))):
-        content = match["content"] or match["bracketed"]
-        if content.strip():
-            yield _Mention("tag", match.start(), match.end(), content.strip())
-            return
-
-
-def _json(text: str, gold_type: GoldType) -> Iterator[_Mention]:
-    """Give the value of the last key that a JSON object calls the answer."""
-    del gold_type
-    for match in reversed(list(_JSON_KEY.finditer(text))[-MENTIONS:]):
-        value = _JSON_VALUE.match(text, match.end())
-        if value:
-            yield _Mention("json", match.start(), value.end(), _json_text(value[0]))
-
-
-def _json_text(written: str) -> str:
-    """Read a JSON value as text; the members of a list or object are joined by commas."""
-    try:
-        value: object = orjson.loads(written)
-    except orjson.JSONDecodeError:
-        return written.strip("\"'")
-    if isinstance(value, dict):
-        value = list(cast("dict[str, object]", value).values())
-    if isinstance(value, list):
-        return ", ".join(map(str, cast("list[object]", value)))
-    return value if isinstance(value, str) else written
-
-
-def _hashes(text: str, gold_type: GoldType) -> Iterator[_Mention]:
-    """Give the last ``####``."""
-    at = text.rfind("####")
-    if at >= 0:
-        yield _mention("hashes", text, at, at + 4, gold_type)
-
-
-def _a_line(text: str, gold_type: GoldType) -> Iterator[_Mention]:
-    """Give the last line, where it is ``A:`` and one clause."""
-    start, line = closing_line(text)
-    if line.startswith("A:"):
-        mention = _mention("a_line", text, start, start + 2, gold_type)
-        if not text[mention.end :].strip(" .!?\n"):
-            yield mention
-
-
-def _answer_is(text: str, gold_type: GoldType) -> Iterator[_Mention]:
-    """Give the clauses that say what the answer is, from the last to the first."""
-    lower = text.lower()
-    if len(lower) != len(text):
-        lower = text.translate(_LOWER)
-    foreign = not text.isascii() and any(sign in text for sign in _EASTERN_SIGNS)
-    eastern = list(_EASTERN.finditer(text))[-MENTIONS:] if foreign else []
-    corrections = _corrections(text)
-    at = len(text)
-    for _ in range(MENTIONS):
-        at = _last_keyword(lower, at)
-        while eastern and eastern[-1].start() > at:
-            match = eastern.pop()
-            yield _mention("answer_is", text, match.start(), match.end(), gold_type)
-        while corrections and corrections[-1].start() > at:
-            match = corrections.pop()
-            if at >= 0 and _RETRACTED.search(text, at, match.start()):
-                start = _lead_in(text, match.start())
-                yield _mention("corrected", text, start, match.end(), gold_type)
-        if at < 0:
-            return
-        match = _ANSWER_IS.match(text, at) or _headed(text, at)
-        if match:
-            yield _mention("answer_is", text, _lead_in(text, at), match.end(), gold_type)
-
-
-def _last_keyword(lower: str, end: int) -> int:
-    """Find the last keyword that ends before a place, -1 where there is none."""
-    last = lower.rfind("answer", 0, end)
-    for word in _KEYWORDS:  # mostly between the last "answer" and the end, so little is searched
-        last = max(last, lower.rfind(word, max(last, 0), end))
-    return last
-
-
-def _headed(text: str, at: int) -> re.Match[str] | None:
-    """Match a heading "Answer" that has a line for itself."""
-    match = _HEADING.match(text, at)
-    return match if match and _HEADED.search(text, max(0, at - 40), at) else None
-
-
-def _corrections(text: str) -> list[re.Match[str]]:
-    """Find where "it should be" stands, if anything is taken back at all."""
-    if not ("should" in text or "must" in text or "would" in text):
-        return []
-    if " be" not in text or not _RETRACTED.search(text):
-        return []
-    return list(_CORRECTED.finditer(text))[-MENTIONS:]
-
-
-def _is_answer(text: str, gold_type: GoldType) -> Iterator[_Mention]:
-    """Give the last letter of which the text says that it is the answer."""
-    del gold_type
-    matches = list(_IS_ANSWER.finditer(text[-_CLOSING_TEXT:]))
-    if matches:
-        shift = max(0, len(text) - _CLOSING_TEXT)
-        last = matches[-1]
-        letter = last[1] or last[2]
-        start = _lead_in(text, shift + last.start())
-        yield _Mention("is_answer", start, shift + last.end(), f"({letter})", whole=True)
-
-
-class _Form(NamedTuple):
-    """A form in which texts state answers.
-
-    Attributes:
-        find: gives its mentions, the best first.
-        markers: one of them is in every text that has the form.
-        types: of golds it is tried for.
-        decisive: what it holds is what the text states, readable or not.
-    """
-
-    find: Callable[[str, GoldType], Iterator[_Mention]]
-    markers: tuple[str, ...] = ("",)
-    types: frozenset[GoldType] = frozenset(GOLD_TYPES)
-    decisive: bool = False
-
-
-_FORMS: Final = (
-    _Form(_boxed, ("\\boxed", "\\fbox"), decisive=True),
-    _Form(_tag, ("answer>", "[/ANSWER]")),
-    _Form(_json, ("{",), decisive=True),
-    _Form(_hashes, ("####",)),
-    _Form(_a_line, ("A:",), types=frozenset(GOLD_TYPES) - {"choice"}),
-    _Form(_answer_is),
-    _Form(_is_answer, (" is ",), types=frozenset({"choice"})),
-)
 FORMS: Final = (
     "after", "boxed", "tag", "json", "hashes", "a_line", "answer_is", "corrected", "is_answer",
-    *LAST_FORMS.values(),
+    "first_option", *LAST_FORMS.values(),
 )  # fmt: skip
 """What `answer_form` may hold."""
 
@@ -396,53 +164,15 @@ FORMS: Final = (
 def _closing(text: str, gold_type: GoldType, options: tuple[str, ...]) -> Extracted | None:
     """Read the closing line, unless it states an answer that could not be read."""
     start, line = closing_line(text)
-    stated = "####" in line or "\\boxed" in line or _ANSWER_IS.search(line[-_WINDOW:])
+    stated = "####" in line or "\\boxed" in line or ANSWER_IS.search(line[-_WINDOW:])
     if not line or stated or (line.startswith("A:") and gold_type != "choice"):
         return None
-    answer = read_closing(line, gold_type, options)
+    first = first_option(text, options) if gold_type == "choice" else None
+    if first:
+        return Extracted(f"({first})", "first_option", len(text), len(text))
+    apart = not start or text[:start].rstrip(" ").endswith("\n\n")
+    answer = read_closing(line, gold_type, options, alone=apart)
     if answer is None:
         return None
     alone = len(line.split()) <= len(answer.split())
     return Extracted(answer, LAST_FORMS[gold_type], start if alone else len(text), len(text))
-
-
-def closing_line(text: str) -> tuple[int, str]:
-    """Give where the last line with content begins, and its last 500 characters.
-
-    Blank lines and one courtesy ("Let me know if you need more help!") are stepped over.
-    """
-    end = len(text.rstrip())
-    start = text.rfind("\n", 0, end) + 1
-    if start and _COURTESY.match(text, start, end):
-        end = len(text[:start].rstrip())
-        start = text.rfind("\n", 0, end) + 1
-    opening = {"\\]": "\\[", "$$": "$$"}.get(text[start:end].strip())
-    if opening:  # a displayed formula is one line
-        start = max(text.rfind(opening, max(0, start - 500), start), 0, start - 500)
-    start = max(start, end - 500)
-    return start, text[start:end].lstrip()
-
-
-def _lead_in(text: str, at: int) -> int:
-    """Step back over "Therefore, the final" and the like, never past a line's beginning."""
-    start = at
-    while start:
-        end = start
-        while end and text[end - 1] in _LEAD_PUNCTUATION:
-            end -= 1
-        word = end
-        while word and text[word - 1].isalpha():
-            word -= 1
-        if text[word:end].lower() not in _LEAD_IN:
-            return start
-        start = word
-    return start
-
-
-def _sentence_start(text: str, at: int) -> int:
-    """Find where the sentence around a place begins."""
-    floor = max(0, at - 1000)
-    last = floor
-    for match in _SENTENCE.finditer(text, floor, at):
-        last = match.end()
-    return last

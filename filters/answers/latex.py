@@ -9,7 +9,8 @@ from collections import Counter
 from typing import Final
 
 from filters.answers.dress import strip_math, undress, unwrap_text
-from filters.answers.numbers import numbers_equal, parse_number
+from filters.answers.numbers import Number, numbers_equal, parse_number
+from filters.answers.units import is_unit
 
 _EATEN = re.compile(
     "\x07(?=lpha|pprox|ngle|st\\b)|\x08(?=inom|eta\\b|oxed|egin|ar\\b|mod|ig|ullet|ecause)"
@@ -37,9 +38,10 @@ _SIGNS: Final = {
 }  # fmt: skip
 _ROOT = re.compile("\u221a\\s*(?:\\(([^()]*)\\)|\\{([^{}]*)\\}|(\\d+(?:\\.\\d+)?|[A-Za-z]))")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z]{2})")
-_FUNCTION = re.compile(
-    r"(?<![\\A-Za-z])(?:sqrt\s*\(([^()]*)\)|(pi|sqrt|infty|theta|sin|cos|tan|log|ln)(?![A-Za-z]))"
-)
+_FUNCTION = re.compile(r"(?<![\\A-Za-z])(pi|sqrt|infty|theta|sin|cos|tan|log|ln)(?![A-Za-z])")
+_ROOT_CALL = re.compile(r"(?<![\\A-Za-z])sqrt\s*\(|[()]")
+_UPRIGHT = re.compile(r"\\(?:mathrm|operatorname|rm)\s*\{\s*([deipn])\s*\}")
+_CARET = re.compile(r"(?<=[\w)}\]])\*\*(?:\(([^()]*)\)|(-?\w+(?:\.\d+)?))(?!\*)")
 _RAISED = re.compile("[\u2070\u00b9\u00b2\u00b3\u2074-\u207b]+")
 _LOWERED = re.compile("[\u2080-\u208b]+")
 _SCRIPTS: Final = str.maketrans(
@@ -51,7 +53,7 @@ _NOISE = re.compile(
     r"(\\\\)|\\(?:left|right|displaystyle|textstyle|limits|bigl?|bigr?|Bigl?|Bigr?|mathrm|rm|bf|hline)"
     r"(?![A-Za-z])|\\[,;:! ]|\\q?quad(?![A-Za-z])|[~$]|\\\$|\s+"
 )
-_THOUSANDS = re.compile(r"(?<=\d)(?:,\s?\\!|\{,\}|\\[,!]|,)(?=\d{3}(?!\d))")
+_THOUSANDS = re.compile(r"(?<=\d)(?:,\s?\\!\s?|\{,\}|\\[,!]|,)(?=\d{3}(?!\d))")
 _FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _SHORT_FRACTION = re.compile(r"\\frac\s*(\d)\s*(\d)")
 _SINGLE = re.compile(r"(?<!\\)\{([\w])\}")
@@ -75,6 +77,13 @@ _UNIT = re.compile(
     r"(?:\^\{?-?\d\}?)?\s*\.?",
     re.DOTALL,
 )
+_TEXT_GROUP = re.compile(r"\\(?:text|mathrm|textrm|textbf|mbox|rm|operatorname)\s*\{[^{}]*\}")
+_TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
+_DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*\^\s*\{?\\(?:circ|degree)s?\}?")
+_AND = re.compile(r"(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])")
+_BASED = re.compile(r"(\d[\dA-Fa-f]*)_\{?(\d+)\}?")
+_HALF_DAY = re.compile(r"\d\s*([ap])\.?\s?m\b", re.IGNORECASE)
+_FACTOR = re.compile(r"[\d)}](\s*)([A-Za-z]+)")
 _JOINING = re.compile(r"\b(?:and|or|if|for|when|where)\b")
 _NAME: Final = r"\\?[A-Za-z](?:_\{?\w+\}?)?'?(?:\([A-Za-z]\))?"
 _ASSIGNED = re.compile(
@@ -106,13 +115,26 @@ def unescape(text: str) -> str:
     return _EATEN.sub(lambda match: _LETTER[match[0]], text)
 
 
-def _function(match: re.Match[str]) -> str:
-    return rf"\sqrt{{{match[1]}}}" if match[1] is not None else rf"\{match[2]}"
+def _with_roots(text: str) -> str:
+    r"""Write ``sqrt(...)`` as ``\sqrt{...}``, whatever brackets are inside."""
+    open_roots: list[bool] = []
+
+    def bracket(match: re.Match[str]) -> str:
+        if match[0] == ")":
+            return "}" if open_roots and open_roots.pop() else ")"
+        open_roots.append(match[0] != "(")
+        return r"\sqrt{" if open_roots[-1] else "("
+
+    return _ROOT_CALL.sub(bracket, text) if "sqrt" in text else text
 
 
 def repair(text: str) -> str:
-    """Give back eaten backslashes, and write Unicode's mathematics as LaTeX."""
-    text = _FUNCTION.sub(_function, unescape(text))
+    """Give back eaten backslashes, and write as LaTeX what Unicode or programs write."""
+    text = _FUNCTION.sub(r"\\\1", _with_roots(unescape(text)))
+    if "**" in text:
+        text = _CARET.sub(lambda match: f"^{{{match[1] or match[2]}}}", text)
+    if "\\" in text:
+        text = _UPRIGHT.sub(r"\1", text)
     if "\\\\" in text and "\\begin" not in text:
         text = _DOUBLED.sub(r"\\", text)
     if text.isascii():
@@ -131,6 +153,8 @@ def latex_source(text: str) -> str:
     text = strip_math(repair(text).strip().rstrip(".\\").strip())
     near = _APPROXIMATED.fullmatch(text)
     text = near[1].strip() if near else text
+    if _TRIGONOMETRY.search(text):
+        text = _DEGREES.sub(r"{\\frac{\1\\pi}{180}}", text)
     return without_unit(_THOUSANDS.sub("", text))
 
 
@@ -139,7 +163,7 @@ def latex_form(text: str) -> str:
 
     Two texts of one form are equal; the form itself can be parsed by nobody.
     """
-    text = strip_math(undress(repair(text)).rstrip(".").strip())
+    text = _AND.sub(",", strip_math(undress(repair(text)).rstrip(".").strip()))
     text = _THOUSANDS.sub("", _FRACTION.sub(r"\\frac", text))
     for pattern, word in _SYNONYMS:
         text = pattern.sub(word, text)
@@ -164,7 +188,7 @@ def latex_equal(a: str, b: str) -> bool | None:
     first, second = latex_form(a), latex_form(b)
     if first == second:
         return True if first else None
-    return _typed(a, b, first, second)
+    return False if _apart(a, b, first, second) else _typed(a, b, first, second)
 
 
 def _typed(a: str, b: str, first: str, second: str) -> bool | None:
@@ -181,7 +205,7 @@ def _typed(a: str, b: str, first: str, second: str) -> bool | None:
             quantities = all(_QUANTITY.fullmatch(side[0]) for side in sides)
             return False if quantities and sides[0][1:] == sides[1][1:] else None
     if not lists:
-        x, y = parse_number(_plain(a)), parse_number(_plain(b))
+        x, y = _number(a), _number(b)
         if x and y:
             if _units(a) and _units(b) and _units(a) != _units(b):
                 return None
@@ -194,14 +218,33 @@ def _typed(a: str, b: str, first: str, second: str) -> bool | None:
     return _members(*bare)
 
 
+def _apart(a: str, b: str, first: str, second: str) -> bool:
+    """Tell apart by what a verifier overlooks: a base, the half of the day, a repetition."""
+    bases = _BASED.fullmatch(first), _BASED.fullmatch(second)
+    digits = [base[1] if base else form for base, form in zip(bases, (first, second), strict=True)]
+    if any(bases):
+        return digits[0] != digits[1] or all(bases)
+    halves = [_HALF_DAY.search(unwrap_text(text)) for text in (a, b)]
+    if halves[0] and halves[1] and halves[0][1].lower() != halves[1][1].lower():
+        return True
+    members = _split(first), _split(second)
+    counts = {len(members[0]), len(members[1])}
+    return len(counts) > 1 and 1 in counts and {*members[0]} == {*members[1]}
+
+
 def _names(left: str) -> bool:
     """Tell whether the left side of an equation names a quantity, or is arithmetic."""
     return bool(_QUANTITY.fullmatch(left)) or parse_number(left) is not None
 
 
-def _plain(text: str) -> str:
-    """Give the value that a formula has as it was written."""
-    return _value(strip_math(unescape(text).strip().rstrip(".")))
+def _number(text: str) -> Number | None:
+    """Read a formula that is a number with its unit; a letter that multiplies it is no unit."""
+    plain = _value(strip_math(unescape(text).strip().rstrip(".")))
+    for factor in _FACTOR.finditer(_TEXT_GROUP.sub(" ", plain)):
+        apart, letters = factor.groups()
+        if not is_unit(letters) or (len(letters) == 1 and not apart):
+            return None
+    return parse_number(plain)
 
 
 def _value(form: str) -> str:
@@ -260,7 +303,7 @@ def _matched(a: list[str], b: list[str], *, ordered: bool) -> bool | None:
 def _same(a: str, b: str) -> bool:
     if a == b:
         return True
-    x, y = parse_number(a), parse_number(b)
+    x, y = _number(a), _number(b)
     if x and y:
         return numbers_equal(x, y)
     return _value(a) == _value(b) or _members(a, b) is True
@@ -268,7 +311,7 @@ def _same(a: str, b: str) -> bool:
 
 def _split(text: str) -> list[str]:
     """Split at commas and "and" outside of brackets."""
-    text = re.sub(r"(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])|;", ",", text)
+    text = _AND.sub(",", text).replace(";", ",")
     parts: list[str] = []
     depth = start = 0
     for at, letter in enumerate(text):

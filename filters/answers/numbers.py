@@ -24,6 +24,7 @@ from math import factorial, isqrt
 from typing import NamedTuple
 
 from filters.answers.dress import undress, unwrap_text
+from filters.answers.units import is_unit, parts_in
 from filters.answers.words import read_words
 
 MAX_LENGTH = 256
@@ -87,43 +88,22 @@ _OPERATOR = re.compile(r"\s*([-+*/]|[xX](?=\s*[\d(]))\s*")
 _SPACE = re.compile(r"\s*")
 _UNIT = re.compile(
     r"[\s%°\"'*_)\]}>.,;:?]*"
-    r"(?:$|[-/(\[<]?\s*(?![xyzinqruvwπθ]\b)[^\W\d_]"
+    r"(?:$|[-/(\[<]?\s*(?!(?:[xyzinqruvwπθ]|pi|squared|cubed|times|plus|minus|and|or(?! so\b))\b)"
+    r"[^\W\d_]"
     r"(?:[^\d+*=<>^]|\^\{?-?[1-6]\}?|\*(?=[^\W\d_]))*$)"
 )
+_GLUED_WORD = re.compile(r"[A-Za-z]+")
 _LEAD = re.compile(
     r"[\s\"'*_:>~≈]*(?:(?:is|are|about|approximately|approx\.?|roughly|around|exactly|only|just|"
-    r"equals?|to|a total of|at least|us|usd|rs\.?|now|still|indeed|actually)\b[\s*_:]*)*",
+    r"equals?|to|a total of|us|usd|rs\.?|now|still|indeed|actually)\b[\s*_:]*)*",
     re.IGNORECASE,
 )
-_NOT_ONE = re.compile(r"[<>≤≥≠±∓∈]|\\(?:leq?|geq?|ne|neq|lt|gt|pm|mp|in|to|sim)(?![A-Za-z])")
+_NOT_ONE = re.compile(r"[<>≤≥≠±∓∈]|!=|\\(?:leq?|geq?|ne|neq|lt|gt|pm|mp|in|to|sim)(?![A-Za-z])")
 _COMPOUND = re.compile(
     r"(?P<first>.*?)\s*\b(?P<unit>[a-z]+)\.?,?\s+(?:and\s+|&\s*)?(?P<second>\d+(?:\.\d+)?)\s*"
     r"(?P<part>[a-z]+)\W*$",
     re.IGNORECASE,
 )
-_PARTS = {
-    ("year", "month"): 12,
-    ("week", "day"): 7,
-    ("day", "hour"): 24,
-    ("hour", "minute"): 60,
-    ("hr", "min"): 60,
-    ("h", "min"): 60,
-    ("minute", "second"): 60,
-    ("foot", "inch"): 12,
-    ("yard", "foot"): 3,
-    ("pound", "ounce"): 16,
-    ("dollar", "cent"): 100,
-    ("euro", "cent"): 100,
-    ("pound", "penny"): 100,
-    ("meter", "centimeter"): 100,
-    ("metre", "centimetre"): 100,
-    ("kilometer", "meter"): 1000,
-    ("kilometre", "metre"): 1000,
-    ("kilogram", "gram"): 1000,
-    ("liter", "milliliter"): 1000,
-    ("litre", "millilitre"): 1000,
-}
-_SINGULAR = {"feet": "foot", "inches": "inch", "pence": "penny", "pennies": "penny"}
 _SIGN_WORD = re.compile(
     r"(?<![\w.)\]}%])(\s*)(?:minus|negative)\s+(?=[$€£]?\s*[\d.])", re.IGNORECASE
 )
@@ -153,7 +133,7 @@ _LATEX = (
     ),
     (re.compile(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r"((\1)/(\2))"),
     (re.compile(r"\\[dtc]?frac\s*(\d)\s*(\d)"), r" \1/\2"),
-    (re.compile(r",\s?\\!|\s*\{\s*,\s*\}\s*|(?<=\d)\\[,!](?=\d{3}(?!\d))"), ","),
+    (re.compile(r",\s?\\!\s?|\s*\{\s*,\s*\}\s*|(?<=\d)\\[,!](?=\d{3}(?!\d))"), ","),
     (re.compile(r"\\[,!]"), " "),
     (re.compile(r"(?<!\d),|,(?!\d)"), " "),
     (re.compile(r"\^\s*\{?\s*\\(?:circ|degree)\s*\}?|\\degrees?(?![A-Za-z])"), " "),
@@ -169,6 +149,8 @@ _LATEX = (
     ),
     (re.compile(r"\\([%$&#])"), r"\1"),
 )
+_AND_A_PART = re.compile(r"(?<=\d)\s+and\s+(?:a|one)(?:\s+|-)(half|third|quarter)\b", re.IGNORECASE)
+_PART = {"half": " 1/2", "third": " 1/3", "quarter": " 1/4"}
 _ON_THE_HOUR = re.compile(
     r"(?<![\d:.])(\d{1,2}):00(?=\s*(?:[ap]\.?m\b|o'clock|\W*$))", re.IGNORECASE
 )
@@ -191,6 +173,8 @@ def clean(text: str) -> str:
         text = _VULGAR.sub(r"\1 ", text).translate(_FOLD)
     if "mod" in text:
         text = _MODULUS.sub(" ", text)
+    if " and " in text:
+        text = _AND_A_PART.sub(lambda match: _PART[match[1].lower()], text)
     if ":00" in text:
         text = _ON_THE_HOUR.sub(r"\1", text)
     return _SIGN_WORD.sub(r"\1-", text) if "inus" in text or "egative" in text else text
@@ -218,7 +202,8 @@ def parse_number(text: str) -> Number | None:
         return None if value is None else Number(value)
     if not _UNIT.match(text, reading[1]):
         return _compound(text[start:])
-    return reading[0]
+    glued = _GLUED_WORD.match(text, reading[1])
+    return reading[0] if glued is None or is_unit(glued[0]) else None
 
 
 def _compound(text: str) -> Number | None:
@@ -226,17 +211,12 @@ def _compound(text: str) -> Number | None:
     match = _COMPOUND.match(text)
     if match is None:
         return None
-    units = (_singular(match["unit"]), _singular(match["part"]))
+    parts = parts_in(match["unit"], match["part"])
     reading = read_expression(match["first"], 0)
-    if units not in _PARTS or reading is None or match["first"][reading[1] :].strip():
+    if parts is None or reading is None or match["first"][reading[1] :].strip():
         return None
-    part = Fraction(match["second"]) / _PARTS[units]
+    part = Fraction(match["second"]) / parts
     return Number(reading[0].value + (part if reading[0].value >= 0 else -part))
-
-
-def _singular(unit: str) -> str:
-    lower = unit.lower()
-    return _SINGULAR.get(lower) or (lower[:-1] if lower.endswith("s") and len(lower) > 2 else lower)
 
 
 def number_text(value: Fraction) -> str:

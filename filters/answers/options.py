@@ -41,6 +41,8 @@ _CHOSEN = re.compile(
 )
 _BRACKETED = re.compile(r"\(([A-Za-z])\)")
 _ANOTHER = re.compile(r"(?:,|/|&|\bor\b|\band\b)\s*(?:\(([A-Za-z])\)|([A-Z])(?!\w))")
+_FIRST = re.compile(r"[\s\"'*_]*\(?([A-Z])[*_]*(?:[).:](?=\s|$)|[\u3002\uff1a\uff0e\u3001])")
+_LISTED = re.compile(r"\n[\s*_-]*\(?[A-Z][).:]\s")
 _LOWER_ALONE = re.compile(r"[\s\"'*_(\[]*([A-Za-z])[\s\"'*_)\].:]*")
 
 
@@ -179,6 +181,16 @@ def last_option(text: str, options: tuple[str, ...]) -> str | None:
     if len(valid) == 1:
         return valid.pop()
     return None if valid else _by_text(text, option_keys(options))
+
+
+def first_option(text: str, options: tuple[str, ...]) -> str | None:
+    """Read the letter with which a text begins, where it labels no list and names no other."""
+    first = _FIRST.match(text)
+    if first is None or _LISTED.search(text, first.end()):
+        return None
+    rest = text[first.end() :]
+    valid = not options or ord(first[1]) - 65 < len(options)
+    return first[1] if valid and not (_CHOSEN.search(rest) or _BRACKETED.search(rest)) else None
 
 
 def _letters(head: str, count: int) -> set[str]:

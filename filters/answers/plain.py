@@ -32,6 +32,7 @@ DATE = re.compile(
     re.IGNORECASE,
 )
 
+_ARTICLE = re.compile(r"(?:the|an?) (?=\w\w)")
 _ASIDE = re.compile(r"(.*\S)\s*\([^()]*\)", re.DOTALL)
 
 
@@ -57,7 +58,13 @@ def fold(text: str) -> str:
 
 
 def strings_equal(a: str, b: str) -> bool:
-    """Compare two strings as `fold` gives them; an aside in brackets that only one has is none."""
+    """Compare two strings as `fold` gives them.
+
+    An article before them and an aside in brackets that only one has are none.
+    """
+    if a == b:
+        return True
+    a, b = (_ARTICLE.sub("", text, count=1) if _ARTICLE.match(text) else text for text in (a, b))
     if a == b:
         return True
     shorter, longer = sorted((a, b), key=len)

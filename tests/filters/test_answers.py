@@ -311,7 +311,7 @@ EXTRACTED: list[tuple[GoldType, str, str | None, str | None]] = [
     ("string", 'Therefore, the final result is "dany".', "dany", "answer_is"),
     ("string", "One two three four five six.", None, None),
     ("latex", "Hence the answer is $\\frac{\\pi}{2}$.", "\\frac{\\pi}{2}", "answer_is"),
-    ("latex", "So $a = 1$ and \\(b = 2\\).", "b = 2", "last_math"),
+    ("latex", "So $a = 1$ and \\(b = 2\\).", "a = 1, b = 2", "last_math"),
 ]
 
 
