@@ -9,6 +9,7 @@ from typing import Final
 from filters.completeness import Completeness
 from filters.consistency import Consistency
 from filters.contract import DatasetFilter, Filter
+from filters.contradiction import Contradiction
 from filters.correctness import Correctness
 from filters.diversity import Diversity
 from filters.duplicates import Duplicates
@@ -24,6 +25,7 @@ SHIPPED: Final[tuple[type[Filter], ...]] = (
     Length,
     Repetition,
     Correctness,
+    Contradiction,
     Consistency,
     Duplicates,
     Diversity,
