@@ -16,20 +16,32 @@ from filters.answers.words import SMALL, TENS
 _NUMERAL = re.compile(
     r"(?<![\w.])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+(?!\w|\.\d))?|(?<![\w.])\.\d+"
 )
+_COUNT: Final = "|".join((*SMALL, *TENS, "hundred", "thousand", "million", "billion", "dozen"))
+_DRESSED = re.compile(
+    r"\\[dt]?frac\s?(?:\{\d{1,18}\}|\d)\s?(?:\{\d{1,18}\}|\d)"  # \frac{3}{4}
+    r"|(?<![\w.])\d{1,3}(?:(?:\{,\}|,?\\[,!;:]|[\u00a0\u2009\u202f])\d{3}){1,6}(?!\d)(?:\.\d{1,18})?"
+    r"|(?<![\w.])(?:\d{1,18}\s?)?[\u00bc-\u00be\u2150-\u215e]"  # 3½
+    r"|(?<![\w./])\d{1,18}\s\d{1,18}/\d{1,18}(?![\d.]?\d)"  # 3 1/2
+    r"|(?<![\w.])\d(?:\.\d{1,18})?(?:e[-+]?\d{1,3}(?!\w)"  # 1.2e3
+    r"|\s?(?:\\times|\\cdot|[*\u00d7])\s?10\s?\^\s?\{?-?\d{1,3}\}?)"
+    rf"|\b(?:an?\s+)?(?:{_COUNT})(?:[\s-]+(?:and\s+)?(?:{_COUNT})){{0,12}}\b",
+    re.IGNORECASE,
+)
+"""Numbers in more than digits: as LaTeX, with other separators, powers of ten, in words."""
 _TRUTHS: Final = {"true": ("true", "yes"), "false": ("false", "no")}
 
 
 def mask_value(
     rationale: str, answer: str | None, gold_type: GoldType, choices: Sequence[str], mask: str
 ) -> str:
-    """Replace every mention of a rationale's own final value.
+    r"""Replace every mention of a rationale's own final value.
 
     Args:
         rationale: with its final clause stripped.
         answer: what the sample answered, None where no answer was found; the last value of the
             rationale is then taken for it.
         gold_type: decides what a mention is. Numbers: any numeral of that magnitude (``18``,
-            ``$18.00``; ``3/4`` and ``0.75``) and the words for 0 to 99; choices: the letter
+            ``$18.00``; ``3/4``, ``\frac{3}{4}`` and ``0.75``) and its words; choices: the letter
             as a letter, and the option's text; other types: the words themselves.
         choices: texts of the options in order.
         mask: what to put there.
@@ -88,7 +100,7 @@ def _mentions(
 def _number_mentions(
     value: Fraction, mask: str
 ) -> list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]]:
-    """Look for numerals of one magnitude, and for the word where there is a short one."""
+    """Look for numerals of one magnitude, and for those in other dress."""
     magnitude = abs(value)
 
     def hide(match: re.Match[str]) -> str:
@@ -100,11 +112,15 @@ def _number_mentions(
         parts = re.split(r"(\s*/\s*)", match[0])
         return "".join(_hide_plain(part, magnitude, mask) for part in parts)
 
-    patterns: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [(_NUMERAL, hide)]
-    word = _number_word(magnitude)
-    if word:
-        patterns.append((_words(word), lambda _: mask))
-    return patterns
+    def undress(match: re.Match[str]) -> str:
+        number = parse_number(match[0])
+        step = "frac" in match[0] and magnitude.denominator == 1
+        return mask if number and abs(number.value) == magnitude and not step else match[0]
+
+    patterns: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]]
+    patterns = [(_DRESSED, undress), (_NUMERAL, hide)]
+    word = _number_word(magnitude)  # "one two", which counts, is no number of more than one word
+    return [*patterns, (_words(word), lambda _: mask)] if word else patterns
 
 
 def _hide_plain(text: str, magnitude: Fraction, mask: str) -> str:

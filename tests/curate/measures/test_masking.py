@@ -24,6 +24,13 @@ CHOICES = ("a warm coat", "an umbrella", "sun cream")
         ("Twenty-five and 25 and five.", "25", "_ and _ and five."),
         ("Half of 50% is 25%.", "50", "Half of _% is 25%."),
         ("9/0 stays.", "9", "_/0 stays."),
+        (r"1{,}800 or 1\,800, not 1{,}8000.", "1800", r"_ or _, not 1{,}8000."),
+        ("\\frac{3}{4}, \\frac34, \u00be or 3/4.", "0.75", "_, _, _ or _."),
+        (r"\frac{36}{2} = 18 is a step.", "18", r"\frac{36}{2} = _ is a step."),
+        ("3 1/2 or 3\u00bd, and 7/2.", "3.5", "_ or _, and _."),
+        ("Two thousand and five, 2005, two and five.", "2005", "_, _, two and five."),
+        ("Two and three, one two.", "2", "_ and three, one _."),
+        ("A dozen, twelve, 1.2e1.", "12", "_, _, _."),
     ],
 )
 def test_numbers(text: str, value: str, masked: str) -> None:
