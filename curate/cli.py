@@ -451,6 +451,7 @@ def export_command(
     *,
     config: str = "default",
     think: str = "none",
+    solution: bool = False,
     order: str = "rank",
     layout: str | None = None,
     line: str | None = None,
@@ -464,8 +465,8 @@ def export_command(
     from curate.release.export.export import ExportOptions, export
 
     values = {
-        "config": config, "think": think, "order": order, "layout": layout, "line": line,
-        "out": out, "student": student, "max_length": max_length, "lint": lint,
+        "config": config, "think": think, "solution": solution, "order": order, "layout": layout,
+        "line": line, "out": out, "student": student, "max_length": max_length, "lint": lint,
     }  # fmt: skip
     result = export(run, form, validate(ExportOptions, values))
     for finding in result.found:

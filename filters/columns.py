@@ -247,6 +247,10 @@ GLOSSARY: Final = Glossary(
         Column("answer_form", _TEXT, "which form found the answer: boxed, hashes, answer_is ...",
                "parse"),
         Column("rationale_words", _COUNT, "words of the rationale", "parse", role="length"),
+        # It follows from the text whose thought and answer are hashed.
+        Column("solution", _TEXT, "what was written behind the thought, whole, its answer "
+               "included; null where there is no thought", "parse", published=True,
+               after="reasoning", hashed=False),
         Column("rationale_tokens", _COUNT, "the student's tokens of the rationale", "tokens",
                published=True, role="length"),
         Column("embedding", pl.List(pl.Float32()), "of the rationale, of unit length", "embed",

@@ -15,7 +15,11 @@ REFUSAL = (
 
 
 class Completeness(Filter):
-    """Drop samples that failed, are empty, were cut off or refuse to answer."""
+    """Drop samples that failed, are empty, were cut off or refuse to answer.
+
+    Words are counted in the rationale: where a model thinks apart, in its thought and not in the
+    solution behind it.
+    """
 
     version: ClassVar[int] = 1
     reasons: ClassVar[Mapping[str, str]] = {

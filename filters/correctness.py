@@ -36,7 +36,8 @@ class Correctness(Filter):
     A right answer is not right reasoning: where the rationale's own last number or date can be
     read and is not the answer, the evidence says so (`supported` false). Teachers who were shown
     the gold state it whatever they computed, so for them `unsupported: drop` is worth its price;
-    elsewhere it also drops rationales that end with an aside ("in 2 days").
+    elsewhere it also drops rationales that end with an aside ("in 2 days"). Where a model thinks
+    apart, the answer is the solution's, and the last value the thought's.
     """
 
     version: ClassVar[int] = 3

@@ -27,6 +27,7 @@ class Diversity(Filter):
 
     By default nothing but near-duplicates is dropped: keeping medoids before scoring loses the row
     of lowest Rationale Difficulty in 71 % of the questions, so `select` chooses inside clusters.
+    Every level looks at the rationale: where a model thinks apart, at the thought alone.
     """
 
     version: ClassVar[int] = 2

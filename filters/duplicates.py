@@ -23,6 +23,7 @@ class Duplicates(DatasetFilter):
     dropped; the smallest id of such a chain is always kept.
 
     Siblings count like any others; `diversity` compares the same texts within a question exactly.
+    Where models think apart, thoughts are compared, not solutions.
     """
 
     version: ClassVar[int] = 2

@@ -10,7 +10,10 @@ from filters.contract import Example, Filter, Threshold
 
 
 class Length(Filter):
-    """Drop rationales shorter or longer than a band."""
+    """Drop rationales shorter or longer than a band.
+
+    Of a model that thinks apart the thought is measured, whole, without the solution behind it.
+    """
 
     version: ClassVar[int] = 1
     reasons: ClassVar[Mapping[str, str]] = {

@@ -21,6 +21,7 @@ class RationaleDifficulty(Filter):
     With ``masked`` the filter abstains where calibration found that the student does not follow
     rationales, or could not tell. ``paper`` is the measure as published, which asks no such thing,
     and so it never abstains for that reason; the calibration's figures still stand in the manifest.
+    Where a model thinks apart, the thought is what the student was given, not the solution.
     """
 
     version: ClassVar[int] = 1

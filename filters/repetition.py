@@ -21,7 +21,8 @@ class Repetition(Filter):
     not carry over: its 0.15 for 5-grams would drop 17 % of 15,391 SVAMP rationales of GPT-4o,
     Gemini and LLaMA, its 0.10 for 10-grams 4 %. The defaults drop 4 of these, 0 of 29,736 on
     OpenBookQA and 4 of 5,276 GSM8K solutions of GPT-3; of these eight some loop, others restate
-    their definitions or enumerate. A loop of more than a few turns scores near 1.
+    their definitions or enumerate. A loop of more than a few turns scores near 1. Of a model that
+    thinks apart the thought is looked at, not the solution.
     """
 
     version: ClassVar[int] = 2

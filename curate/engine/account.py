@@ -203,7 +203,9 @@ class Account:
             filters=tuple(self.result.filters),
             arms=tuple(arm.name for arm in self.plan.arms),
             publish=recipe.publish,
-            wording=wording_of(identity["measures"], recipe.publish.think),
+            wording=wording_of(
+                identity["measures"], recipe.publish.think, solution=recipe.publish.solution
+            ),
             judge=recipe.judge_of_answers,
             recipe=self.file.text,
             prompts=self.prompts,

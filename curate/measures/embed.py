@@ -31,7 +31,8 @@ class Embed(MemoMeasure):
 
     Encoders cut what is longer than their window without a word (MiniLM at 256 tokens), so a long
     rationale is embedded window by window and its vector is the mean of theirs, weighted by the
-    tokens they hold and brought back to unit length.
+    tokens they hold and brought back to unit length. Of a model that thinks apart the thought is
+    embedded.
 
     Args:
         options: the encoder, as the recipe names it.

@@ -30,17 +30,18 @@ class Parsed(NamedTuple):
     answer: str | None = None
     answer_form: str | None = None
     rationale_words: int | None = None
+    solution: str | None = None
 
 
 class Parse(DerivedMeasure):
-    """Writes ``reasoning``, ``rationale``, ``answer``, ``answer_form`` and ``rationale_words``.
+    """Cuts a completion; writes ``rationale``, ``answer`` and what else is in it.
 
     The rationale is the reasoning before the answer with the clause that states the answer cut.
     Where a model reasons apart (`curate.measures.thoughts`, or a server's reasoning field), that
     text is the rationale, whole, whatever it states on the way, and the answer is read from what
-    the model said afterwards; thinking that was never closed holds no answer. A closing line from
-    which an answer was only implied stays, because it is a step of the reasoning, unless it is
-    nothing but the answer.
+    the model said afterwards, which is kept whole as the solution; thinking that was never closed
+    holds no answer. A closing line from which an answer was only implied stays, because it is a
+    step of the reasoning, unless it is nothing but the answer.
 
     Args:
         options: by name of the source; a source not named here is read with the defaults.
@@ -128,6 +129,7 @@ def parse(
         extract.answer if extract else None,
         extract.form if extract else None,
         len(rationale.split()),
+        (solution.strip() or None) if thought else None,
     )
 
 

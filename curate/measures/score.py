@@ -35,6 +35,9 @@ from filters.columns import GLOSSARY, Glossary
 class Score(MemoMeasure):
     """Writes Rationale Difficulty and the NLLs it is made of; null where there is no rationale.
 
+    Where a model thinks apart, the rationale is its thought, and the target line stands where the
+    solution was: no score sees the solution.
+
     Args:
         options: as the recipe gives them.
         student: the same, found on this machine.

@@ -15,7 +15,8 @@ _BATCH = 1000
 class Tokens(MemoMeasure):
     """Writes ``rationale_tokens``, counted by the student's tokenizer without special tokens.
 
-    Counting is cheap, loading a tokenizer is not (up to 4 s), so the counts are remembered.
+    Counting is cheap, loading a tokenizer is not (up to 4 s), so the counts are remembered. Of a
+    model that thinks apart the thought is counted.
 
     Args:
         student: whose tokenizer counts.

@@ -12,6 +12,19 @@ Part = Literal["arms", "rejected", "audit"]
 AUDIT: Final = "audit"
 
 
+def refuse_homeless_solution(think: Think, *, solution: bool) -> None:
+    """Refuse to put a solution behind a thought that is not set apart.
+
+    Raises:
+        ValueError: there is no such thought.
+    """
+    if solution and think == "none":
+        raise ValueError(
+            "a solution stands behind a thought that is set apart, and `think: none` sets none "
+            "apart; use `think: inline` or `think: field`, or leave `solution` out"
+        )
+
+
 class PublishOptions(BaseModel):
     """What a release holds beside the selection, and where it is published."""
 
@@ -35,13 +48,19 @@ class PublishOptions(BaseModel):
     ``rl`` (questions with their pass rates).
     """
     think: Think = "none"
-    """Where these records have the rationale: before the target line (``none``), in a ``<think>``
-    block there (``inline``), or in ``reasoning_content`` (``field``); ``text``, ``tasks`` and
-    ``rl`` have one place for it, or none.
+    """Where these records have the rationale, which is the thought of a model that thinks apart:
+    before the target line (``none``), in a ``<think>`` block there (``inline``), or in
+    ``reasoning_content`` (``field``); ``text``, ``tasks`` and ``rl`` have one place for it, or
+    none.
+    """
+    solution: bool = False
+    """Whether a thought that is set apart is followed by the solution as its teacher wrote it, in
+    place of the target line; samples without one keep the line.
     """
 
     @model_validator(mode="after")
     def _rationales_have_a_place(self) -> Self:
+        refuse_homeless_solution(self.think, solution=self.solution)
         for form in map(format_of, self.formats):
             if form.worded and self.think not in form.thinks:
                 raise ValueError(

@@ -18,7 +18,7 @@ from curate.release.runs import Run
 
 Verdict = Literal["selected", "live", "dropped"]
 
-_LONG: Final = ("raw_output", "reasoning", "reasoning_field")
+_LONG: Final = ("raw_output", "reasoning", "reasoning_field", "solution")
 """Texts that say what the rationale says, and more."""
 _LONGEST_ANSWER: Final = 16
 """Characters of an answer in a list."""
@@ -270,6 +270,8 @@ def _panel(row: Mapping[str, Any], numbers: list[str]) -> RenderableType:
     )
     who = ", ".join(_text(row[name]) for name in ("teacher", "prompt_id") if row.get(name))
     text = str(row.get("rationale") or "(no rationale)").translate(CONTROLS)
+    if row.get("solution"):
+        text += f"\n\n{_text(row['solution'])}"
     body = Text.assemble(
         _outcome(row), "\n", (who, "dim"), "\n" if who else "", (scores, "dim"),
         "\n" if scores else "", "\n", text, "\n\n", ("answer  ", "dim"), _text(row.get("answer")),

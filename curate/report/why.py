@@ -126,7 +126,14 @@ def _facts(row: Mapping[str, Any], glossary: Glossary) -> Iterator[tuple[str, st
     yield "sample", f"{row['sample_id']} of question {row['question_id']}"
     if origin:
         yield "from", origin
-    for name in ("question", "gold", "answer", "rationale"):
+    names = [
+        "question",
+        "gold",
+        "answer",
+        "rationale",
+        *(["solution"] if row.get("solution") else []),
+    ]
+    for name in names:
         text = row.get(name)
         if text is None:
             yield name, "(none)"

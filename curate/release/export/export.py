@@ -11,11 +11,11 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 import orjson
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from curate.errors import InputError, did_you_mean
 from curate.models.rendering import Layout
@@ -23,7 +23,7 @@ from curate.release.export.trainers import Trainer, trainers
 from curate.release.export.trial import trial
 from curate.release.formats import FORMATS, Format, Pool, finished, format_of
 from curate.release.formats.wording import Record, Think, Wording, wording_of
-from curate.release.options import AUDIT
+from curate.release.options import AUDIT, refuse_homeless_solution
 from curate.release.read import Release
 from curate.release.templates import environment
 
@@ -45,7 +45,11 @@ class ExportOptions(BaseModel):
     line: str | None = None
     """Target line; by default the first the student was scored under."""
     think: Think = "none"
-    """Where the rationale goes."""
+    """Where the rationale goes; of a model that thinks apart, that is its thought."""
+    solution: bool = False
+    """Whether a thought is followed by the solution as its teacher wrote it, in place of the target
+    line; samples without one keep the line.
+    """
     order: Order = "rank"
     """Of the records: by rank of selection, or the easiest for the student first. No trainer reads
     a weight or a stage of a record, so a curriculum is an order, and the export says what keeps its
@@ -61,6 +65,11 @@ class ExportOptions(BaseModel):
     """Tokens at which the trainer will cut; by default not looked at."""
     lint: bool = True
     """Whether they are tried at all."""
+
+    @model_validator(mode="after")
+    def _solutions_have_a_place(self) -> Self:
+        refuse_homeless_solution(self.think, solution=self.solution)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +135,8 @@ def _fill(
         release.config(options.config)  # says which there are
     wording = _wording(release, options)
     format_ = format_of(trainer.format_of(wording))
+    if wording.solution:
+        _refuse_lack_of_solutions(release, options.config)
     by = _order_of(release, options, format_)
     counts = {
         split: _write(folder / f"{split}.jsonl", rows)
@@ -164,10 +175,23 @@ def _left_out(release: Release, config: str, format_: Format) -> Iterator[str]:
         yield f"left out: {cut} samples that were cut at max_tokens, so have no end to learn"
 
 
+def _refuse_lack_of_solutions(release: Release, config: str) -> None:
+    rows = release.config(config)
+    if "solution" not in rows.columns or not rows["solution"].count():
+        raise InputError(
+            f"no row of {release.title} has a solution behind a thought, so there is none to "
+            "export; leave --solution out, or run again what an earlier version made",
+            "--solution",
+        )
+
+
 def _wording(release: Release, options: ExportOptions) -> Wording:
     """Word the rows as the student was scored, where the options say nothing else."""
-    scored = wording_of(release.manifest.get("measures", {}), options.think)
-    wording = Wording(options.line or scored.line, options.layout or scored.layout, scored.think)
+    measures = release.manifest.get("measures", {})
+    scored = wording_of(measures, options.think, solution=options.solution)
+    wording = scored._replace(
+        line=options.line or scored.line, layout=options.layout or scored.layout
+    )
     if wording.line.count("{answer}") != 1:
         raise InputError(f"{wording.line!r} must hold {{answer}} exactly once", "--line")
     return wording

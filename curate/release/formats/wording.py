@@ -30,11 +30,14 @@ class Wording(NamedTuple):
         think: where the rationale goes: before the target line (``none``), into a ``<think>``
             block there (``inline``), or into the turn's ``reasoning_content`` (``field``), for
             templates that read it.
+        solution: whether the teacher's own solution stands behind a thought that is set apart, in
+            place of the target line.
     """
 
     line: str
     layout: Layout = "chat"
     think: Think = "none"
+    solution: bool = False
 
 
 def prompt(row: Row, wording: Wording) -> Any:
@@ -65,19 +68,22 @@ def completion(row: Row, wording: Wording, answer: str | None = None) -> Any:
     """Give what the student is to say: a turn in a list, or a string.
 
     Args:
-        row: a sample; without a rationale the target line alone is said.
+        row: a sample; without a rationale the target line alone is said. Its rationale is the
+            thought where its model thought apart, and what was written behind that is said only
+            where the wording has the solution.
         wording: how.
         answer: what the target line says; by default as `answer_of` says.
     """
     rationale = (row["rationale"] or "").strip()
     line = target_line(wording.line, answer_of(row) if answer is None else answer)
+    behind = (row.get("solution") if wording.solution else None) or line.strip()
     turn = {"role": "assistant"}
     if not rationale:
         turn["content"] = line.lstrip()
     elif wording.think == "field":
-        turn |= {"reasoning_content": rationale, "content": line.strip()}
+        turn |= {"reasoning_content": rationale, "content": behind}
     elif wording.think == "inline":
-        turn["content"] = f"<think>\n{rationale}\n</think>\n\n{line.strip()}"
+        turn["content"] = f"<think>\n{rationale}\n</think>\n\n{behind}"
     else:
         turn["content"] = rationale + line
     return [turn] if wording.layout == "chat" else turn["content"]
@@ -86,13 +92,16 @@ def completion(row: Row, wording: Wording, answer: str | None = None) -> Any:
 _LINE: Final = " The answer is {answer}."
 
 
-def wording_of(measures: Mapping[str, Any], think: Think = "none") -> Wording:
+def wording_of(
+    measures: Mapping[str, Any], think: Think = "none", *, solution: bool = False
+) -> Wording:
     """Word the rows as the student was scored.
 
     Args:
         measures: of a manifest, each with its instrument.
         think: where the rationale goes.
+        solution: whether the teacher's own stands behind it.
     """
     instrument = measures.get("score", {}).get("instrument", {})
     line = (instrument.get("templates") or [_LINE])[0]
-    return Wording(line, instrument.get("layout", "chat"), think)
+    return Wording(line, instrument.get("layout", "chat"), think, solution)

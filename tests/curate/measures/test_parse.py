@@ -60,6 +60,7 @@ def test_thinking_that_was_never_closed_holds_no_answer():
     assert parsed.answer is None
     assert parsed.reasoning == "3 + 4 = 7. The answer is 7, but wait"
     assert parsed.rationale == parsed.reasoning
+    assert parsed.solution is None
 
 
 THOUGHT = "Nine pairs: 9 * 2 = 18. Or is the answer 20? No, the answer is 18."
@@ -83,6 +84,10 @@ THOUGHT = "Nine pairs: 9 * 2 = 18. Or is the answer 20? No, the answer is 18."
 def test_every_notation_of_a_thought_leaves_it_whole_and_without_marks(raw: str):
     parsed = number(raw.format(THOUGHT))
     assert parsed[:3] == (THOUGHT, THOUGHT, "18")
+    assert parsed.solution is not None
+    assert parsed.solution in raw.format(THOUGHT)
+    assert "18" in parsed.solution
+    assert not any(mark in parsed.solution.lower() for mark in ("think", "<|", "</", "[/"))
 
 
 def test_each_mark_has_a_sign_by_which_texts_without_marks_are_told():
@@ -95,6 +100,7 @@ def test_each_mark_has_a_sign_by_which_texts_without_marks_are_told():
 def test_an_empty_thought_does_not_swallow_the_rationale(marks: str):
     parsed = number(f"{marks}9 * 2 = 18. The answer is 18.")
     assert parsed[:3] == (None, "9 * 2 = 18.", "18")
+    assert parsed.solution is None
 
 
 def test_a_thought_of_an_equation_alone_is_a_rationale():
@@ -120,7 +126,7 @@ def test_a_servers_reasoning_field_may_have_marks_of_its_own():
 
 def test_a_servers_reasoning_field():
     parsed = number("The answer is 7.", "3 + 4 = 7.")
-    assert parsed == ("3 + 4 = 7.", "3 + 4 = 7.", "7", "answer_is", 5)
+    assert parsed == ("3 + 4 = 7.", "3 + 4 = 7.", "7", "answer_is", 5, "The answer is 7.")
     assert number("", "3 + 4 is").answer is None
     assert number("3 + 4 = 7. The answer is 7.", "  ").rationale == "3 + 4 = 7."
 

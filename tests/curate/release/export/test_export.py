@@ -278,6 +278,56 @@ def test_reasoning_goes_into_a_field_where_the_trainer_reads_one(
     assert not (tmp_path / "b").exists()
 
 
+def thinking_run(folder: Path) -> Path:
+    """Run a pool of which every completion thinks first and then explains itself."""
+    write(folder)
+    pool = lines(folder / "pool.jsonl")
+    (folder / "pool.jsonl").write_text(
+        "".join(
+            json.dumps(
+                {**row, "text": f"<think>\n{rationale}.\n</think>\n\nLook:\n\n**{row['text']}**"}
+            )
+            + "\n"
+            for row in pool
+            if (rationale := row["text"].partition(".")[0])
+        )
+    )
+    publish = "publish={formats: [messages], think: inline, solution: true}"
+    return do(folder, publish, limit=6).folder
+
+
+def test_a_solution_is_released_and_exported_behind_its_thought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURATE_STORE", str(tmp_path / "store"))
+    run = thinking_run(tmp_path)
+    rows = pl.read_parquet(run / "dataset/data/default/*.parquet")
+    assert rows["solution"].str.starts_with("Look:\n\n**").all()
+    assert (rows["reasoning"] == rows["rationale"]).all()
+    given = ExportOptions(think="field", solution=True, out=tmp_path / "both")
+    folder = export(run, "messages", given).folder
+    solutions = dict(rows.select("sample_id", "solution").iter_rows())
+    for record in (r for file in folder.glob("*.jsonl") for r in lines(file)):
+        assert record["messages"][-1]["content"] == solutions[record["sample_id"]]
+    assert "in place of the line" in (folder / "README.md").read_text()
+    bare = export(run, "messages", ExportOptions(think="field", out=tmp_path / "bare")).folder
+    for record in (r for file in bare.glob("*.jsonl") for r in lines(file)):
+        assert record["messages"][-1]["content"].startswith("The answer is ")
+    published = pl.read_parquet(run / "dataset/data/messages/*.parquet")["messages"].list.last()
+    assert published.struct.field("content").str.contains("</think>\n\nLook:").all()
+    done = CliRunner().invoke(cli.app, ["why", str(run), rows["sample_id"][0]])
+    assert "Look:" in done.output
+
+
+def test_a_solution_wants_a_thought_to_stand_behind(sums_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="`think: none` sets none apart"):
+        ExportOptions(solution=True)
+    given = ExportOptions(think="inline", solution=True, out=tmp_path / "out")
+    with pytest.raises(InputError, match=r"no row of sums .* has a solution behind a thought"):
+        export(sums_run, "trl", given)
+    assert not given.out or not given.out.exists()
+
+
 def test_what_cannot_be_exported_is_said_and_leaves_nothing(sums_run: Path, tmp_path: Path) -> None:
     release = tmp_path / "copy"
     shutil.copytree(sums_run / "dataset", release)

@@ -56,6 +56,20 @@ def test_where_the_rationale_goes() -> None:
     assert said("inline", "plain") == "<think>\nTwo and one make 3.\n</think>\n\nAnswer: 3"
 
 
+def test_a_solution_stands_behind_its_thought_where_it_is_asked_for() -> None:
+    row = ROW | {"solution": "There are **3**."}
+
+    def said(row: dict[str, Any], think: Any, *, solution: bool) -> Any:
+        wording = Wording(LINE, "chat", think, solution)
+        return only(row, "messages", wording)["messages"][-1]
+
+    assert said(row, "field", solution=True)["content"] == "There are **3**."
+    assert said(row, "inline", solution=True)["content"].endswith("</think>\n\nThere are **3**.")
+    for think in ("none", "inline", "field"):
+        assert said(row, think, solution=False) == said(ROW, think, solution=False)
+        assert said(ROW, think, solution=True) == said(ROW, think, solution=False), "no thought"
+
+
 @pytest.mark.parametrize("think", ["none", "inline", "field"])
 def test_a_sample_without_a_rationale_has_the_target_line_alone(think: Any) -> None:
     for empty in (None, " "):
