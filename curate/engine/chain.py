@@ -13,18 +13,17 @@ from pathlib import Path
 import polars as pl
 
 from curate.engine.executors.base import Executor
-from curate.engine.filtering import judge, versions
+from curate.engine.filtering import Versions, judge, versions
 from curate.engine.limits import Meter
 from curate.engine.measuring import MeasureResult, derive, memoise
 from curate.engine.progress.progress import Progress
 from curate.engine.table import Part, Shard, Table, write_part
-from curate.measures import MEASURES
 from curate.measures.base import DerivedMeasure, Measure, MemoMeasure
 from curate.recipe.plan import FilterStep, MeasureStep, Step
 from curate.release.funnel import FilterCount
 from curate.store.keys import digest, key
+from curate.store.source_code import source_digest
 from curate.store.store import Store
-from filters import FILTERS
 from filters.contract import Contract, Filter
 
 OpenMeasure = Callable[[MeasureStep], Measure]
@@ -129,26 +128,26 @@ class Chain:
     def _measure(self, step: MeasureStep, table: Table) -> MeasureResult:
         measure = self.open_measure(step)
         if isinstance(measure, DerivedMeasure):
-            return derive(measure, table, self._keeper(measure), self.executor, self.progress)
+            source = source_digest(type(measure))
+            keeper = self._keeper(source)
+            return derive(measure, source, table, keeper, self.executor, self.progress)
         assert isinstance(measure, MemoMeasure)
         return memoise(
             measure, table, self.store, self.work, self.progress, replay=self.replay,
             meter=self.meter,
         )  # fmt: skip
 
-    def _keeper(self, step: Filter | DerivedMeasure) -> Store:
-        """Give the store of what is derived: scratch, but for what is shipped or installed.
-
-        Nobody raises the version of what is edited from run to run, so nothing of it is kept.
-        """
-        kind = type(step)
-        lasting = FILTERS.lasting(kind) or MEASURES.lasting(kind)
-        return self.store if lasting else Store(self.work / "typed-in")
+    def _keeper(self, source: str | None) -> Store:
+        """Give the store of what is derived: scratch where nobody knows which code derives it."""
+        return Store(self.work / "typed-in") if source is None else self.store
 
     def _judge(self, filter_: Filter, table: Table, result: ChainResult) -> None:
-        store = self._keeper(filter_)
-        settled = _settle(filter_, table.shards, store)
-        verdicts = judge(settled, table.shards, store, self.work, self.executor, self.progress)
+        source = source_digest(type(filter_))
+        code, store = versions(filter_, source), self._keeper(source)
+        settled = _settle(filter_, code, table.shards, store)
+        verdicts = judge(
+            settled, code, table.shards, store, self.work, self.executor, self.progress
+        )
         result.filters.append(settled)
         result.judged[filter_.name] = sum(each.fresh for each in verdicts)
         result.live_after[filter_.name] = [shard.live for shard in table.shards]
@@ -165,13 +164,13 @@ def _filled(shard: Shard, fork: Shard, columns: Sequence[str], work: Path) -> Pa
     return write_part(work / f"filled-{shard.number:05d}.parquet", rows["sample_id"], values)
 
 
-def _settle(filter_: Filter, shards: Sequence[Shard], store: Store) -> Filter:
+def _settle(filter_: Filter, code: Versions, shards: Sequence[Shard], store: Store) -> Filter:
     """Let a filter turn what depends on the pool into a number, once for the same pool."""
     columns = filter_.pool_columns()
     if not columns or not shards:
         return filter_
     pool = pl.concat([shard.read(columns, shard.live) for shard in shards])
-    address = key("settle", Contract.of(filter_).parameters, versions(filter_), digest(pool))
+    address = key("settle", Contract.of(filter_).parameters, code, digest(pool))
     artefact = store.derived("settle", address)
     if artefact is None:
         parameters = filter_.settle(pool).model_dump(exclude={"name", "on_abstain"})

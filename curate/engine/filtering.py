@@ -2,9 +2,10 @@
 
 The derived key of a shard's verdicts is the digest of the columns the filter reads over the rows it
 sees: a change upstream that alters nothing stops here, and content that was remade is judged again.
+The filter itself is in it by its parameters and its `version`, one's own by its source, too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version as library_version
 from pathlib import Path
@@ -21,6 +22,8 @@ from curate.store.store import Store, read_parquet, write_parquet
 from filters.columns import VERDICT_PREFIX
 from filters.contract import Contract, DatasetFilter, Filter
 
+Versions = Mapping[str, int | str]
+"""What can change a filter's verdicts, by what it is the version of."""
 GROUPS = {"part": pl.UInt8(), "sample_id": pl.String(), "leader": pl.String()}
 
 
@@ -42,6 +45,7 @@ class ShardVerdicts:
 
 def judge(
     filter_: Filter,
+    code: Versions,
     shards: Sequence[Shard],
     store: Store,
     work: Path,
@@ -52,6 +56,7 @@ def judge(
 
     Args:
         filter_: the configured filter, settled where it looks at the pool.
+        code: its `versions`.
         shards: the table's shards, or a fork of them.
         store: where verdicts are kept.
         work: scratch of this run, for sketches.
@@ -61,7 +66,7 @@ def judge(
     Returns:
         What each shard gave, in order.
     """
-    tasks = [_Task(filter_, shard, store.root) for shard in shards]
+    tasks = [_Task(filter_, code, shard, store.root) for shard in shards]
     verdicts: list[ShardVerdicts] = []
     with progress.stage(f"filter {filter_.name}", len(tasks), "shards", brief=True) as stage:
         if isinstance(filter_, DatasetFilter):
@@ -80,6 +85,7 @@ class _Task:
     """One shard to judge; picklable."""
 
     filter: Filter
+    code: Versions
     shard: Shard
     root: Path
     groups: tuple[Path, ...] = ()
@@ -93,12 +99,18 @@ class _Task:
 
     def key(self, frame: pl.DataFrame) -> str:
         parameters = Contract.of(self.filter).parameters
-        return key("filter", parameters, versions(self.filter), self.across, digest(frame))
+        return key("filter", parameters, self.code, self.across, digest(frame))
 
 
-def versions(filter_: Filter) -> dict[str, int | str]:
-    """Give the versions that can change a filter's verdicts: its own, and its libraries'."""
-    return {"": filter_.version, **{name: library_version(name) for name in filter_.libraries}}
+def versions(filter_: Filter, source: str | None) -> Versions:
+    """Give what can change a filter's verdicts: its version, its source, its libraries' versions.
+
+    Args:
+        filter_: the filter.
+        source: digest of its source; empty for a filter of this project, whose version says all.
+    """
+    libraries = {name: library_version(name) for name in filter_.libraries}
+    return {"": filter_.version, **({"source code": source} if source else {}), **libraries}
 
 
 def _judge_shard(task: _Task) -> ShardVerdicts:

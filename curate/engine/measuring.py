@@ -41,18 +41,24 @@ class MeasureResult:
 
 
 def derive(
-    measure: DerivedMeasure, table: Table, store: Store, executor: Executor, progress: Progress
+    measure: DerivedMeasure,
+    source: str | None,
+    table: Table,
+    store: Store,
+    executor: Executor,
+    progress: Progress,
 ) -> MeasureResult:
     """Write a pure measure's columns for every live row, adding a part to each shard.
 
     Args:
         measure: the configured measure, picklable.
+        source: digest of its source; empty for a measure of this project, whose version says all.
         table: shards are changed in place.
         store: where derived columns are kept.
         executor: where shards are worked on.
         progress: told of every shard.
     """
-    tasks = [_Task(measure, shard, store.root) for shard in table.shards]
+    tasks = [_Task(measure, source, shard, store.root) for shard in table.shards]
     with progress.stage(f"measure {measure.name}", len(tasks), "shards", brief=True) as stage:
         for shard, part in zip(table.shards, executor.map(_derive, tasks), strict=True):
             shard.add(part)
@@ -101,6 +107,7 @@ def memoise(
 @dataclass(frozen=True, slots=True)
 class _Task:
     measure: DerivedMeasure
+    source: str | None
     shard: Shard
     root: Path
 
@@ -110,7 +117,8 @@ def _derive(task: _Task) -> Part:
     measure, shard, store = task.measure, task.shard, Store(task.root)
     frame = shard.read(measure.reads, shard.live)
     step = f"measure-{measure.name}"
-    address = key(measure.name, measure.version, measure.instrument(), digest(frame))
+    code = (measure.version, *filter(None, [task.source]))
+    address = key(measure.name, *code, measure.instrument(), digest(frame))
     if store.derived(step, address) is None:
         columns = _typed(measure, measure.derive(frame))
         store.put_derived(step, address, columns.with_columns(frame["sample_id"]))

@@ -25,6 +25,7 @@ from tests.curate.sums import command, environment
 from tests.docs.fences import blocks
 
 EXAMPLE: Final = Path(__file__).parent / "example"
+CODE: Final = "curate_example_plugin.py"
 HERE: Final = Path(curate.__file__).parents[1]
 RECIPE: Final = """
 name: plugged
@@ -109,7 +110,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", *alone, *target]
     done = subprocess.run(pip, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    written_before(folder / "site" / CODE)
     return folder / "site"
+
+
+def written_before(code: Path) -> None:
+    """Make a file older than any process: who starts within a second of an edit can't be told."""
+    os.utime(code, (code.stat().st_mtime - 60,) * 2)
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +191,35 @@ def test_the_catalogue_has_the_filter_of_a_package(bench: Bench) -> None:
 def test_a_replay_gives_the_same(bench: Bench, runs: tuple[dict[str, Any], dict[str, Any]]) -> None:
     again = bench.run("--replay")
     assert again["dataset_hash"] == runs[0]["dataset_hash"] != runs[1]["dataset_hash"]
+    assert (again["judged"], again["measured"]) == (0, 0)
+
+
+EDITS: Final = {
+    "sum(map(str.isupper, each))": "sum(map(str.islower, each))",
+    "if share <= self.max else": "if share >= self.max else",
+    "self.verdicts(score <= self.max": "self.verdicts(score >= self.max",
+}
+"""Of the example's measure and of its filter: what was few is much, and much is what is wanted."""
+
+
+def test_an_edit_is_measured_and_judged_again_once(
+    bench: Bench, runs: tuple[dict[str, Any], dict[str, Any]], site: Path, tmp_path: Path
+) -> None:
+    code = Path(shutil.copytree(site, tmp_path / "site")) / CODE
+    text = code.read_text()
+    for old, new in EDITS.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    code.write_text(text)
+    written_before(code)
+    edited = Bench(bench.folder, code.parent)
+    folder = Path(edited.run()["folder"])
+    audit = pl.read_parquet(bench.folder / folder / "audit" / "samples-*.parquet")
+    loud = audit.filter(source="loud")
+    assert loud["capital_share"].to_list() == [0.0] * 60, "measured by the code as it is now"
+    assert not loud["verdict_calm"].struct.field("keep").any(), "and judged by it"
+    assert json.loads((bench.folder / folder / "run.json").read_bytes())["judged"]["calm"] == 420
+    assert edited.run()["judged"] == 0
 
 
 @pytest.mark.parametrize("installed", [True, False], ids=["installed", "absent"])
