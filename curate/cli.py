@@ -78,13 +78,6 @@ def main() -> None:
     except OSError as error:
         print(f"error: {_of_system(error)}", file=sys.stderr)
         sys.exit(1)
-    except Exception as error:
-        from filters.registry import PlugInError  # heavy, and here already where one is raised
-
-        if not isinstance(error, PlugInError):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
 
 
 def _of_system(error: OSError) -> str:

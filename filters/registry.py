@@ -5,15 +5,23 @@ file with one class, listed once. What comes with the project is listed in its t
 package brings more through an entry point of the registry's group; a script or a notebook calls
 `register`. Recipe, plan, catalogue, schema and the contract suites ask the registry and nobody
 else, so what is in it is everywhere.
+
+A package that brings what can't be used takes down nothing but recipes that name it: it is told of
+in one line, and is not there.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar, get_args
+from typing import Final, Generic, TypeVar, get_args
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 Kind = TypeVar("Kind")
+logger = logging.getLogger(__name__)
+_TOLD: Final[set[tuple[str, str]]] = set()
+"""Modules that can't be used, with the cause: one may bring a thing of every kind."""
 
 
 class PlugInError(Exception):
@@ -44,7 +52,9 @@ class Registry(Generic[Kind]):
         self.shipped = tuple(shipped)
         self._name_of = name_of
         self._check = check
-        self._plugged: tuple[Kind, ...] | None = None
+        self._plugged: dict[str, tuple[Kind, EntryPoint]] | None = None
+        self._doubles: set[str] = set()
+        self._faults: dict[str, str] = {}
         self._added: dict[str, Kind] = {}
         self._told: list[Callable[[], None]] = []
 
@@ -59,7 +69,7 @@ class Registry(Generic[Kind]):
             ValueError: another one has the name.
         """
         self._check(item)
-        name = self._name_of(item)
+        name = _word(self._name_of(item), item)
         for other in self._lasting():
             if other is not item and self._name_of(other) == name:
                 raise ValueError(
@@ -103,59 +113,90 @@ class Registry(Generic[Kind]):
         """The names of those that come with this project."""
         return [self._name_of(item) for item in self.shipped]
 
-    def lasting(self, item: object) -> bool:
-        """Tell whether something is shipped or installed, so that somebody raises its version."""
-        return any(item is other for other in self._lasting())
-
     def get(self, name: str) -> Kind | None:
         """Find one by its name; None where there is none."""
         return next((item for item in self if self._name_of(item) == name), None)
+
+    def fault(self, name: str) -> str | None:
+        """Say why what an installed package brings under a name is not there; None where it is.
+
+        Args:
+            name: by which a recipe would know it, of which the entry point's is all that is known
+                where nothing was loaded.
+        """
+        return self._faults.get(name) if self.get(name) is None else None
 
     def _tell(self) -> None:
         for changed in self._told:
             changed()
 
     def _lasting(self) -> tuple[Kind, ...]:
-        """Give those shipped and those of installed packages, which are loaded once.
+        """Give those shipped and those of installed packages, which are loaded once."""
+        if self._plugged is None:
+            self._plugged = {}  # a package may register what it brings while it is imported here
+            for point in entry_points(group=self.group):
+                try:
+                    self._plug(point, self._plugged)
+                except PlugInError as error:
+                    self._faults.setdefault(point.name, str(error))
+                    _warn(point, error)
+        plugged = self._plugged.items()
+        return (*self.shipped, *(item for name, (item, _) in plugged if name not in self._doubles))
+
+    def _plug(self, point: EntryPoint, plugged: dict[str, tuple[Kind, EntryPoint]]) -> None:
+        """Load one, and see that nothing else has its name; of two packages' nobody can choose.
 
         Raises:
-            PlugInError: a package brings what can't be imported, is of another kind, or has the
-                name of another.
+            PlugInError: it can't be imported, is of another kind, or has the name of another.
         """
-        if self._plugged is None:
-            self._plugged = ()  # a package may register what it brings while it is imported here
-            try:
-                for point in entry_points(group=self.group):
-                    self._plugged = (*self._plugged, self._plug(point))
-            except PlugInError:
-                self._plugged = None
-                raise
-        return (*self.shipped, *self._plugged)
-
-    def _plug(self, point: EntryPoint) -> Kind:
-        """Load one, and see that nothing else has its name."""
         item, name = self._load(point)
-        taken = {self._name_of(one) for one in self._lasting()}
-        if name in taken or self._added.get(name, item) is not item:
+        other, bringer = plugged.get(name, (item, point))
+        if other is not item:
+            self._doubles.add(name)
+            self._faults[name] = (
+                f"{_from(point)} and {_from(bringer)} both bring a {self.kind} {name!r}; uninstall "
+                "one of the packages, or have it take another name"
+            )
+            raise PlugInError(self._faults[name])
+        if name in self.shipped_names or self._added.get(name, item) is not item:
             raise PlugInError(
                 f"{_from(point)} brings a {self.kind} {name!r}, and there is one of that name "
                 "already; uninstall the package, or have it take another name"
             )
         self._added.pop(name, None)
-        return item
+        plugged[name] = item, point
 
     def _load(self, point: EntryPoint) -> tuple[Kind, str]:
         """Load one, and its name."""
         try:
             item = point.load()
             self._check(item)
-            return item, self._name_of(item)
-        except Exception as error:
+            return item, _word(self._name_of(item), item)
+        except (Exception, SystemExit) as error:
             cause = " ".join(str(error).split())
             raise PlugInError(
                 f"{_from(point)} brings {point.value!r} as a {self.kind}, which can't be used "
-                f"({type(error).__name__}: {cause}); uninstall the package, or mend it"
+                f"({type(error).__name__}: {cause}); mend the package, or uninstall it"
             ) from error
+
+
+def _warn(point: EntryPoint, error: PlugInError) -> None:
+    """Tell of a package that brings nothing, once for what is wrong with one of its modules."""
+    cause = str(error.__cause__ or error)
+    if (point.module, cause) not in _TOLD:
+        _TOLD.add((point.module, cause))
+        logger.warning("%s. What does not name it goes on without", error)
+
+
+def _word(name: object, item: object) -> str:
+    """Want a name that can stand in a recipe.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"{item!r} has the name {name!r}; a word is wanted")
+    return name
 
 
 def _from(point: EntryPoint) -> str:
@@ -164,13 +205,15 @@ def _from(point: EntryPoint) -> str:
 
 
 def subclass_of(base: type) -> Callable[[object], None]:
-    """Make the check that something is a class derived from another, and no abstract one."""
+    """Make the check that something is a class derived from another, no abstract or half one."""
 
     def check(item: object) -> None:
         if not (isinstance(item, type) and issubclass(item, base)):
             raise TypeError(f"{item!r} is no subclass of {base.__name__}")
         if lacking := sorted(getattr(item, "__abstractmethods__", ())):
             raise TypeError(f"{item.__name__} lacks {', '.join(lacking)}")
+        if issubclass(item, BaseModel):
+            item.model_rebuild()  # raises where a field's type is not defined
 
     return check
 
@@ -189,13 +232,13 @@ def field_default(field: str) -> Callable[[type], str]:
     """Make a name from the default of a pydantic model's field (``use``).
 
     The function made raises TypeError where a class has no such field, or one whose default is not
-    among its literals: these are what tells the classes of a recipe apart.
+    its only literal: these are what tells the classes of a recipe apart.
     """
 
     def name_of(kind: type) -> str:
         fields: Mapping[str, FieldInfo] = getattr(kind, "model_fields", {})
         name = fields[field].default if field in fields else None
-        if not isinstance(name, str) or name not in get_args(fields[field].annotation):
+        if not isinstance(name, str) or get_args(fields[field].annotation) != (name,):
             raise TypeError(
                 f"{kind.__name__} has no name for a recipe; give it a field like "
                 f'`{field}: Literal["mine"] = "mine"`'

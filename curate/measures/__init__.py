@@ -7,6 +7,8 @@ shows columns shows its.
 
 from typing import Final, cast
 
+from pydantic import BaseModel
+
 from curate.measures.base import DerivedMeasure, Measure, MemoMeasure, Setup
 from curate.measures.embed import Embed
 from curate.measures.overrides import Overrides
@@ -32,11 +34,13 @@ def _check(item: object) -> None:
     """Want a measure whose columns are nobody else's.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is none, or its section is no model.
         ValueError: another one, or the project itself, writes a column of that name.
     """
     subclass_of(Measure)(item)
     measure = cast("type[Measure]", item)
+    if measure.section is not None:
+        subclass_of(BaseModel)(measure.section)
     others = [kind for kind in MEASURES if kind.name != measure.name]
     columns = (column for kind in (*others, measure) for column in kind.writes.values())
     GLOSSARY.plus(columns)

@@ -16,6 +16,7 @@ from pydantic_core import PydanticSerializationError
 from curate.errors import InputError, did_you_mean
 from curate.errors.strict import interpolate, mapping, override, parse_yaml, target, validate
 from curate.recipe.model import Recipe
+from curate.recipe.named import refuse_broken
 from curate.sources import Source
 from curate.store.keys import key
 from filters.contract import Filter
@@ -247,6 +248,7 @@ def interpolated(data: Mapping[str, Any]) -> tuple[Recipe, Mapping[str, str]]:
         holder[name] = interpolate(text, where)
         if holder[name] != text:
             written[str(holder[name])] = str(text)
+    refuse_broken(result)
     return validate(Recipe, result), written
 
 

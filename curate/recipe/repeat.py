@@ -7,7 +7,7 @@ code that a model's repository brings.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final, Literal, cast
@@ -17,15 +17,11 @@ from curate.errors.strict import mapping, override, target
 from curate.measures import MEASURES
 from curate.recipe.files import RecipeFile, excluding, interpolated, path_holders, read_recipe
 from curate.recipe.model import is_beside
-from curate.release.formats import FORMATS
+from curate.recipe.named import leaves, registry_at
 from curate.release.read import Release
 from curate.release.repositories.hub import HubRepository
 from curate.release.runs import is_run
-from curate.select.arms import ARMS
-from curate.sources import SOURCES
 from curate.sources.tables.tables import find
-from filters import FILTERS
-from filters.registry import Registry
 
 Allowed = Literal["environment", "files", "runtime", "plug-ins", "push"]
 ALLOWED: Final[tuple[Allowed, ...]] = ("environment", "files", "runtime", "plug-ins", "push")
@@ -114,7 +110,7 @@ def _of_release(
     if "push" not in allow and isinstance(theirs.get("publish"), dict):
         for name in ("repo", "private"):
             theirs["publish"].pop(name, None)
-    data, before = deepcopy(theirs), dict(_leaves(theirs))
+    data, before = deepcopy(theirs), dict(leaves(theirs))
     for assignment in overrides:
         override(data, assignment)
     _refuse(data, before, allow)
@@ -195,18 +191,6 @@ def _limit(release: Release, theirs: Mapping[str, Any], overrides: Sequence[str]
     return limit
 
 
-def _leaves(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    """Give every value with its place."""
-    if isinstance(value, dict):
-        for name, part in cast("dict[str, Any]", value).items():
-            yield from _leaves(part, f"{where}.{name}" if where else name)
-    elif isinstance(value, list):
-        for index, part in enumerate(cast("list[Any]", value)):
-            yield from _leaves(part, f"{where}[{index}]")
-    else:
-        yield where, value
-
-
 def _refuse(data: dict[str, Any], before: Mapping[str, Any], allow: Collection[str]) -> None:
     """Refuse what is not allowed and was not set by the reader.
 
@@ -219,7 +203,7 @@ def _refuse(data: dict[str, Any], before: Mapping[str, Any], allow: Collection[s
         InputError: it does something else.
     """
     places = {where for where, _, _ in path_holders(data)}
-    for where, value in _leaves(data):
+    for where, value in leaves(data):
         if not isinstance(value, str) or before.get(where) != value:
             continue
         last = where.rpartition(".")[2]
@@ -247,17 +231,9 @@ def _refuse(data: dict[str, Any], before: Mapping[str, Any], allow: Collection[s
 
 def _plugged(where: str, value: str) -> str | None:
     """Say what a value is that this project does not bring: a filter, a source, a column ..."""
-    chosen: dict[str, Registry[Any]] = {
-        r"filters\[\d+\]\.use": FILTERS,
-        r"sources\[\d+\]\.use": SOURCES,
-        r"publish\.formats\[\d+\]": FORMATS,
-        r"arms\[\d+\]": ARMS,
-    }
-    for place, registry in chosen.items():
-        if re.fullmatch(place, where):
-            own = registry.shipped_names
-            if value.partition(":")[0] not in own:
-                return registry.kind
+    registry = registry_at(where)
+    if registry and value.partition(":")[0] not in registry.shipped_names:
+        return registry.kind
     if where.startswith(("filters", "select", "arms")):
         column = value.rpartition(":")[2].removeprefix("-")
         writers = [kind for kind in MEASURES if column in kind.writes]

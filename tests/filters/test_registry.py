@@ -1,6 +1,6 @@
 """The registry: what is shipped, what packages bring, what a script adds, and who has a name."""
 
-from collections.abc import Callable
+import re
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from filters import registry
-from filters.registry import PlugInError, Registry, field_default, instance_of, subclass_of
+from filters.registry import Registry, field_default, instance_of, subclass_of
 
 
 class Tool(BaseModel):
@@ -38,17 +38,30 @@ class Unsaid(Tool):
     use: Literal["unsaid"]
 
 
+class TwoWords(Tool):
+    """Has such a field, by which a recipe could mean two."""
+
+    use: Literal["two", "hammer"] = "two"
+
+
 class AnyWord(Tool):
     """Has such a field, by which a recipe could not tell it from others."""
 
     use: str = "any"
 
 
+class Half(Tool):
+    """Has a field of a type that is not defined."""
+
+    use: Literal["half"] = "half"
+    size: "Nowhere"  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
+
+
 def another(name: str) -> type[Tool]:
     """Define a class as a cell of a notebook does each time it is run."""
 
     class Cell(Tool):
-        use: Literal["hammer", "cell"] = name  # pyright: ignore[reportAssignmentType]
+        use: Literal[name] = name  # pyright: ignore[reportInvalidTypeForm]
 
     return Cell
 
@@ -111,6 +124,7 @@ def test_a_name_that_is_taken_is_refused(
         (Nameless, r'Nameless has no name for a recipe; .*`use: Literal\["mine"\] = "mine"`'),
         (Unsaid, "Unsaid has no name for a recipe"),
         (AnyWord, "AnyWord has no name for a recipe"),
+        (TwoWords, "TwoWords has no name for a recipe"),
     ],
 )
 def test_what_is_none_of_the_kind_is_refused(
@@ -129,20 +143,78 @@ def test_what_is_none_of_the_kind_is_refused(
         (f"{__name__}:another", "TypeError: .* is no subclass of Tool"),
         (f"{__name__}:Nameless", "TypeError: Nameless has no name"),
         (f"{__name__}:AnyWord", "TypeError: AnyWord has no name"),
+        (f"{__name__}:Half", "PydanticUndefinedAnnotation: name 'Nowhere' is not defined"),
         (f"{__name__}:Hammer", "brings a tool 'hammer', and there is one of that name already"),
     ],
 )
-def test_what_a_package_brings_wrongly_is_told_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, value: str, words: str
+def test_what_a_package_brings_wrongly_is_told_in_one_line_and_left_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, value: str, words: str
 ) -> None:
+    monkeypatch.setattr(registry, "_TOLD", set())
     tools = plugged(monkeypatch, mine=value)
-    asked: list[Callable[[], object]] = [lambda: list(tools), lambda: tools.register(Saw)]
-    for ask in asked:
-        with pytest.raises(PlugInError, match=words) as caught:
-            ask()
-        assert "entry point 'mine' of 'curate.tools'" in str(caught.value)
-        assert "uninstall the package" in str(caught.value)
-        assert "\n" not in str(caught.value)
+    assert list(tools) == [Hammer]
+    tools.register(Saw)
+    assert list(tools) == [Hammer, Saw]
+    (said,) = caplog.messages
+    fault = tools.fault("mine")
+    assert fault
+    assert re.search(words, fault)
+    assert said == f"{fault}. What does not name it goes on without"
+    assert "entry point 'mine' of 'curate.tools'" in said
+    assert "uninstall" in said
+    assert "\n" not in said
+    assert tools.fault("hammer") is None, "what is shipped has the name, whoever wants it"
+    assert tools.fault("saw") is None
+
+
+LEAVING = {
+    "an exit": ("raise SystemExit(3)", "SystemExit: 3"),
+    "no Python": ("def mine(:", "SyntaxError: invalid syntax"),
+    "more than one line": (r"raise ValueError('a\nb')", r"ValueError: a b\)"),
+}
+
+
+@pytest.mark.parametrize("wrong", LEAVING)
+def test_a_module_of_five_things_is_told_of_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path, wrong: str
+) -> None:
+    text, words = LEAVING[wrong]
+    (tmp_path / "leaving_tools.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_TOLD", set())
+    for name in ("saw", "mine"):
+        assert list(plugged(monkeypatch, **{name: f"leaving_tools:{name.title()}"})) == [Hammer]
+    (said,) = caplog.messages
+    assert re.search(words, said)
+
+
+def test_of_two_packages_with_one_name_neither_is_chosen(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(registry, "_TOLD", set())
+    monkeypatch.setitem(globals(), "OtherSaw", another("saw"))
+    monkeypatch.setitem(globals(), "ThirdSaw", another("saw"))
+    values = {"mine": f"{__name__}:Saw", "yours": f"{__name__}:OtherSaw"}
+    tools = plugged(monkeypatch, **values, third=f"{__name__}:ThirdSaw")
+    assert list(tools) == [Hammer]
+    fault = tools.fault("saw")
+    assert fault
+    assert re.search(r"'third' .* and .*'mine' .* both bring a tool 'saw'; uninstall one", fault)
+    assert len(caplog.messages) == 2, "one for each that comes to a name that is taken"
+    mine = tools.register(Saw)
+    assert tools.get("saw") is mine
+    assert tools.fault("saw") is None
+
+
+def test_what_is_broken_holds_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = plugged(monkeypatch, saw="nowhere_at_all:Saw", other=f"{__name__}:Saw")
+    assert list(tools) == [Hammer, Saw]
+    assert tools.fault("saw") is None
+
+
+def test_one_class_may_have_two_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = plugged(monkeypatch, saw=f"{__name__}:Saw", old=f"{__name__}:Saw")
+    assert list(tools) == [Hammer, Saw]
 
 
 def test_a_package_may_register_what_its_entry_point_names(
@@ -156,25 +228,25 @@ def test_a_package_may_register_what_its_entry_point_names(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(Saw, "tools", tools, raising=False)
     assert list(tools) == [Hammer, Saw]
-    assert tools.lasting(Saw)
     assert tools.register(Saw) is Saw
     assert list(tools) == [Hammer, Saw]
 
 
 def test_a_package_that_registers_another_of_the_name_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(registry, "_TOLD", set())
     tools = plugged(monkeypatch, saw=f"{__name__}:Saw")
     monkeypatch.setattr(
         tools, "_load", lambda _: (tools.register(another("cell")), (Saw, "cell"))[1]
     )
-    with pytest.raises(PlugInError, match="brings a tool 'cell', and there is one of that name"):
-        list(tools)
+    (cell,) = set(tools) - {Hammer}
+    assert cell is not Saw
+    assert "brings a tool 'cell', and there is one of that name" in caplog.text
 
 
 def test_what_is_taken_out_is_told(tools: Registry[type[Tool]]) -> None:
     cell = tools.register(another("cell"))
-    assert not tools.lasting(cell)
     changes: list[list[type[Tool]]] = []
     tools.watch(lambda: changes.append(list(tools)))
     tools.forget(cell)

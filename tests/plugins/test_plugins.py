@@ -277,31 +277,70 @@ def test_a_recipe_that_wants_what_is_not_installed_is_refused(bench: Bench) -> N
 
 
 BROKEN: Final = {
-    "an import that fails": ("curate.filters", "mine = nowhere_at_all:Mine", "No module named"),
-    "a module that raises": ("curate.sources", "mine = mine:Mine", "RuntimeError: not today"),
-    "a name that is taken": (
-        "curate.measures",
-        "mine = curate.measures.tokens:Tokens",
+    "curate.filters": ("nowhere_at_all:Mine", "ModuleNotFoundError: No module named"),
+    "curate.sources": ("leaves:Mine", "SystemExit: 3"),
+    "curate.measures": (
+        "curate.measures.tokens:Tokens",
         "brings a measure 'tokens', and there is one of that name already",
     ),
-    "another kind": ("curate.formats", "mine = json:dumps", "is no subclass of Format"),
-    "no kind of arm": ("curate.arms", "mine = json:dumps", "is no ArmKind"),
-    "no kind of teacher": ("curate.teachers", "mine = json:dumps", "is no TeacherKind"),
+    "curate.formats": ("json:dumps", "is no subclass of Format"),
+    "curate.arms": ("json:dumps", "is no ArmKind"),
+    "curate.teachers": ("json:dumps", "is no TeacherKind"),
 }
-"""What a package may bring wrongly: group, entry point, and what is said of it."""
+"""What a package may bring wrongly, by group, and what is said of it."""
 
 
-@pytest.mark.parametrize("wrong", BROKEN)
-def test_a_broken_package_is_named_in_one_line(tmp_path: Path, wrong: str) -> None:
-    group, point, words = BROKEN[wrong]
-    about = tmp_path / "site" / "curate_broken-1.0.dist-info"
+def install(folder: Path, points: str, **modules: str) -> Path:
+    """Write a package as pip leaves it."""
+    about = folder / "site" / "curate_broken-1.0.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: curate-broken\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(f"[{group}]\n{point}\n")
-    (about.parent / "mine.py").write_text("raise RuntimeError('not today')\n")
-    done = Bench(tmp_path, about.parent).curate("plan", "first-look")
-    assert (done.returncode, done.stdout) == (1, "")
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: curate-broken (entry point 'mine' of ")
-    assert words in line
-    assert "uninstall the package" in line
+    (about / "entry_points.txt").write_text(points)
+    for name, text in modules.items():
+        (about.parent / f"{name}.py").write_text(text)
+    return about.parent
+
+
+def test_whatever_a_package_brings_wrongly_is_one_line_and_takes_nothing_down(
+    tmp_path: Path,
+) -> None:
+    points = "".join(f"[{group}]\nmine = {value}\n" for group, (value, _) in BROKEN.items())
+    site = install(tmp_path, points, leaves="import sys; sys.exit(3)\n")
+    done = Bench(tmp_path, site).curate("plan", "first-look")
+    assert done.returncode == 0, done.stderr
+    lines = {line.split("'")[3]: line for line in done.stderr.splitlines()}
+    assert len(lines) == len(done.stderr.splitlines()) == len(BROKEN)
+    for group, (_, words) in BROKEN.items():
+        assert lines[group].startswith(f"curate-broken (entry point 'mine' of '{group}') brings ")
+        assert words in lines[group]
+
+
+@pytest.fixture(scope="module")
+def unreadable(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A bench with a package of which no line can be read, and a recipe that uses nothing of it."""
+    folder = tmp_path_factory.mktemp("unreadable")
+    write(folder)
+    kinds = ("filters", "measures", "formats")
+    points = "".join(f"[curate.{kind}]\ncalm = calm:Calm\n" for kind in kinds)
+    return Bench(folder, install(folder, points, calm="def calm(:\n"))
+
+
+def test_what_does_not_use_a_broken_package_goes_on_with_one_line(unreadable: Bench) -> None:
+    in_workers = ["run", "recipe.yaml", "runtime.workers=2", "--quiet"]
+    for arguments in (in_workers, ["show", "runs/sums"], ["filters"]):
+        done = unreadable.curate(*arguments)
+        assert done.returncode == 0, done.stderr
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("curate-broken (entry point 'calm' of 'curate.")
+        assert "SyntaxError: invalid syntax (calm.py, line 1)" in line
+    done = unreadable.curate("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_recipe_that_uses_a_broken_package_is_refused_with_the_cause(unreadable: Bench) -> None:
+    done = unreadable.curate("check", "recipe.yaml", "filters=[{use: calm}]")
+    assert done.returncode == 2
+    _, line = done.stderr.splitlines()
+    assert line.startswith("error: recipe.yaml: filters[0].use: got 'calm', and curate-broken (")
+    assert "SyntaxError" in line
+    assert "mend the package, or uninstall it" in line

@@ -1,13 +1,17 @@
 """Where work on shards runs: the same shards, the same results everywhere."""
 
+from typing import TYPE_CHECKING
+
 from curate.engine.executors.base import Executor
 from curate.engine.executors.local import InProcess, WorkerProcesses
-from curate.recipe.model import Where
 
-__all__ = ["Executor", "Where", "open_executor"]
+if TYPE_CHECKING:
+    from curate.recipe.model import Where  # a worker begins with this package
+
+__all__ = ["Executor", "open_executor"]
 
 
-def open_executor(where: Where, workers: int | None) -> Executor:
+def open_executor(where: "Where", workers: int | None) -> Executor:
     """Give the executor a recipe's `runtime` asks for.
 
     Args:

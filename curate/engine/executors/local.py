@@ -1,5 +1,6 @@
 """Run shards in this process, or in worker processes on this machine."""
 
+import logging
 import multiprocessing
 import pickle
 import signal
@@ -28,6 +29,14 @@ class InProcess:
         """Nothing to end."""
 
 
+def _begin() -> None:
+    """Have a worker leave to the run's own process what is that one's to say and to answer."""
+    # A terminal sends Ctrl-C to all processes of a run; only the first of them answers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Plug-ins that can't be used were told of when the run began.
+    logging.getLogger("filters.registry").setLevel(logging.ERROR)
+
+
 class WorkerProcesses:
     """Several shards at a time in spawned processes.
 
@@ -38,9 +47,7 @@ class WorkerProcesses:
     def __init__(self, workers: int) -> None:
         # spawn, not fork: polars' threads do not survive a fork
         spawn = multiprocessing.get_context("spawn")
-        # A terminal sends Ctrl-C to all processes of a run; only the first of them answers.
-        ignore = signal.SIGINT, signal.SIG_IGN
-        self._pool = ProcessPoolExecutor(workers, spawn, signal.signal, ignore)
+        self._pool = ProcessPoolExecutor(workers, spawn, _begin)
 
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
         """Hand the tasks to the workers; results come in the tasks' order.
