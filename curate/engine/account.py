@@ -198,6 +198,7 @@ class Account:
                 calibration=self._calibration(),
                 reproducible=REPRODUCIBLE,
                 formats=recipe.publish.formats,
+                data={k: v for k, v in self.lock.used.data.items() if "://" in k},
             ),
             glossary=self.plan.glossary,
             filters=tuple(self.result.filters),

@@ -3,16 +3,15 @@
 Read `passed` from top to bottom: questions, models, samples, then measures and filters in turn.
 """
 
-import hashlib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import polars as pl
 
 from curate.engine.chain import Chain, ChainResult
 from curate.engine.executors import open_executor
+from curate.engine.inputs import lock_data, read_questions
 from curate.engine.limits import Meter
 from curate.engine.progress.progress import Progress
 from curate.engine.sampling import Sampler, SourceResult
@@ -22,9 +21,7 @@ from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock
 from curate.recipe.plan import Plan, make_plan
 from curate.select.select import needed_columns
-from curate.sources.questions import QuestionsTable, assign_splits, load_questions
-from curate.sources.tables.tables import find
-from curate.store.keys import key
+from curate.sources.questions import QuestionsTable
 from curate.store.store import Store
 from filters.columns import SOURCE_COLUMNS
 
@@ -126,13 +123,13 @@ def passed(
     # Whatever may be wrong with the input comes before models, whose digests are written down.
     limit = file.limited_to(limit)
     with progress.stage("load questions", brief=True):
-        questions = read_questions(file, limit)
+        lock_data(file, lock)
+        questions = read_questions(file, limit, lock)
     if choose is not None:
         choice = choose(questions.frame)
         others = questions.frame.join(choice, on="question_id", how="anti")
         beyond = pl.concat([others.select(questions.beyond.columns), questions.beyond])
         questions = replace(questions, frame=choice, beyond=beyond)
-    lock_data(file, lock)
     setups = MeasureSetups(file, lock, plan)
     sampler = Sampler(file, lock, store, progress, replay=replay, retry=retry, meter=meter)
     _tell_questions(questions, progress)
@@ -159,34 +156,6 @@ def passed(
 def deciding_libraries(plan: Plan) -> list[str]:
     """Name the libraries whose version can change a verdict."""
     return sorted({name for each in plan.filters for name in each.libraries})
-
-
-def lock_data(file: RecipeFile, lock: Lock) -> None:
-    """Note the digests of the local files the recipe reads."""
-    recipe = file.recipe
-    inputs = (path for source in recipe.used_sources for path in source.inputs())
-    paths = [recipe.questions.path, *inputs]
-    for path in dict.fromkeys(paths):
-        if "://" not in path:
-            lock.data(path, key([_file_digest(match) for match in find(path, file.folder)]))
-
-
-def read_questions(file: RecipeFile, limit: int | None) -> QuestionsTable:
-    """Load the recipe's questions and divide them into splits.
-
-    Args:
-        file: the recipe.
-        limit: use only the first so many.
-    """
-    recipe = file.recipe
-    questions = load_questions(recipe.questions, file.folder, limit)
-    split = assign_splits(questions.frame, recipe.splits.validation, recipe.select.seed)
-    return replace(questions, frame=split)
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _tell_questions(questions: QuestionsTable, progress: Progress) -> None:

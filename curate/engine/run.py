@@ -10,7 +10,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from curate.engine.account import Account, Tally, funnel_of
-from curate.engine.pipeline import deciding_libraries, lock_data, passed
+from curate.engine.inputs import lock_data
+from curate.engine.pipeline import deciding_libraries, passed
 from curate.engine.progress.pace import duration
 from curate.engine.progress.progress import Progress
 from curate.engine.sampling import Sampler

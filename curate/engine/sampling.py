@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from curate.engine.inputs import pinned
 from curate.engine.limits import Meter
 from curate.engine.progress.progress import Progress
 from curate.errors import InputError, RecordError, did_you_mean
@@ -79,7 +80,7 @@ class Sampler:
 
     Args:
         file: the recipe.
-        lock: pins models, templates and precisions.
+        lock: pins models, templates, precisions, and data of the Hub.
         store: where samples are recorded.
         progress: told of every sample.
         replay: refuse to call a model.
@@ -99,6 +100,7 @@ class Sampler:
         meter: Meter | None = None,
     ) -> None:
         self._file = file
+        self._lock = lock
         self._store = store
         self._progress = progress
         self._replay = replay
@@ -216,7 +218,7 @@ class Sampler:
         if isinstance(source, SampledSource):
             return self._sampled(self._setups[source.name], questions, result)
         assert isinstance(source, ReadSource)
-        return source.rows(questions, self._file.folder, result.tally)
+        return pinned(source, self._lock).rows(questions, self._file.folder, result.tally)
 
     def _sampled(
         self, setup: TeacherSetup, questions: QuestionsTable, result: SourceResult

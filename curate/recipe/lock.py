@@ -134,9 +134,33 @@ class Lock:
         return self.content.dtypes[source]
 
     def data(self, reference: str, digest: str) -> None:
-        """Note what a data file or data set held."""
+        """Note what a data file held."""
+        self._note("data", "data", self._written.get(reference, reference), digest)
+
+    def commit(self, reference: str, tag: str | None, find: Callable[[], str | None]) -> str | None:
+        """Give the commit of a data set of the Hub, the locked one where there is one.
+
+        Args:
+            reference: ``hf://datasets/org/name``.
+            tag: branch, tag or commit that the recipe names; another one is another entry.
+            find: looks at the Hub; None where the commit can't be told.
+
+        Raises:
+            InputError: nothing is locked, and has to be.
+        """
         name = self._written.get(reference, reference)
-        self._note("data", "data", name, digest)
+        name = f"{name}@{tag}" if tag else name
+        self._used["data"].add(name)
+        commit = self.content.data.get(name)
+        if commit is None:
+            self._refuse(f"data {name!r} is not in the lock file")
+            commit = find()
+        if commit is None:
+            self._used["data"].remove(name)
+            self._tell(f"data {name!r} can't be pinned: nothing says at which commit it is read")
+        else:
+            self.content.data[name] = commit
+        return commit
 
     def template(self, name: str, digest: str) -> None:
         """Note a prompt template."""

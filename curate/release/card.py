@@ -96,6 +96,7 @@ class CardFacts:
         calibration: what the scoring run found out about itself, JSON-able; None without scores.
         reproducible: one sentence: what can be made again, and how exactly.
         formats: configs that hold the selection as records of a format.
+        data: what was read of the Hub, with its commit.
     """
 
     name: str
@@ -110,6 +111,7 @@ class CardFacts:
     calibration: Mapping[str, Any] | None = None
     reproducible: str = ""
     formats: tuple[str, ...] = ()
+    data: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def dataset_card(

@@ -211,6 +211,7 @@ def _facts(release: Release) -> dict[str, str]:
             name: measure.get("instrument")
             for name, measure in manifest.get("measures", {}).items()
         },
+        "data": manifest.get("lock", {}).get("data", {}),
         "libraries": manifest.get("lock", {}).get("libraries", {}),
     }
     return {path: _said(leaf) for path, leaf in flat(facts)}

@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.padding import Padding
 from rich.text import Text
 
-from curate.engine.pipeline import read_questions
+from curate.engine.inputs import read_questions
 from curate.engine.progress.progress import Progress
 from curate.engine.sampling import Sampler
 from curate.errors import CONTROLS, CurateError

@@ -5,9 +5,12 @@ from curate.sources.tables.tables import (
     Chunk,
     TableOptions,
     Unreadable,
+    commit_of,
     find,
     is_saved,
     read,
 )
 
-__all__ = ["FORMATS", "Chunk", "TableOptions", "Unreadable", "find", "is_saved", "read"]
+__all__ = [
+    "FORMATS", "Chunk", "TableOptions", "Unreadable", "commit_of", "find", "is_saved", "read",
+]  # fmt: skip

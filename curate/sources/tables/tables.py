@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from curate.errors import InputError
+from curate.sources.tables import hub
 from curate.sources.tables.formats import BLOCK, READERS, Unreadable
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "Chunk", "TableOptions", "Unreadable", "find", "read"]
 
 CHUNK_ROWS: Final = 10_000
-HUB: Final = "hf://datasets/"
 FORMATS: Final = (".parquet", *READERS)
 """Suffixes of files that can be read."""
 _COMPRESSED: Final = (".gz", ".zst")
@@ -55,7 +55,12 @@ class TableOptions(BaseModel):
     split: str | None = None
     """Split of the dataset; needed where it has several."""
     revision: str | None = None
-    """Commit, branch or tag on the Hub."""
+    """Commit, branch or tag on the Hub; the first run locks the commit that it is then."""
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether they are a data set of the Hub."""
+        return self.path.startswith("hf://")
 
 
 class Chunk(NamedTuple):
@@ -87,12 +92,25 @@ def read(options: TableOptions, base: Path, columns: Iterable[str]) -> Iterator[
     wanted = list(columns)
     folder = base / Path(options.path).expanduser()
     saved = is_saved(folder)
-    if options.path.startswith("hf://") or options.config or options.split or saved:
+    if options.on_hub or options.config or options.split or saved:
         yield from _chunks(options.path, _dataset_rows(options, folder, wanted))
         return
     for file in find(options.path, base):
         label = file.relative_to(base).as_posix() if file.is_relative_to(base) else str(file)
         yield from _chunks(label, _file_rows(file, label, wanted))
+
+
+def commit_of(options: TableOptions) -> str | None:
+    """Give the commit at which a data set of the Hub is read, which is opened for that.
+
+    Returns:
+        None where it can't be told.
+
+    Raises:
+        InputError: it can't be opened.
+    """
+    loaded = hub.load(options.path, options.config, options.split, options.revision)
+    return hub.commit_of(loaded)
 
 
 def find(path: str, base: Path) -> list[Path]:
@@ -217,32 +235,13 @@ def _dataset_rows(options: TableOptions, folder: Path, columns: Sequence[str]) -
 
 def _load_dataset(options: TableOptions, folder: Path) -> "datasets.Dataset":
     import datasets
-    from datasets.exceptions import DatasetsError
 
     if is_saved(folder):
         return _one_split(datasets.load_from_disk(str(folder)), options)
-    name, files = str(folder), None
-    if options.path.startswith("hf://"):
-        if not options.path.startswith(HUB):
-            raise InputError(f"got {options.path!r}, wanted {HUB}org/name", "path")
-        parts = options.path.removeprefix(HUB).strip("/").split("/")
-        if len(parts) < 2 or not all(parts[:2]):
-            raise InputError(f"got {options.path!r}, wanted {HUB}org/name", "path")
-        name, files = "/".join(parts[:2]), "/".join(parts[2:]) or None
-    try:
-        loaded = datasets.load_dataset(
-            name,
-            options.config,
-            data_files=files,
-            split=options.split,
-            revision=options.revision,
-        )
-    except (OSError, ValueError, DatasetsError) as error:
-        raise InputError(
-            f"{options.path!r} could not be opened as a dataset: {error}. Without a network, "
-            "download it first and give the folder or files",
-            "path",
-        ) from error
+    path, config, split, revision = options.path, options.config, options.split, options.revision
+    if options.on_hub:
+        return _one_split(hub.load(path, config, split, revision), options)
+    loaded = hub.opened(path, str(folder), config, split=split, revision=revision)
     return _one_split(loaded, options)
 
 
