@@ -13,6 +13,7 @@ import orjson
 import polars as pl
 
 from curate.engine.chain import ChainResult
+from curate.engine.made_with import devices, made_with
 from curate.engine.sampling import SourceResult
 from curate.engine.setups import MeasureSetups
 from curate.engine.table import Table
@@ -199,6 +200,7 @@ class Account:
                 reproducible=REPRODUCIBLE,
                 formats=recipe.publish.formats,
                 data={k: v for k, v in self.lock.used.data.items() if "://" in k},
+                made_with=made_with(self.plan),
             ),
             glossary=self.plan.glossary,
             filters=tuple(self.result.filters),
@@ -230,10 +232,12 @@ class Account:
             yield ModelFacts(part, model["name"], model["revision"])
 
     def write_run_file(self, folder: Path, tally: Tally) -> None:
-        """Write what is true of this one run: times, host, what was asked of models."""
+        """Write what is true of this one run: times, host, versions, what was asked of models."""
         facts = {
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "host": socket.gethostname(),
+            "made_with": made_with(self.plan),
+            "devices": devices(self.file.recipe, self.sources, self.result.measured),
             "tally": asdict(tally),
             "sources": [
                 {"name": s.name, "rows": s.rows, "sampled": s.fresh, "reused": s.reused}

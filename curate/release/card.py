@@ -97,6 +97,7 @@ class CardFacts:
         reproducible: one sentence: what can be made again, and how exactly.
         formats: configs that hold the selection as records of a format.
         data: what was read of the Hub, with its commit.
+        made_with: versions under which the run was carried out, by what they are of.
     """
 
     name: str
@@ -112,6 +113,7 @@ class CardFacts:
     reproducible: str = ""
     formats: tuple[str, ...] = ()
     data: Mapping[str, str] = field(default_factory=dict[str, str])
+    made_with: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def dataset_card(

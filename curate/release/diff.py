@@ -192,8 +192,11 @@ def _moves(before: pl.DataFrame, after: pl.DataFrame) -> Iterator[Move]:
 
 
 def _parameters(a: Release, b: Release) -> Iterator[Change]:
-    """Compare what made the two: the recipe, the models, the libraries that decide."""
+    """Compare what made the two: recipe, models, data, libraries, and versions that both state."""
     before, after = _facts(a), _facts(b)
+    for name in a.made_with.keys() & b.made_with.keys():
+        before[f"made_with.{name}"] = a.made_with[name]
+        after[f"made_with.{name}"] = b.made_with[name]
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):
             yield Change(name=name, before=before.get(name), after=after.get(name))

@@ -11,7 +11,7 @@ from curate.errors import InputError
 from curate.errors.strict import mapping, override
 from curate.release.options import PublishOptions
 from curate.release.partition import REJECTED, UNPUBLISHED
-from curate.release.runs import Run, read_manifest
+from curate.release.runs import MADE_WITH, Run, read_manifest
 from filters.columns import GLOSSARY, Glossary
 
 
@@ -64,6 +64,11 @@ class Release:
         """Where the recipe of a run says that it goes; nowhere, where there is no run."""
         account: Mapping[str, Any] = self.run.account if self.run else {}
         return PublishOptions.model_validate(account.get("publish") or {})
+
+    @property
+    def made_with(self) -> Mapping[str, str]:
+        """Versions under which it was made; of a run, also on what its models ran."""
+        return self.run.made_with if self.run else self.manifest.get(MADE_WITH, {})
 
     @property
     def glossary(self) -> Glossary:

@@ -24,6 +24,9 @@ from filters.columns import ARM_PREFIX, GLOSSARY, VERDICT_PREFIX, Glossary
 from filters.contract import Filter, Scope
 
 MANIFEST_FORMAT: Final = 1
+MADE_WITH: Final = "made_with"
+"""Key of the versions under which a run was carried out: of a manifest the part that says nothing
+of what is in the release."""
 _RUN = re.compile(r"(\d+)-[0-9a-f]{8}")
 
 
@@ -111,6 +114,13 @@ class Run:
     def title(self) -> str:
         """Name and version of its release."""
         return f"{self.manifest['name']} {self.manifest['release']}"
+
+    @property
+    def made_with(self) -> Mapping[str, str]:
+        """Versions under which it was carried out, and on what the models ran that it opened."""
+        devices: Sequence[str] = self.account.get("devices", ())
+        device = {"device": ", ".join(devices)} if devices else {}
+        return {**self.manifest.get(MADE_WITH, {}), **device}
 
     @property
     def funnel(self) -> Funnel:

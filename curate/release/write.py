@@ -4,7 +4,7 @@
 
     RUN/README.md                     configs that point into dataset/data, never at the audit
     RUN/dataset/README.md             the card
-    RUN/dataset/manifest.json         identity: no time, no host, no path
+    RUN/dataset/manifest.json         identity: no time, no host, no path; and versions
     RUN/dataset/recipe.yaml, recipe.lock.json, and the prompts it names
     RUN/dataset/data/<config>/<split>-00000-of-0000N.parquet
     RUN/unpublished/<config>/...      configs that `publish.include` leaves out of the dataset
@@ -28,7 +28,7 @@ from curate.errors import InputError
 from curate.release.card import ConfigFacts, dataset_card, run_card
 from curate.release.parquet import PartWriter
 from curate.release.partition import DEFAULT, Partition, ReleaseSpec
-from curate.release.runs import MANIFEST_FORMAT
+from curate.release.runs import MADE_WITH, MANIFEST_FORMAT
 from filters.columns import GLOSSARY, QUESTION_COLUMNS
 
 QUESTION_FACTS: Final = GLOSSARY.among(["nll_without_rationale"]).types | (
@@ -125,6 +125,7 @@ def _manifest(
         "glossary": spec.glossary.where(lambda column: column.kept).as_json(),
         "funnel": spec.card.funnel.model_dump(mode="json"),
         "calibration": spec.card.calibration,
+        MADE_WITH: dict(spec.card.made_with),
         **spec.identity,
     }
 

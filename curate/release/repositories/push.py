@@ -27,6 +27,8 @@ from curate.release.options import PublishOptions
 from curate.release.read import Release
 from curate.release.repositories import kind_of, open_repository
 from curate.release.repositories.base import Repository, hashes, order
+from curate.release.runs import MADE_WITH, read_manifest
+from curate.store.keys import key
 
 CHANGES = "# Changes"
 """Heading of the card's section on what changed since the version before."""
@@ -186,8 +188,11 @@ def _publish(
 
 
 def _content(folder: Path) -> Mapping[str, str]:
-    """Hash what a version must keep."""
-    return {path: digest for path, digest in hashes(folder).items() if path not in _NOT_KEPT}
+    """Hash what a version must keep; under which versions it was made is no part of it."""
+    digests = {path: digest for path, digest in hashes(folder).items() if path not in _NOT_KEPT}
+    manifest = read_manifest(folder)
+    manifest.pop(MADE_WITH, None)
+    return {**digests, "manifest.json": key(manifest)}
 
 
 def _refuse_empty(release: Release) -> None:

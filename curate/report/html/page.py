@@ -295,6 +295,8 @@ def _facts(audit: Audit) -> Iterator[tuple[str, Numbers]]:
     ]
     if pins:
         yield "Pinned", Numbers(("what", "value"), tuple(pins))
+    if made_with := audit.run.made_with:
+        yield "Made with", Numbers(("what", "version"), tuple(made_with.items()))
     settings = [("limit", str(manifest["limit"]))] if manifest["limit"] is not None else []
     settings += [("override", one) for one in manifest["overrides"]]
     recipe = [("recipe digest", manifest["recipe_digest"]), *settings]
