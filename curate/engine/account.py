@@ -24,6 +24,7 @@ from curate.recipe.plan import Plan
 from curate.release.card import CardFacts, ModelFacts
 from curate.release.formats.wording import wording_of
 from curate.release.funnel import Funnel, QuestionCount, SourceCount, count_picks
+from curate.release.licences import OTHER
 from curate.release.partition import ReleaseSpec
 from curate.select.select import SelectOptions, choice_share, idle_keys
 from curate.sources.questions import QuestionsTable
@@ -186,13 +187,17 @@ class Account:
     def spec(self, funnel: Funnel, identity: Mapping[str, Any]) -> ReleaseSpec:
         """Gather what the release says beside its rows."""
         recipe = self.file.recipe
+        licence = recipe.licence
+        other = None if isinstance(licence, str | None) else licence
         return ReleaseSpec(
             card=CardFacts(
                 name=recipe.name,
                 release=recipe.release,
                 funnel=funnel,
                 description=recipe.description,
-                licence=recipe.licence,
+                licence=licence if isinstance(licence, str | None) else OTHER,
+                licence_name=other.name if other else None,
+                licence_link=other.link if other else None,
                 language=recipe.language,
                 models=tuple(self._models()),
                 select=recipe.select.model_dump(mode="json"),

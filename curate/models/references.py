@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 How = Literal["folder", "hub", "offline-wheels"]
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_HUB_SECONDS = 5.0
+HUB_SECONDS = 5.0
 _DATA_SUFFIXES = frozenset(
     {".json", ".safetensors", ".bin", ".model", ".txt", ".jinja", ".gguf", ".pt", ".spm"}
 )
@@ -260,7 +260,7 @@ def _fetch(ref: str, revision: str | None, *, weights: bool) -> ResolvedModel:
     attempts: list[str] = []
     try:
         return _from_hub(ref, revision, weights=weights)
-    except _hub_errors() as error:
+    except hub_errors() as error:
         attempts.append(f"the Hub ({constants.ENDPOINT}): {_first_line(error)}")
     copy = _on_this_machine(ref, revision, weights=weights)
     if copy:
@@ -286,7 +286,7 @@ def _fetch(ref: str, revision: str | None, *, weights: bool) -> ResolvedModel:
     )
 
 
-def _hub_errors() -> tuple[type[Exception], ...]:
+def hub_errors() -> tuple[type[Exception], ...]:
     """Name what huggingface_hub raises where a model cannot be had from the Hub."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
@@ -303,13 +303,13 @@ def _from_hub(ref: str, revision: str | None, *, weights: bool) -> ResolvedModel
         snapshot_download,  # pyright: ignore[reportUnknownVariableType]
     )
 
-    info = HfApi().model_info(ref, revision=revision, timeout=_HUB_SECONDS)
+    info = HfApi().model_info(ref, revision=revision, timeout=HUB_SECONDS)
     names = [sibling.rfilename for sibling in info.siblings or []]
     safe = any(name.endswith(".safetensors") for name in names)
     path = snapshot_download(
         ref,
         revision=info.sha,
-        etag_timeout=_HUB_SECONDS,
+        etag_timeout=HUB_SECONDS,
         ignore_patterns=[
             *_OTHER_FORMATS,
             *(["*.bin", "*.pt"] if safe or not weights else []),

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from curate.errors import InputError
+from curate.models.licences import licence_of
 from curate.recipe.files import parse_recipe, slug
 from curate.recipe.guesses import NAMES, columns_of, first_rows, gold_of, usual
 from curate.recipe.plan import make_plan
@@ -52,6 +53,8 @@ def init(file: Path, options: InitOptions) -> str:
     Args:
         file: to write; paths in it are relative to its folder.
         options: what is known.
+
+    A teacher's licence is written where its card says it; nothing but that is asked of the Hub.
 
     Returns:
         What was guessed, in a line.
@@ -103,6 +106,7 @@ def _values(file: Path, options: InitOptions) -> dict[str, Any]:
         "gold_type": options.gold_type or guess.kind,
         "extract": guess.extract,
         "index_from": guess.index_from if options.gold_type in {None, "choice"} else None,
+        "terms": licence_of(options.teacher) if options.teacher else None,
     }
     if options.pool:
         of_pool = columns_of(first_rows(TableOptions(path=options.pool), base))

@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -28,6 +29,7 @@ from curate.models.servers.servers import StudentServer
 from curate.models.teachers.open import TEACHERS
 from curate.models.teachers.options import Backend, VllmOptions
 from curate.release.formats import FORMATS, format_of
+from curate.release.licences import refuse_unknown
 from curate.release.options import PublishOptions
 from curate.select.arms import Arm
 from curate.select.select import SelectOptions
@@ -109,6 +111,15 @@ class Runtime(_Section):
     """Longest one run samples and measures."""
 
 
+class OtherLicence(_Section):
+    """A licence for which the Hub has no id."""
+
+    name: str = Field(pattern=NAME)
+    """What the card calls it."""
+    link: str | None = None
+    """Where its text is to be read."""
+
+
 class Recipe(_Section):
     """A whole recipe; see ``recipes/README.md`` for each key."""
 
@@ -140,8 +151,10 @@ class Recipe(_Section):
     """Shares that are kept apart from the training rows."""
     publish: PublishOptions = PublishOptions()
     """What the release holds, and where it goes."""
-    licence: str | None = None
-    """Of the released data, as the card states it."""
+    licence: str | OtherLicence | None = None
+    """Of the released data, as the card states it: an id of the Hub's (``apache-2.0``, ``mit``,
+    ``cc-by-4.0`` ...), or ``{name: my-licence-1.0, link: https://...}`` for one that has none.
+    """
     language: str | None = None
     """Of the text, as the card states it."""
     runtime: Runtime = Runtime()
@@ -157,6 +170,15 @@ class Recipe(_Section):
                 if isinstance(item, base):
                     registry.register(type(item))  # pyright: ignore[reportArgumentType]
         super().__init__(**data)
+
+    @field_validator("licence")
+    @classmethod
+    def _hub_knows_the_licence(
+        cls, licence: str | OtherLicence | None
+    ) -> str | OtherLicence | None:
+        if isinstance(licence, str):
+            refuse_unknown(licence)
+        return licence
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

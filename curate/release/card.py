@@ -29,8 +29,8 @@ SIZES: Final = (
 PLACE: Final = "path/to/this/folder"
 """What the card says it is loaded from, until it is published somewhere."""
 _WRITTEN: Final = (
-    "pretty_name", "license", "language", "task_categories", "size_categories", "tags", "configs",
-    "dataset_info",
+    "pretty_name", "license", "license_name", "license_link", "language", "task_categories",
+    "size_categories", "tags", "configs", "dataset_info",
 )  # fmt: skip
 """Keys of the front matter in which a release has the say."""
 SHOWN: Final = 1_500
@@ -89,6 +89,8 @@ class CardFacts:
         funnel: where samples and questions went.
         description: the author's paragraph, markdown.
         licence: of the released data, as the recipe gives it.
+        licence_name: of one that is ``other``.
+        licence_link: likewise.
         language: code of the text's language (``en``).
         tags: for the Hub.
         models: teachers, student, encoder.
@@ -105,6 +107,8 @@ class CardFacts:
     funnel: Funnel
     description: str = ""
     licence: str | None = None
+    licence_name: str | None = None
+    licence_link: str | None = None
     language: str | None = None
     tags: tuple[str, ...] = ("chain-of-thought", "distillation", "rationales")
     models: tuple[ModelFacts, ...] = ()
@@ -135,6 +139,8 @@ def dataset_card(
     front = {
         "pretty_name": f"{facts.name} {facts.release}",
         "license": facts.licence,
+        "license_name": facts.licence_name,
+        "license_link": facts.licence_link,
         "language": [facts.language] if facts.language else None,
         "task_categories": ["text-generation"],
         "size_categories": [_size(configs[0].rows)],

@@ -103,6 +103,7 @@ class Hub:
         url: for HF_ENDPOINT.
         repos: by id.
         other: ids that are taken by models.
+        models: what the cards of models say, by id.
         store: large files by sha256.
         role: of the token.
         asked: method and path of every request, in order.
@@ -113,6 +114,7 @@ class Hub:
         self.url = ""
         self.repos: dict[str, Repo] = {}
         self.other: set[str] = set()
+        self.models: dict[str, dict[str, Any]] = {}
         self.store: dict[str, bytes] = {}
         self.asked: list[tuple[str, str]] = []
         self.seen: Callable[[], None] | None = None
@@ -147,6 +149,7 @@ class Hub:
                 web.get("/api/whoami-v2", self._whoami),
                 web.post("/api/repos/create", self._create),
                 web.post("/api/validate-yaml", self._fine),
+                web.get("/api/models/{ns}/{name}", self._model),
                 web.get(base, self._info),
                 web.get(base + "/revision/{rev}", self._info),
                 web.get(base + "/refs", self._refs),
@@ -249,6 +252,12 @@ class Hub:
              "tags": [], "downloads": 0, "likes": 0, "gated": False, "disabled": False,
              "author": request.match_info["ns"]}
         )  # fmt: skip
+
+    async def _model(self, request: web.Request) -> web.Response:
+        name = f"{request.match_info['ns']}/{request.match_info['name']}"
+        if name not in self.models:
+            raise web.HTTPNotFound(headers={"X-Error-Code": "RepoNotFound"})
+        return web.json_response({"id": name, "sha": "0" * 40, "cardData": self.models[name]})
 
     async def _refs(self, request: web.Request) -> web.Response:
         repo = self._repo(request)

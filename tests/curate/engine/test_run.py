@@ -6,6 +6,7 @@ from pathlib import Path
 import datasets
 import polars as pl
 import pytest
+import yaml
 
 from curate.engine.progress.progress import Progress
 from curate.engine.run import RunOptions, run
@@ -159,6 +160,15 @@ def test_the_manifest_holds_no_time_host_or_path(folder: Path) -> None:
     assert str(folder) not in manifest
     twice = do(folder)
     assert (twice.folder / "dataset" / "manifest.json").read_text() == manifest
+
+
+def test_a_licence_without_an_id_has_a_name_and_a_link(folder: Path) -> None:
+    result = do(folder, "licence={name: egg-1.0, link: 'https://eggs.example/licence'}")
+    card = (result.folder / "dataset" / "README.md").read_text()
+    front = yaml.safe_load(card.split("---\n")[1])
+    facts = front["license"], front["license_name"], front["license_link"]
+    assert facts == ("other", "egg-1.0", "https://eggs.example/licence")
+    assert "Licence of this dataset: egg-1.0 (https://eggs.example/licence)." in card
 
 
 def test_out_names_the_folder_itself(folder: Path) -> None:

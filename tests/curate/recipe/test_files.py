@@ -22,6 +22,31 @@ SMALL: dict[str, Any] = {
 }
 
 
+LICENCES: dict[str, str] = {
+    "MIT": "did you mean 'mit'? They are listed at ",
+    "Apache 2.0": "did you mean 'apache-2.0'? ",
+    "CC BY-SA 4.0": "did you mean 'cc-by-sa-4.0'? ",
+    "my own": "They are listed at huggingface.co/docs/hub/repositories-licenses; of any other ",
+    "other": "write the name: `licence: {name: my-licence-1.0, link: https://...}`",
+}
+
+
+@pytest.mark.parametrize("licence", LICENCES)
+def test_a_licence_that_the_hub_refuses_is_refused_with_the_nearest(licence: str) -> None:
+    with pytest.raises(InputError) as refused:
+        read_recipe("first-look", [f"licence='{licence}'"])
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith(f"first-look.yaml: licence: got '{licence}'; ")
+    assert LICENCES[licence] in line
+    assert licence == "MIT" or "'mit'" not in line
+
+
+@pytest.mark.parametrize("licence", ["apache-2.0", "mit", "cc-by-nc-nd-4.0", "openrail++", "null"])
+def test_a_licence_that_the_hub_knows_is_as_it_was(licence: str) -> None:
+    recipe = read_recipe("first-look", [f"licence={licence}"]).recipe
+    assert recipe.licence == (None if licence == "null" else licence)
+
+
 def without_runtime(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"runtime": type(recipe.runtime)()})
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 from typer.testing import CliRunner
 
 from curate import cli
@@ -17,6 +18,7 @@ from curate.recipe.plan import make_plan
 from curate.sources.questions import load_questions
 from filters.answers import canonical
 from tests.curate.imported_sums import write
+from tests.servers.hub import Hub
 
 ANSWERS: dict[str, tuple[list[Any], dict[str, Any], str, str | None]] = {
     "numbers": (["7", "1,250.5", "-3"], {}, "number", None),
@@ -36,6 +38,12 @@ ANSWERS: dict[str, tuple[list[Any], dict[str, Any], str, str | None]] = {
     "formulas": (["\\frac{1}{2}", "x^2 + 1"], {}, "latex", None),
     "mixed": (["7", "a blue whale"], {}, "string", None),
 }
+
+
+@pytest.fixture(autouse=True)
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nobody asked but a Hub of the test's own."""
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
 
 
 def questions(folder: Path, answers: list[Any], **more: Any) -> None:
@@ -159,3 +167,19 @@ def test_the_command_leaves_what_is_there(tmp_path: Path, monkeypatch: pytest.Mo
     assert CliRunner().invoke(cli.app, ["check", "recipe.yaml"]).exit_code == 0
     with pytest.raises(InputError, match=r"'recipe.yaml' is there already"):
         CliRunner().invoke(cli.app, command, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("pool", [None, "q.jsonl"])
+def test_the_teacher_s_licence_is_offered(
+    tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, pool: str | None
+) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    hub.models["owner/teacher"] = {"license": "apache-2.0"}
+    questions(tmp_path, ["7"], text="So it is 7.")
+    options = InitOptions(questions="q.jsonl", teacher="owner/teacher", pool=pool)
+    init(tmp_path / "r.yaml", options)
+    terms = {each.name: each.terms for each in read_recipe(str(tmp_path / "r.yaml")).recipe.sources}
+    assert terms == {"teacher": "apache-2.0"} | ({"pool": None} if pool else {})
+    assert [path for _, path in hub.asked] == ["/api/models/owner/teacher"], (
+        "and nothing is fetched"
+    )
