@@ -22,10 +22,12 @@ from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock, lock_text
 from curate.recipe.plan import Plan
 from curate.release.card import CardFacts, ModelFacts
+from curate.release.files import hashes
 from curate.release.formats.wording import wording_of
 from curate.release.funnel import Funnel, QuestionCount, SourceCount, count_picks
 from curate.release.licences import OTHER
 from curate.release.partition import ReleaseSpec
+from curate.release.runs import APART
 from curate.select.select import SelectOptions, choice_share, idle_keys
 from curate.sources.questions import QuestionsTable
 from filters.contract import Contract
@@ -254,5 +256,6 @@ class Account:
             ],
             "judged": self.result.judged,
             "publish": self.file.recipe.publish.model_dump(include={"repo", "private"}),
+            "digests": hashes(folder, APART),
         }
         (folder / "run.json").write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))

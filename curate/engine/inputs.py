@@ -1,9 +1,7 @@
 """What a recipe reads, held to what is locked: files by content, data of the Hub by commit."""
 
-import hashlib
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -13,6 +11,7 @@ from curate.recipe.lock import Lock
 from curate.sources.questions import QuestionsTable, assign_splits, load_questions
 from curate.sources.tables import TableOptions, commit_of, find
 from curate.store.keys import key
+from curate.store.whole import sha256
 
 Entry = TypeVar("Entry", bound=BaseModel)
 
@@ -30,7 +29,7 @@ def lock_data(file: RecipeFile, lock: Lock) -> None:
     ):
         for path in paths:
             if "://" not in path:
-                lock.data(path, key([_file_digest(match) for match in find(path, file.folder)]))
+                lock.data(path, key([sha256(match) for match in find(path, file.folder)]))
             elif not (isinstance(entry, TableOptions) and entry.on_hub):
                 lock.commit(path, None, lambda: None)  # a plug-in reads it, as it likes
         pinned(entry, lock)
@@ -61,8 +60,3 @@ def read_questions(file: RecipeFile, limit: int | None, lock: Lock | None = None
     questions = load_questions(options, file.folder, limit)
     split = assign_splits(questions.frame, recipe.splits.validation, recipe.select.seed)
     return replace(questions, frame=split)
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

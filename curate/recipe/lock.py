@@ -54,6 +54,26 @@ def lock_text(content: LockContent) -> str:
     return orjson.dumps(content.model_dump(mode="json"), option=style).decode()
 
 
+def _lock_file(path: Path) -> str:
+    """Read a lock file; what is not UTF-8 is replaced, and is no JSON then.
+
+    Raises:
+        InputError: a folder is where it belongs.
+    """
+    if path.is_dir():
+        raise InputError("a folder is where the lock file belongs; move it away", str(path))
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def lock_problem(text: str) -> str | None:
+    """Say in a few words why a text is no lock file; None where it is one."""
+    try:
+        LockContent.model_validate_json(text)
+    except ValidationError as error:
+        return str(error.errors()[0]["msg"])
+    return None
+
+
 class Lock:
     """Resolves what is open, once.
 
@@ -83,16 +103,15 @@ class Lock:
         self._written = written or {}
         self._used: dict[str, set[str]] = defaultdict(set)
         self.content = LockContent()
-        text = path.read_text(encoding="utf-8") if path.exists() else (start or None)
+        text = _lock_file(path) if path.exists() else (start or None)
         if text is not None and not renew:
-            try:
-                self.content = LockContent.model_validate_json(text)
-            except ValidationError as error:
+            if problem := lock_problem(text):
                 raise InputError(
-                    f"not a lock file this version reads: {error.errors()[0]['msg']}; remove it or "
-                    "run `curate pin` to write a new one",
+                    f"not a lock file this version reads: {problem}; remove it or run `curate pin` "
+                    "to write a new one",
                     str(path),
-                ) from error
+                )
+            self.content = LockContent.model_validate_json(text)
         elif locked:
             raise InputError(
                 f"--locked: there is no lock file {path.name!r}; run `curate pin` first"

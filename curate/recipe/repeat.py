@@ -13,19 +13,27 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from curate.errors import InputError
-from curate.errors.strict import mapping, override, target
+from curate.errors.strict import override, target
 from curate.measures import MEASURES
-from curate.recipe.files import RecipeFile, excluding, interpolated, path_holders, read_recipe
+from curate.recipe.files import (
+    RecipeFile,
+    excluding,
+    interpolated,
+    path_holders,
+    read_recipe,
+    shipped_recipes,
+)
+from curate.recipe.lock import lock_problem
 from curate.recipe.model import is_beside
 from curate.recipe.named import leaves, registry_at
 from curate.release.read import Release
 from curate.release.repositories.hub import HubRepository
-from curate.release.runs import is_run
 from curate.sources.tables.tables import find
 
 Allowed = Literal["environment", "files", "runtime", "plug-ins", "push"]
 ALLOWED: Final[tuple[Allowed, ...]] = ("environment", "files", "runtime", "plug-ins", "push")
-WANTED: Final = ("recipe.yaml", "recipe.lock.json", "manifest.json")
+LOCK: Final = "recipe.lock.json"
+WANTED: Final = ("recipe.yaml", LOCK, "manifest.json")
 
 _HUB: Final = re.compile(r"hf://(?:datasets/)?([\w.-]+/[\w.-]+?)(?:@([\w./-]+))?")
 _DATASET: Final = re.compile(r"hf://datasets/[\w.-]+/[\w.-]+(/[^:]*)?")
@@ -59,7 +67,7 @@ def open_recipe(
     folder = Path(reference)
     if reference.startswith("hf://"):
         folder = _fetched(reference)
-    elif not folder.is_dir() or not ((folder / "manifest.json").is_file() or is_run(folder)):
+    elif not folder.is_dir() or reference in shipped_recipes():
         return read_recipe(reference, overrides, exclude=exclude)
     release = Release.open(folder)
     try:
@@ -96,13 +104,11 @@ def _of_release(
     release: Release, overrides: Sequence[str], exclude: Sequence[str], allow: Collection[str]
 ) -> RecipeFile:
     folder, manifest = release.folder, release.manifest
-    if lacking := [name for name in WANTED if not (folder / name).is_file()]:
-        raise InputError(f"it can't be repeated: {str(folder)!r} has no {lacking[0]}")
-    text = (folder / "recipe.yaml").read_text(encoding="utf-8")
-    theirs = mapping(text)
-    assignments = [str(one) for one in manifest.get("overrides", [])]
-    for assignment in assignments:
-        override(theirs, assignment)
+    text, lock = (release.files.text(name) for name in ("recipe.yaml", LOCK))
+    theirs = release.recipe()
+    if problem := lock_problem(lock):
+        raise release.files.damage(LOCK, f"is no lock file ({problem})")
+    assignments = list(manifest.get("overrides", []))
     # Whatever the overrides did is theirs, too.
     if "runtime" not in allow:
         theirs.pop("runtime", None)
@@ -127,7 +133,7 @@ def _of_release(
         overrides=(*assignments, *changes),
         folder=folder.resolve(),
         lock=Path("runs") / recipe.name / f"{_title(release)}.lock.json",
-        lock_text=(folder / "recipe.lock.json").read_text(encoding="utf-8"),
+        lock_text=lock,
         limit=_limit(release, theirs, overrides),
         written={**here, **written},
     )

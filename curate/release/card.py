@@ -196,6 +196,11 @@ def merged(card: str, before: str) -> str:
     return f"---\n{_yaml({**front, 'tags': list(tags), **extras})}\n---\n{body}"
 
 
+def names_configs(card: str) -> bool:
+    """Tell whether a card leads loaders to the configs."""
+    return bool(_front(card)[0].get("configs"))
+
+
 def _front(card: str) -> tuple[dict[str, Any], str]:
     """Split a card into its front matter and the rest."""
     match = re.match(r"---\r?\n(.*?)\r?\n---\r?\n", card, re.DOTALL)

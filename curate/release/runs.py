@@ -7,17 +7,18 @@ folder is known to `curate.release.write`, which writes it, and to `Run`.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
-import orjson
 import polars as pl
-from pydantic import ConfigDict
+from pydantic import ConfigDict, ValidationError
 
 from curate.errors import InputError
+from curate.release.files import Files
 from curate.release.funnel import Funnel
+from curate.release.manifest import Account, Manifest, RunManifest, Written
 from curate.store.whole import write_whole
 from filters import FILTERS
 from filters.columns import ARM_PREFIX, GLOSSARY, VERDICT_PREFIX, Glossary
@@ -27,6 +28,12 @@ MANIFEST_FORMAT: Final = 1
 MADE_WITH: Final = "made_with"
 """Key of the versions under which a run was carried out: of a manifest the part that says nothing
 of what is in the release."""
+ACCOUNT: Final = "run.json"
+MANIFEST: Final = "dataset/manifest.json"
+APART: Final = (MANIFEST, "audit", "unpublished")
+"""What of a run its account says the digests of; the release's manifest says those of the rest."""
+AGAIN: Final = "run its recipe again: what was sampled and measured is kept"
+_WAY_OUT: Final = f"its release in {{!r}} can be read without it, and else {AGAIN}"
 _RUN = re.compile(r"(\d+)-[0-9a-f]{8}")
 
 
@@ -43,43 +50,55 @@ def mark_latest(folder: Path) -> None:
     write_whole(folder.parent / "latest", f"{folder.name}\n".encode())
 
 
-def is_run(reference: Path) -> bool:
-    """Tell whether `find_run` finds one there."""
-    return (reference / "run.json").is_file() or (reference / "latest").is_file()
-
-
 def find_run(reference: Path) -> Path:
     """Find a finished run.
 
     Args:
         reference: a run folder, or ``runs/<name>``, whose latest run is meant.
 
+    Returns:
+        Its folder, where what it must hold may be missing.
+
     Raises:
         InputError: there is none.
     """
-    if (reference / "run.json").is_file():
+    if (reference / ACCOUNT).is_file() or (reference / "dataset").is_dir():
         return reference
     latest = reference / "latest"
-    if latest.is_file():
-        return reference / latest.read_text(encoding="utf-8").strip()
-    folders = sorted(str(path.parent) for path in Path("runs").glob("*/latest"))
-    hint = f"there are {', '.join(folders)}" if folders else "no run was finished here yet"
-    raise InputError(f"no finished run at {str(reference)!r}; {hint}")
+    folders = [path for path in sorted(reference.glob("*")) if path.is_dir()]
+    runs = [str(path) for path in folders if _RUN.fullmatch(path.name)]
+    if not (runs or latest.is_file()):
+        others = sorted(str(path.parent) for path in Path("runs").glob("*/latest"))
+        hint = f"there are {', '.join(others)}" if others else "no run was finished here yet"
+        raise InputError(
+            f"no finished run at {str(reference)!r}: there is no manifest.json, {ACCOUNT} or "
+            f"latest in it; {hint}"
+        )
+    name = latest.read_bytes().decode(errors="replace").strip() if latest.is_file() else ""
+    if name not in {path.name for path in folders}:
+        hint = f"name a run itself: {', '.join(runs)}" if runs else "run its recipe again"
+        raise InputError(f"{str(latest)!r}, a file that names the latest run, names none; {hint}")
+    return reference / name
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read what a release folder says of itself.
+def read_manifest(files: Files, name: str, model: type[Manifest] = Manifest) -> dict[str, Any]:
+    """Read what a release says of itself.
+
+    Args:
+        files: of the release, or of the run around it.
+        name: of the manifest among them.
+        model: what it must hold.
 
     Raises:
-        InputError: it was written by a later version.
+        InputError: it is damaged, or was written by a later version.
     """
-    manifest: dict[str, Any] = orjson.loads((folder / "manifest.json").read_bytes())
-    if manifest.get("format") != MANIFEST_FORMAT:
+    version = files.facts(name, Written)["format"]
+    if version != MANIFEST_FORMAT:
         raise InputError(
-            f"{str(folder)!r} was written in format {manifest.get('format')!r}, and this "
-            f"version reads {MANIFEST_FORMAT}; update curate-rationales"
+            f"{str(files.folder)!r} was written in format {version!r}, and this version reads "
+            f"{MANIFEST_FORMAT}; update curate-rationales"
         )
-    return manifest
+    return files.facts(name, model)
 
 
 @dataclass(frozen=True)
@@ -90,11 +109,13 @@ class Run:
         folder: of the run.
         manifest: of its release.
         account: its ``run.json``.
+        files: its files, but for those of the release.
     """
 
     folder: Path
     manifest: Mapping[str, Any]
     account: Mapping[str, Any]
+    files: Files
 
     @classmethod
     def open(cls, reference: Path) -> Self:
@@ -104,11 +125,14 @@ class Run:
             reference: as for `find_run`.
 
         Raises:
-            InputError: there is none, or one written by a later version.
+            InputError: there is none, one that is damaged, or one written by a later version.
         """
         folder = find_run(reference)
-        manifest = read_manifest(folder / "dataset")
-        return cls(folder, manifest, orjson.loads((folder / "run.json").read_bytes()))
+        files = Files(folder, {}, ACCOUNT, _WAY_OUT.format(str(folder / "dataset")))
+        account = files.facts(ACCOUNT, Account)
+        files = replace(files, digests=account.get("digests", {}))
+        manifest = read_manifest(replace(files, remedy=AGAIN), MANIFEST, RunManifest)
+        return cls(folder, manifest, account, files)
 
     @property
     def title(self) -> str:
@@ -129,8 +153,17 @@ class Run:
 
     @cached_property
     def filters(self) -> tuple[Filter, ...]:
-        """Its filters, in order, with the parameters they judged by."""
-        return tuple(map(_filter, self.manifest["filters"]))
+        """Its filters, in order, with the parameters they judged by.
+
+        Raises:
+            InputError: this version knows no filter with such parameters.
+        """
+        try:
+            return tuple(map(_filter, self.manifest["filters"]))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            problem = f"has a {error.title} that can't be read: {first['loc'][-1]}, {first['msg']}"
+            raise self.files.damage(MANIFEST, problem) from error
 
     @cached_property
     def columns(self) -> Sequence[str]:
@@ -169,10 +202,16 @@ class Run:
         """The filter that told right from wrong."""
         return next((each for each in self.filters if each.tells_right), None)
 
-    @property
+    @cached_property
     def parts(self) -> list[Path]:
-        """The files of its samples."""
-        return sorted((self.folder / "audit").glob("samples-*.parquet"))
+        """The files of its samples.
+
+        Raises:
+            InputError: one is damaged.
+        """
+        verdicts = [f"{VERDICT_PREFIX}{each.name}" for each in self.filters]
+        wanted = {*self.manifest["columns"], "live", "selected", *verdicts}
+        return self.files.table("audit/samples-", wanted)
 
     def samples(self) -> pl.LazyFrame:
         """Scan every sample with every verdict, and what stopped it (`rejections`)."""
@@ -180,11 +219,11 @@ class Run:
 
     def questions(self) -> pl.DataFrame:
         """Read every question, quarantined ones too."""
-        return pl.read_parquet(self.folder / "audit" / "questions-*.parquet")
+        return pl.read_parquet(self.files.table("audit/questions-", ("question_id", "status")))
 
     @property
     def _audit(self) -> pl.LazyFrame:
-        return pl.scan_parquet(self.folder / "audit" / "samples-*.parquet")
+        return pl.scan_parquet(self.parts)
 
 
 def rejections(filters: Iterable[Filter]) -> tuple[pl.Expr, pl.Expr]:

@@ -26,9 +26,10 @@ import polars as pl
 
 from curate.errors import InputError
 from curate.release.card import ConfigFacts, dataset_card, run_card
+from curate.release.files import CARD, hashes
 from curate.release.parquet import PartWriter
 from curate.release.partition import DEFAULT, Partition, ReleaseSpec
-from curate.release.runs import MADE_WITH, MANIFEST_FORMAT
+from curate.release.runs import MADE_WITH, MANIFEST, MANIFEST_FORMAT
 from filters.columns import GLOSSARY, QUESTION_COLUMNS
 
 QUESTION_FACTS: Final = GLOSSARY.among(["nll_without_rationale"]).types | (
@@ -91,8 +92,10 @@ def write_release(
     configs = writers.close()
     if questions is not None:
         _write_questions(partial, questions)
-    manifest = _manifest(spec, configs, writers.published)
-    _write_texts(partial, spec, manifest, writers, configs)
+    _write_texts(partial, spec, writers, configs)
+    manifest = _manifest(spec, configs, writers.published, hashes(partial / "dataset"))
+    style = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    (partial / MANIFEST).write_bytes(orjson.dumps(manifest, option=style))
     if complete is not None:
         complete(partial)
     partial.replace(folder)
@@ -108,7 +111,10 @@ def _write_questions(folder: Path, questions: pl.DataFrame) -> None:
 
 
 def _manifest(
-    spec: ReleaseSpec, configs: Iterable[ConfigFacts], columns: Mapping[str, pl.DataType]
+    spec: ReleaseSpec,
+    configs: Iterable[ConfigFacts],
+    columns: Mapping[str, pl.DataType],
+    digests: Mapping[str, str],
 ) -> dict[str, Any]:
     listed = {
         c.name: {"splits": c.splits, "dataset_hash": c.dataset_hash, "sources": c.sources}
@@ -126,6 +132,7 @@ def _manifest(
         "funnel": spec.card.funnel.model_dump(mode="json"),
         "calibration": spec.card.calibration,
         MADE_WITH: dict(spec.card.made_with),
+        "digests": {name: digest for name, digest in digests.items() if name != CARD},
         **spec.identity,
     }
 
@@ -133,7 +140,6 @@ def _manifest(
 def _write_texts(
     folder: Path,
     spec: ReleaseSpec,
-    manifest: Mapping[str, Any],
     writers: Partition,
     configs: tuple[ConfigFacts, ...],
 ) -> None:
@@ -158,5 +164,3 @@ def _write_texts(
     if spec.verdicts:
         (dataset / spec.verdicts).parent.mkdir(parents=True, exist_ok=True)
         writers.verdicts().write_csv(dataset / spec.verdicts)
-    style = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    (dataset / "manifest.json").write_bytes(orjson.dumps(manifest, option=style))

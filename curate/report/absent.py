@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from curate.errors import InputError
 from curate.measures import MEASURES
 from curate.release.formats import FORMATS
 from curate.release.read import Release
@@ -16,6 +17,8 @@ from filters.registry import Registry
 def absent(reference: Path) -> str | None:
     """Name all that made a run or release and is not installed here; None where nothing is missing.
 
+    Where its recipe is damaged, that is said: it alone names some of them.
+
     Args:
         reference: a run folder, ``runs/<name>``, or a release folder.
 
@@ -23,11 +26,11 @@ def absent(reference: Path) -> str | None:
         InputError: it is none.
     """
     release = Release.open(reference)
-    missing = [
-        f"{registry.kind} {name!r}"
-        for registry, name in _makers(release)
-        if registry.get(name) is None
-    ]
+    try:
+        makers = list(_makers(release))
+    except InputError as error:
+        return str(error)
+    missing = [f"{registry.kind} {name!r}" for registry, name in makers if not registry.get(name)]
     if not missing:
         return None
     return (

@@ -29,6 +29,8 @@ from typing import IO, Any, Final, NamedTuple, Self
 
 import orjson
 
+from curate.store.whole import sha256
+
 GROUP_ENTRIES: Final = 64
 GROUP_SECONDS: Final = 0.1
 SEAL_ENTRIES: Final = 10_000
@@ -74,7 +76,7 @@ class _Index:
     def read_all(self, folder: Path) -> None:
         """Add every segment of a folder, those that other processes are sealing meanwhile too."""
         segments: set[Path] = set()
-        while fresh := sorted(set(folder.glob("*.log")) - segments):
+        while fresh := sorted(set(filter(Path.is_file, folder.glob("*.log"))) - segments):
             for path in fresh:
                 with suppress(FileNotFoundError):  # it has its final name by now
                     self.read(path)
@@ -324,7 +326,7 @@ def seal_abandoned(folder: Path) -> None:
     for path in folder.glob("open-*.log"):
         try:
             file = path.open("r+b")
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             continue
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -339,5 +341,4 @@ def seal_abandoned(folder: Path) -> None:
 
 def sealed_intact(path: Path) -> bool:
     """Tell whether a sealed segment still has the bytes its name promises."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32] == path.stem
+    return sha256(path)[:32] == path.stem

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all: whoever opens one finds all of it, or what was there."""
 
+import hashlib
 import uuid
 from pathlib import Path
 
@@ -22,3 +23,9 @@ def write_whole(path: Path, content: bytes) -> None:
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Give a file's digest in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

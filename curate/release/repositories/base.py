@@ -1,6 +1,5 @@
 """What a repository must do, and what all of them ask of versions and files."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,17 +61,6 @@ class Repository(Protocol):
 def order(version: str) -> tuple[int, ...]:
     """Give what versions are ordered by: v0.10.0 is newer than v0.9.0."""
     return tuple(int(number) for number in version.removeprefix("v").split("."))
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """Hash every file of a folder (SHA-256), by its path inside."""
-    digests: dict[str, str] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            digests[path.relative_to(folder).as_posix()] = digest
-    return digests
 
 
 def compare(written: Mapping[str, str], read: Mapping[str, str], where: str) -> None:

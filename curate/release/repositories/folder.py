@@ -16,7 +16,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from curate.errors import CurateError, InputError
-from curate.release.repositories.base import VERSION, compare, hashes, order
+from curate.release.files import hashes
+from curate.release.repositories.base import VERSION, compare, order
 from curate.store.whole import write_whole
 
 
@@ -67,7 +68,7 @@ class FolderRepository:
         """Have ``latest`` name the newest version."""
         del version
         latest, newest = self._root / "latest", self.versions()[-1]
-        if not latest.is_file() or latest.read_text(encoding="utf-8").strip() != newest:
+        if not latest.is_file() or latest.read_bytes().strip() != newest.encode():
             with self._alone():
                 self._point_to(newest)
 

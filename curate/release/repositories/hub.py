@@ -22,7 +22,8 @@ import orjson
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from curate.errors import CurateError, InputError
-from curate.release.repositories.base import VERSION, compare, hashes, order
+from curate.release.files import hashes
+from curate.release.repositories.base import VERSION, compare, order
 
 _KIND: Final = "dataset"
 _OWN: Final = (".gitattributes",)

@@ -21,18 +21,18 @@ from curate.errors import InputError
 from curate.release.card import addressed, merged
 from curate.release.diff import Diff, diff
 from curate.release.export.trial import trial
+from curate.release.files import CARD, hashes
 from curate.release.formats import FORMATS
 from curate.release.formats.wording import Record
 from curate.release.options import PublishOptions
 from curate.release.read import Release
 from curate.release.repositories import kind_of, open_repository
-from curate.release.repositories.base import Repository, hashes, order
-from curate.release.runs import MADE_WITH, read_manifest
-from curate.store.keys import key
+from curate.release.repositories.base import Repository, order
+from curate.release.runs import MADE_WITH
 
 CHANGES = "# Changes"
 """Heading of the card's section on what changed since the version before."""
-_NOT_KEPT: Final = ("README.md", ".gitattributes", "recipe.yaml")
+_NOT_KEPT: Final = (CARD, ".gitattributes", "recipe.yaml")
 """The card, which also tells of the version before; what the Hub puts there itself; the recipe's
 text, of which the manifest holds all that makes a difference."""
 _WAY_OUT: Final = (
@@ -152,13 +152,14 @@ def push(
     version = f"v{release.manifest['release']}"
     _refuse_empty(release)
     _refuse_unknown_terms(release)
+    release.check()
     repository.prepare()
     versions = repository.versions()
     if version in versions:
-        published = repository.fetch(version)
-        if _content(published) == _content(release.folder):
+        published = Release.open(repository.fetch(version))
+        if _content(published) == _content(release):
             repository.settle(version)
-            return Pushed(version, str(published), None, fresh=False)
+            return Pushed(version, str(published.folder), None, fresh=False)
         raise InputError(_taken(release, published, version, versions))
     _refuse_older(version, versions, repository)
     findings = tuple(_tried(release)) if lint else ()
@@ -175,8 +176,8 @@ def _publish(
     with tempfile.TemporaryDirectory(prefix="curate-push-") as scratch:
         staged = Path(scratch) / "dataset"
         shutil.copytree(release.folder, staged)
-        card = staged / "README.md"
-        text = card.read_text(encoding="utf-8")
+        card = staged / CARD
+        text = release.files.text(CARD)
         if named:
             text = addressed(text, repository.name, version)
         if before := repository.card():
@@ -187,12 +188,12 @@ def _publish(
         return repository.publish(staged, version)
 
 
-def _content(folder: Path) -> Mapping[str, str]:
-    """Hash what a version must keep; under which versions it was made is no part of it."""
-    digests = {path: digest for path, digest in hashes(folder).items() if path not in _NOT_KEPT}
-    manifest = read_manifest(folder)
-    manifest.pop(MADE_WITH, None)
-    return {**digests, "manifest.json": key(manifest)}
+def _content(release: Release) -> Mapping[str, Any]:
+    """Give what a version must keep: its files, and of its manifest what says what is in it."""
+    files = {p: d for p, d in hashes(release.folder).items() if p not in _NOT_KEPT}
+    beside = {"digests", MADE_WITH}
+    manifest = {name: value for name, value in release.manifest.items() if name not in beside}
+    return {**files, "manifest.json": manifest}
 
 
 def _refuse_empty(release: Release) -> None:
@@ -262,13 +263,13 @@ def _refuse_older(version: str, versions: list[str], repository: Repository) -> 
         )
 
 
-def _taken(release: Release, published: Path, version: str, versions: list[str]) -> str:
-    changes = diff(published, release.folder)
+def _taken(release: Release, published: Release, version: str, versions: list[str]) -> str:
+    changes = diff(published.folder, release.folder)
     summary = f"{changes.added} rows added, {changes.removed} removed, {changes.kept} kept"
     if changes.parameters:
         summary += "; changed: " + ", ".join(change.name for change in changes.parameters[:5])
     else:
-        files, published_files = _content(release.folder), _content(published)
+        files, published_files = _content(release), _content(published)
         paths = sorted(
             p
             for p in files.keys() | published_files.keys()

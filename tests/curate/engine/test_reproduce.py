@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from curate.release.repositories.base import hashes
+from curate.release.files import hashes
 from tests.curate import sums
 from tests.curate.engine.test_thresholds import write_student
 from tests.servers.openai_server import serving

@@ -13,8 +13,8 @@ from curate.engine.run import RunResult
 from curate.errors import InputError
 from curate.release.diff import diff
 from curate.release.export.export import ExportOptions, export
+from curate.release.files import hashes
 from curate.release.read import Release
-from curate.release.repositories.base import hashes
 from curate.release.repositories.push import push
 from tests.curate.imported_sums import do, texts, write
 

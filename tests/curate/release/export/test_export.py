@@ -223,7 +223,7 @@ def scored(sums_run: Path, folder: Path, *, follows: bool) -> Path:
         count = pl.int_range(pl.len()).cast(pl.Float64)
         rows.with_columns(rd_masked=count, nll_rationale=-count).write_parquet(path)
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["calibration"] = {"student_follows": follows}
+    manifest |= {"calibration": {"student_follows": follows}, "digests": {}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 

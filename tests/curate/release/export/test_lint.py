@@ -167,7 +167,8 @@ def test_formats_of_a_release_are_tried_before_they_are_published(
     asked = ("publish.formats=[messages, dpo, text]", "publish.think=field")
     release = do(tmp_path, "sources.pool.terms=cc0-1.0", *asked).folder / "dataset"
     manifest = json.loads((release / "manifest.json").read_text())
-    manifest["models"] = {"student": {"name": str(tmp_path / "student"), "revision": None}}
+    student_facts = {"name": str(tmp_path / "student"), "revision": None, "how": "folder"}
+    manifest["models"] = {"student": student_facts}
     (release / "manifest.json").write_text(json.dumps(manifest))
     repo = f"file://{tmp_path / 'repo'}"
     student(tmp_path / "student", WITHOUT_THINKING)

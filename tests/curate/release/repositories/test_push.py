@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from curate import cli
 from curate.errors import CurateError, InputError
-from curate.release.repositories.base import hashes, order
+from curate.release.files import hashes
+from curate.release.repositories.base import order
 from curate.release.repositories.folder import FolderRepository
 from curate.release.repositories.push import open_repository, push
 from tests.curate.imported_sums import TERMS, do, write
