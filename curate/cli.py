@@ -1,18 +1,20 @@
 """The command line: parses, calls, prints, exits. Heavy imports only inside a command.
 
-Exit status: 0 done, 1 failed, 2 the input was wrong, 130 stopped by Ctrl-C. A refusal says what to
-do next.
+Exit status: 0 done, 1 failed, 2 the input was wrong, 130 stopped by Ctrl-C or SIGTERM. A refusal
+says what to do next.
 """
 
 import contextlib
 import errno
 import json
 import os
+import re
 import shlex
 import signal
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -66,6 +68,7 @@ def main() -> None:
     """Run the command line and turn known errors into messages."""
     from curate.errors import CurateError
 
+    signal.signal(signal.SIGTERM, _as_ctrl_c)
     try:
         app()
     except CurateError as error:
@@ -82,15 +85,23 @@ def main() -> None:
 
 def _of_system(error: OSError) -> str:
     """Say in a sentence what the system would not do, and what can be done about it."""
-    place = f"{str(error.filename)!r}: " if error.filename else ""
+    file = error.filename2 or error.filename  # of two, what it was to become
+    place = f"{str(file)!r}: " if file else ""
     reason = (error.strerror or str(error) or type(error).__name__).lower()
+    # libraries that write files themselves tell the number in their words alone
+    number = re.search(r"\b(?:os error|errno) (\d+)", reason)
+    in_the_way = "move away what is there, a file in a folder's place or a folder in a file's"
     advice = {
         errno.ENOSPC: "make room, then run again",
         errno.EDQUOT: "make room, then run again",
+        errno.EFBIG: "raise the limit of a file's size (ulimit -f), then run again",
         errno.EMFILE: "raise the limit of open files (ulimit -n), then run again",
         errno.ENFILE: "close other programs, then run again",
+        errno.EISDIR: in_the_way,
+        errno.ENOTDIR: in_the_way,
+        errno.EEXIST: in_the_way,
     }.get(
-        error.errno or 0,
+        error.errno or int(number[1] if number else 0),
         "name a place that can be written: CURATE_STORE for the store, --out for what is made",
     )
     return f"{place}{reason}; {advice}. What was recorded before is kept"
@@ -130,6 +141,14 @@ def _common(
 ) -> None:
     """Turn questions with known answers into a small, well-chosen dataset of rationales."""
     del version
+
+
+def _as_ctrl_c(_: int, frame: FrameType | None) -> None:
+    """Stop on SIGTERM, which batch systems and containers send, as cleanly as on Ctrl-C."""
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):  # a shell's background job ignores Ctrl-C
+        raise KeyboardInterrupt
+    handler(signal.SIGINT, frame)
 
 
 def _stopping() -> None:

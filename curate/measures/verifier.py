@@ -30,17 +30,24 @@ _VARIABLE = re.compile(r"[A-Za-z]")
 _CONSTANTS: Final = frozenset("ei")
 
 
-def serve(pipe: "Connection[Any, Any]") -> None:
-    """Answer pairs until the parent closes its end; runs in a worker process."""
+def serve(pipe: "Connection[Any, Any]", seconds: int) -> None:
+    """Answer pairs until the parent closes its end; runs in a worker process.
+
+    Args:
+        pipe: to the parent, which kills a process that is late.
+        seconds: after which a pair ends the process whose parent was killed itself.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to the parent too
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     logging.disable(logging.CRITICAL)
     importlib.import_module("math_verify")
     pipe.send("loaded")
     # After a MemoryError the process ends: what is left of it may not have room for the next pair.
-    with contextlib.suppress(EOFError, KeyboardInterrupt, MemoryError):
+    with contextlib.suppress(EOFError, OSError, KeyboardInterrupt, MemoryError):
         while True:
+            signal.alarm(0)
             gold, answer = pipe.recv()
+            signal.alarm(seconds)  # of which the kernel ends it, in C code too
             pipe.send(verify_pair(gold, answer))
 
 
@@ -128,4 +135,4 @@ def _exactly(gold: Any, answer: Any) -> bool:
 
 
 if __name__ == "__main__":
-    serve(Connection(int(sys.argv[1])))
+    serve(Connection(int(sys.argv[1])), int(sys.argv[2]))

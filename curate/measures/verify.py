@@ -127,7 +127,7 @@ class Verify(MemoMeasure):
 
     def _start(self) -> "Worker":
         """Start one more worker."""
-        worker = Worker()
+        worker = Worker(self._seconds)
         self.workers.append(worker)
         return worker
 
@@ -141,13 +141,13 @@ class Verify(MemoMeasure):
 class Worker:
     """One process, its pipe, and the item it is busy with."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
         # No `multiprocessing.Process`: it would import the caller's script anew, which then runs
         # once more where nobody wrote `if __name__ == "__main__"`.
         pipe, theirs = multiprocessing.Pipe()
         self.pipe = cast("Connection[Any, Any]", pipe)
         self.process = subprocess.Popen(  # noqa: S603 - our own file, in our own Python
-            [sys.executable, "-P", verifier.__file__, str(theirs.fileno())],
+            [sys.executable, "-P", verifier.__file__, str(theirs.fileno()), str(int(seconds) + 60)],
             pass_fds=[theirs.fileno()],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )

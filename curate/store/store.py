@@ -17,9 +17,8 @@ import io
 import os
 import shutil
 import time
-import uuid
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -32,6 +31,7 @@ import pyarrow.parquet as pq
 
 from curate.errors import RecordError
 from curate.store.record import Book, sealed_intact
+from curate.store.scratch import scratch
 from curate.store.whole import write_whole
 
 
@@ -111,7 +111,7 @@ class Store:
         try:
             frame = read_parquet(path)
         except (OSError, pa.ArrowInvalid):
-            path.unlink(missing_ok=True)
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             return None
         os.utime(path)  # `gc` goes by last use
         return frame
@@ -120,15 +120,9 @@ class Store:
         """Keep a derived artefact."""
         write_parquet(frame, self.derived_path(step, key))
 
-    @contextmanager
-    def workspace(self) -> Generator[Path]:
-        """Give a scratch folder that is gone afterwards."""
-        folder = self.root / "work" / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        folder.mkdir(parents=True)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    def workspace(self) -> AbstractContextManager[Path]:
+        """Give a scratch folder that is gone afterwards; killed, after the next start."""
+        return scratch(self.root / "work")
 
     def books(self) -> Iterator[tuple[str, Book]]:
         """Open every book in turn, with its path below the store's root."""
@@ -161,7 +155,7 @@ class Store:
             problems += [
                 f"{part}/{path.name}: changed since it was sealed"
                 for path in sorted(book.folder.glob("*.log"))
-                if not path.name.startswith("open-") and not sealed_intact(path)
+                if path.is_dir() or not (path.name.startswith("open-") or sealed_intact(path))
             ]
             book.close()
         return problems

@@ -3,14 +3,15 @@
 import logging
 import multiprocessing
 import pickle
-import signal
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Final
 
 from curate.engine.executors.base import Result, Task
 from curate.errors import BackendError
+from curate.models.processes import end_with_parent, result_of
 
 _TYPED_IN: Final = (
     "they find no filter or measure that was typed into a notebook or a shell: put it into a file "
@@ -31,8 +32,7 @@ class InProcess:
 
 def _begin() -> None:
     """Have a worker leave to the run's own process what is that one's to say and to answer."""
-    # A terminal sends Ctrl-C to all processes of a run; only the first of them answers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     # Plug-ins that can't be used were told of when the run began.
     logging.getLogger("filters.registry").setLevel(logging.ERROR)
 
@@ -62,13 +62,19 @@ class WorkerProcesses:
             raise BackendError(
                 f"worker processes can't be given this work ({error}); {_TYPED_IN}"
             ) from error
+        futures: deque[Future[Result]] = deque()
         try:
-            yield from self._pool.map(function, tasks)
+            futures.extend(self._pool.submit(function, task) for task in tasks)
+            while futures:
+                yield result_of(futures.popleft())
         except BrokenProcessPool as error:
             raise BackendError(
                 f"a worker process ended before its work was done; {_TYPED_IN}. Where nothing was "
                 "typed in, memory may have run out: lower runtime.questions_per_shard"
             ) from error
+        finally:
+            for future in futures:
+                future.cancel()
 
     def close(self) -> None:
         """End the workers."""

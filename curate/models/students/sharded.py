@@ -5,9 +5,6 @@ all, holds Python's lock, and eight devices would wait for it in one process.
 """
 
 import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from curate.errors import ModelError
+from curate.models.processes import end_with_parent, result_of
 from curate.models.students.packing import Summed, Target
 from curate.models.students.pairs import SpanScorer
 
@@ -69,7 +67,7 @@ class ShardedScorer:
     def __init__(self, folder: Path, dtype: str, devices: Sequence[str]) -> None:
         spawn = multiprocessing.get_context("spawn")
         # One pool a device: a pool of several hands work to whichever is free.
-        self._workers = [ProcessPoolExecutor(1, spawn, _end_with_parent) for _ in devices]
+        self._workers = [ProcessPoolExecutor(1, spawn, end_with_parent) for _ in devices]
         self._devices = devices
         facts: list[_Facts] = self._all([(_open, folder, dtype, device) for device in devices])
         self.context = facts[0].context
@@ -100,7 +98,7 @@ class ShardedScorer:
         """Make one call in each of the first processes; give what they return."""
         futures = [worker.submit(*call) for worker, call in zip(self._workers, calls, strict=False)]
         try:
-            return [future.result() for future in futures]
+            return [result_of(future) for future in futures]
         except BrokenProcessPool as error:
             self.close()
             raise ModelError(
@@ -142,19 +140,6 @@ class _Facts(NamedTuple):
 
 _HERE: Final[list["Scorer"]] = []
 """The scorer of this process; empty in the parent's."""
-
-
-def _end_with_parent() -> None:
-    """Leave when the parent does, however it went; a killed run must not hold on to a device."""
-
-    def watch() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to the parent too
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _open(folder: Path, dtype: str, device: str) -> _Facts:

@@ -77,7 +77,7 @@ def test_equal_pairs_have_one_key_and_the_limit_is_part_of_it(verify: Verify):
 
 
 def test_a_process_that_dies_at_work_ran_out_of_memory():
-    worker = Worker()
+    worker = Worker(10.0)
     try:
         worker.give(Item("tower", ("3", TOWER)), seconds=60)
         os.kill(worker.process.pid or 0, signal.SIGKILL)
@@ -96,7 +96,7 @@ class Huge:
 
 
 def test_a_process_whose_memory_ran_out_ends_without_a_word(capfd: pytest.CaptureFixture[str]):
-    worker = Worker()
+    worker = Worker(10.0)
     try:
         worker.give(Item("huge", ("3", Huge())), seconds=60)
         assert wait([worker.pipe], timeout=30)
