@@ -274,11 +274,12 @@ def init_command(
 @app.command()
 def check(recipe: RecipeName, overrides: Overrides = None, *, allow: Allow = None) -> None:
     """Check a recipe without running it; no model or data is fetched, nothing is written."""
+    from curate.errors import count_of
     from curate.recipe.plan import make_plan
     from curate.recipe.repeat import open_recipe
 
     plan = make_plan(open_recipe(recipe, overrides or (), allow=allow or ()).recipe)
-    typer.echo(f"{recipe}: fine, {len(list(plan.describe()))} steps")
+    typer.echo(f"{recipe}: fine, {count_of(len(list(plan.describe())), 'step')}")
 
 
 @app.command()
@@ -538,12 +539,14 @@ def store_du() -> None:
 @store_app.command("verify")
 def store_verify() -> None:
     """Check every recorded entry against its checksum."""
+    from curate.errors import count_of
     from curate.store.store import Store
 
     problems = Store().verify()
     for problem in problems:
         typer.echo(problem)
-    typer.echo(f"{len(problems)} problems" if problems else "every entry matches its checksum")
+    summary = count_of(len(problems), "problem")
+    typer.echo(summary if problems else "every entry matches its checksum")
     raise typer.Exit(code=1 if problems else 0)
 
 
@@ -562,6 +565,7 @@ def store_import(
     other: Annotated[Path, typer.Argument(help="root of another store")],
 ) -> None:
     """Copy what another store recorded and this one lacks."""
+    from curate.errors import count_of
     from curate.store.store import Store
 
-    typer.echo(f"copied {Store().import_from(other)} segments")
+    typer.echo(f"copied {count_of(Store().import_from(other), 'segment')}")

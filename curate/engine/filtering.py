@@ -16,6 +16,7 @@ import polars as pl
 from curate.engine.executors.base import Executor
 from curate.engine.progress.progress import Progress
 from curate.engine.table import Part, Shard
+from curate.errors import count_of
 from curate.release.funnel import FilterCount, count
 from curate.store.keys import digest, key
 from curate.store.store import Store, read_parquet, write_parquet
@@ -163,7 +164,8 @@ def _check_conservation(filter_: Filter, frame: pl.DataFrame, verdicts: pl.DataF
     """Hold kept + dropped + abstained = rows seen, and a declared reason for all but kept."""
     if verdicts.height != frame.height:
         raise AssertionError(
-            f"filter {filter_.name!r} gave {verdicts.height} verdicts for {frame.height} rows"
+            f"filter {filter_.name!r} gave {count_of(verdicts.height, 'verdict')} for "
+            f"{count_of(frame.height, 'row')}"
         )
     unkept = verdicts.filter(pl.col("keep").is_null() | ~pl.col("keep"))
     reasons = set(unkept["reason"].unique().to_list())

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
-from curate.errors import BackendError, CurateError
+from curate.errors import BackendError, CurateError, count_of
 from curate.models.servers.servers import Price
 
 _Item = TypeVar("_Item")
@@ -87,8 +87,9 @@ class Meter:
         if limits is None:
             return None
         hours = (self._clock() - self._started) / 3600
+        tokens = count_of(self.tokens, "token")
         usage: tuple[tuple[str, Any, float, str], ...] = (
-            ("max_tokens_total", limits.max_tokens_total, self.tokens, f"{self.tokens:,} tokens"),
+            ("max_tokens_total", limits.max_tokens_total, self.tokens, tokens),
             ("max_cost", limits.max_cost, self.cost, f"{self.cost:.4g} spent"),
             ("max_hours", limits.max_hours, hours, f"{hours:.3g} hours"),
         )

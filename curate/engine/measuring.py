@@ -12,7 +12,7 @@ from curate.engine.executors.base import Executor
 from curate.engine.limits import Meter
 from curate.engine.progress.progress import Progress
 from curate.engine.table import Part, Shard, Table, write_part
-from curate.errors import RecordError
+from curate.errors import RecordError, count_of
 from curate.measures.base import DerivedMeasure, Item, Measure, MemoMeasure, PoolRequest
 from curate.store.keys import digest, key, rank
 from curate.store.record import Book
@@ -186,8 +186,8 @@ class _Ledger:
         if self._replay and self._measure.needs:
             lacking = f", or without {self._measure.detail}" if self._measure.detail else ""
             raise RecordError(
-                f"--replay: {len(missing)} items of measure {self._measure.name!r} are not in the "
-                f"record{lacking}; run without --replay to have them measured"
+                f"--replay: the record lacks {count_of(len(missing), 'item')} of measure "
+                f"{self._measure.name!r}{lacking}; run without --replay to have them measured"
             )
         done = 0
         with self._progress.stage(f"measure {self._measure.name}", len(missing), "items") as stage:

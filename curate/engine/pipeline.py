@@ -69,11 +69,8 @@ class PipelineResult:
             *SOURCE_COLUMNS,
             *(name for shard in table.shards for p in shard.parts for name in p.columns),
         }
-        lengths = [
-            n
-            for n in ("rationale_tokens", "completion_tokens", "rationale_words")
-            if n in available
-        ]
+        tokens = [n for n in ("rationale_tokens", "completion_tokens") if n in available]
+        lengths = [*tokens, "rationale_words"]
         columns = [n for n in needed_columns(plan.recipe.select, plan.arms) if n in available]
         frames: list[pl.DataFrame] = []
         for number, shard in enumerate(table.shards):
@@ -82,6 +79,7 @@ class PipelineResult:
                 frame.select(
                     *dict.fromkeys((*IDS, *columns)),
                     pl.coalesce(lengths).cast(pl.Int32).alias("tokens"),
+                    pl.all_horizontal(pl.col(tokens).is_null()).alias("in_words"),
                     (pl.col("raw_output").fill_null("").str.strip_chars() != "").alias("nonempty"),
                     *(live[number].alias(name) for name, live in pools.items()),
                 )
@@ -115,6 +113,8 @@ def passed(
         InputError: the recipe or its input is wrong; nothing was paid for.
         CurateError: a model, a server or the record failed; what was recorded is kept.
     """
+    for note in file.notes:
+        progress.say(note)
     meter, store = Meter(file.recipe.runtime), Store()
     plan = make_plan(file.recipe)
     lock = Lock(

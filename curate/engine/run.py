@@ -17,7 +17,7 @@ from curate.engine.progress.progress import Progress
 from curate.engine.sampling import Sampler
 from curate.engine.setups import MeasureSetups
 from curate.engine.table import Table
-from curate.errors import InputError
+from curate.errors import InputError, count_of
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock
 from curate.recipe.model import Recipe
@@ -76,7 +76,7 @@ class RunResult:
         """Say in four lines what was done and where it lies."""
         selected = sum(self.summary.configs[0].splits.values())
         return (
-            f"{selected} rows selected, dataset_hash {self.summary.dataset_hash}\n"
+            f"{count_of(selected, 'row')} selected, dataset_hash {self.summary.dataset_hash}\n"
             f"sampled {self.tally.sampled}, measured {self.tally.measured}, "
             f"reused {self.tally.reused} in {duration(self.tally.seconds)}\n"
             f"{self.folder}   load it with datasets.load_dataset({str(self.folder)!r})\n"

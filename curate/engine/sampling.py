@@ -10,7 +10,7 @@ import polars as pl
 from curate.engine.inputs import pinned
 from curate.engine.limits import Meter
 from curate.engine.progress.progress import Progress
-from curate.errors import InputError, RecordError, did_you_mean
+from curate.errors import InputError, RecordError, count_of, did_you_mean
 from curate.models.references import ResolvedModel
 from curate.models.teachers.base import Completion, Request
 from curate.models.teachers.open import Access, open_generator
@@ -260,8 +260,8 @@ class Sampler:
             return
         if self._replay:
             raise RecordError(
-                f"--replay: {lacking} samples of source {source.name!r} are not in the record; "
-                "run without --replay to draw them"
+                f"--replay: the record lacks {count_of(lacking, 'sample')} of source "
+                f"{source.name!r}; run without --replay to draw them"
             )
         folder = self._store.root / "locks"
         access = Access(setup.teacher, source.sampling_for(template), setup.path, folder)

@@ -52,6 +52,11 @@ class RecordError(CurateError):
     """The store is damaged in a way that cannot be worked around."""
 
 
+def count_of(number: int, noun: str) -> str:
+    """Say how many there are: "1 sample", "2,672 samples"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def did_you_mean(name: str, names: Sequence[str]) -> str:
     """Suggest the nearest known name, or list them all when none is near."""
     near = get_close_matches(name, names, n=1, cutoff=0.6)

@@ -44,6 +44,8 @@ class RecipeFile(BaseModel):
     """What to begin with where there is no such file yet."""
     limit: int | None = None
     """Of questions, unless the run names another."""
+    notes: tuple[str, ...] = ()
+    """What somebody who uses it must know first, a sentence each."""
     written: Mapping[str, str] = Field(default_factory=dict)
     """What stands in the recipe for a path or model, by what it was read as, where a variable of
     the environment is in it.
@@ -151,15 +153,19 @@ def read_recipe(
             recipe, written = _parse(text, overrides)
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error
-    default = path.with_suffix(".lock.json")
-    if path in shipped.values() or not _writable(path.parent):
+    default, notes = path.with_suffix(".lock.json"), ()
+    if path in shipped.values():
         default = _lock_in_runs(recipe)
+    elif lock is None and not _writable(path.parent):
+        default = _lock_in_runs(recipe)
+        notes = (f"{str(path.parent)!r} can't be written, so the lock file goes to {default}",)
     return RecipeFile(
         recipe=recipe,
         text=text,
         overrides=tuple(overrides),
         folder=path.parent.resolve(),
         lock=lock or default,
+        notes=notes,
         written=written,
     )
 

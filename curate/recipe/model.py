@@ -199,6 +199,7 @@ class Recipe(_Section):
                     "runtime.sources",
                 )
         self._student_is_where_it_is_said()
+        self._tokens_can_be_counted()
         self._spending_can_be_told()
         self._excluded_are_known()
         formats = [name for name in self.publish.formats if format_of(name).of_questions]
@@ -220,6 +221,17 @@ class Recipe(_Section):
                     "arms",
                 )
         return self
+
+    def _tokens_can_be_counted(self) -> None:
+        """Refuse a budget in a unit that nothing here counts in."""
+        budget = self.select.budget
+        if budget is not None and budget.tokens is not None and self.score is None:
+            raise InputError(
+                "tokens are counted by the student's tokenizer, and the recipe names no student; "
+                "name one under measures: {score: {student: ...}}, or use budget: {rows: ...} or "
+                "{share: ...}",
+                "select.budget.tokens",
+            )
 
     def _spending_can_be_told(self) -> None:
         """Refuse a limit on money that nothing would ever count against."""

@@ -195,6 +195,10 @@ def make_plan(recipe: Recipe) -> Plan:
         InputError: a filter, `select` or an arm reads a column that nobody writes.
     """
     steps = _Steps(recipe)
+    budget = recipe.select.budget
+    if budget is not None and budget.tokens is not None:
+        # Before any filter: arms draw on rows that filters stopped, and all have one unit.
+        steps.need(["rationale_tokens"], "select.budget", "select.budget", None)
     for index, added in enumerate(recipe.filters):
         reads = Contract.of(added).reads
         steps.need(reads, f"filter {added.name!r}", f"filters[{index}]", added)

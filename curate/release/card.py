@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 
 import yaml
 
+from curate.errors import count_of
 from curate.release.excerpt import Excerpt
 from curate.release.flat import flat
 from curate.release.funnel import Funnel, markdown, preamble
@@ -245,7 +246,7 @@ def _config_list(
     return [
         {
             "config_name": config.name,
-            "description": f"{config.rows} rows, dataset_hash {config.dataset_hash}",
+            "description": f"{count_of(config.rows, 'row')}, dataset_hash {config.dataset_hash}",
             "data_files": [
                 {"split": split, "path": f"{folder(config)}/{config.name}/{split}-*.parquet"}
                 for split in (config.splits or {"train": 0})

@@ -13,6 +13,7 @@ from typing import Any, Final, Self, TypeVar
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from curate.errors import count_of
 from filters.columns import ARM_PREFIX, VERDICT_PREFIX
 
 TOP_REASONS: Final = 5
@@ -117,11 +118,12 @@ class FilterCount(_Counts):
         if self.kept + dropped + abstained + self.skipped != self.rows:
             raise ConservationError(
                 f"filter {self.name!r}: {self.kept} kept + {dropped} dropped + {abstained} "
-                f"abstained + {self.skipped} skipped is not {self.rows} rows; please report this"
+                f"abstained + {self.skipped} skipped is not {count_of(self.rows, 'row')}; "
+                "please report this"
             )
         if self.live not in {self.kept, self.kept + abstained}:
             raise ConservationError(
-                f"filter {self.name!r}: {self.live} rows are live, but {self.kept} were kept and "
+                f"filter {self.name!r}: live {self.live}, but {self.kept} were kept and "
                 f"{abstained} abstained; please report this"
             )
 
@@ -133,9 +135,22 @@ class PickCount(_Counts):
     rows: int
     questions: int
     tokens: int
-    """Sum of the samples' tokens, unknown ones as 0."""
+    """Sum of the samples' tokens: the student's, or the teacher's where those were not counted."""
+    words: int = 0
+    """Sum of the words of samples whose tokens nobody counted."""
     choice: float | None = None
     """Share of its questions with more live samples than were taken; None for arms."""
+
+    @property
+    def lengths(self) -> tuple[tuple[int, str], ...]:
+        """Give how much text it is: numbers with their units, of which there are mostly one."""
+        lengths = (self.tokens, "token"), (self.words, "word")
+        return tuple(length for length in lengths if length[0]) or lengths[:1]
+
+    @property
+    def length(self) -> str:
+        """Say how much text it is."""
+        return " and ".join(count_of(*length) for length in self.lengths)
 
 
 class Funnel(_Counts):
@@ -260,7 +275,7 @@ def count_picks(
     """Count what the selection and the arms took.
 
     Args:
-        table: ``sample_id`` and ``tokens`` of all samples.
+        table: ``sample_id``, ``tokens`` and ``in_words``, whether these are words, of all samples.
         selection: what `select` returned.
         choice: the selection's share of questions with a choice.
     """
@@ -268,17 +283,19 @@ def count_picks(
         name for name in selection.columns if name == "selected" or name.startswith(ARM_PREFIX)
     ]
     rows = selection.select("sample_id", "question_id", *columns).join(
-        table.select("sample_id", "tokens"), on="sample_id"
+        table.select("sample_id", "tokens", "in_words"), on="sample_id"
     )
     picks: list[PickCount] = []
     for name in columns:
         part = rows.filter(name)
+        lengths = part["tokens"].cast(pl.Int64)
         picks.append(
             PickCount(
                 name=name.removeprefix(ARM_PREFIX),
                 rows=part.height,
                 questions=part["question_id"].n_unique(),
-                tokens=int(part["tokens"].cast(pl.Int64).sum()),
+                tokens=int(lengths.filter(~part["in_words"]).sum()),
+                words=int(lengths.filter(part["in_words"]).sum()),
                 choice=choice if name == "selected" else None,
             )
         )
@@ -337,7 +354,8 @@ def filter_line(line: FilterCount) -> str:
     """Say in one line what a filter did."""
     head = (
         f"{line.name}: {line.live:,} live ({percent(line.live, line.rows)}), "
-        f"{line.covered:,} questions, choice in {percent(line.choice, line.covered_before)}"
+        f"{count_of(line.covered, 'question')}, "
+        f"choice in {percent(line.choice, line.covered_before)}"
     )
     return "; ".join((head, *losses(line)))
 
@@ -346,7 +364,7 @@ def preamble(funnel: Funnel) -> tuple[tuple[str, str], ...]:
     """Say what came in: pairs of a name (``questions``, a source) and what is known about it."""
     facts: list[tuple[str, str]] = []
     if (questions := funnel.questions) is not None:
-        parts = [f"{questions.in_use:,} in use of {questions.read:,} rows"]
+        parts = [f"{questions.in_use:,} in use of {count_of(questions.read, 'row')}"]
         if questions.merged:
             parts.append(f"{questions.merged:,} merged")
         if questions.quarantined:
@@ -354,13 +372,13 @@ def preamble(funnel: Funnel) -> tuple[tuple[str, str], ...]:
             parts.append(f"{total:,} quarantined: {reasons(questions.quarantined)}")
         facts.append(("questions", "; ".join(parts)))
     for source in funnel.sources:
-        parts = [f"{source.rows:,} samples"]
+        parts = [count_of(source.rows, "sample")]
         if source.errors:
             parts.append(f"{source.errors:,} failed for good")
         if source.unmatched:
-            parts.append(f"{source.unmatched:,} more rows matched no question")
+            parts.append(f"{count_of(source.unmatched, 'more row')} matched no question")
         if source.excluded:
-            parts.append(f"{source.excluded:,} more are of excluded teachers")
+            parts.append(f"{source.excluded:,} more of excluded teachers")
         facts.append((source.name, "; ".join(parts)))
     return tuple(facts)
 
@@ -368,13 +386,15 @@ def preamble(funnel: Funnel) -> tuple[tuple[str, str], ...]:
 def lines(funnel: Funnel) -> list[str]:
     """Say the funnel in plain lines, one a filter, for pipes and logs."""
     texts = [f"{name}: {text}" for name, text in preamble(funnel)]
-    texts.append(f"all samples: {funnel.samples:,} samples, {funnel.covered:,} questions")
+    texts.append(
+        f"all samples: {count_of(funnel.samples, 'sample')}, {count_of(funnel.covered, 'question')}"
+    )
     texts += [filter_line(line) for line in funnel.filters]
     for pick in funnel.picks:
         choice = "" if pick.choice is None else f", choice in {percent(pick.choice, 1)}"
         texts.append(
-            f"{pick.name}: {pick.rows:,} samples ({percent(pick.rows, funnel.samples)}), "
-            f"{pick.questions:,} questions, {pick.tokens:,} tokens{choice}"
+            f"{pick.name}: {count_of(pick.rows, 'sample')} ({percent(pick.rows, funnel.samples)}), "
+            f"{count_of(pick.questions, 'question')}, {pick.length}{choice}"
         )
     return [*texts, *(f"note: {note}" for note in funnel.notes)]
 
@@ -395,7 +415,7 @@ def markdown(funnel: Funnel) -> str:
     rows += [
         f"| **{pick.name}** | {pick.rows:,} | {percent(pick.rows, funnel.samples)} "
         f"| {pick.questions:,} | {'' if pick.choice is None else percent(pick.choice, 1)} "
-        f"| {pick.tokens:,} tokens |"
+        f"| {pick.length} |"
         for pick in funnel.picks
     ]
     return "\n".join(rows)

@@ -2,8 +2,11 @@
 
 import html
 import re
+from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from curate.errors import count_of
 
 
 def _plain(text: object) -> str:
@@ -34,4 +37,5 @@ def environment(package: str = "curate.release") -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(plain=_plain, code=_code, block=_block)
+    environment.filters["count_of"] = cast("Any", count_of)
     return environment

@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from curate.errors import CONTROLS, InputError, did_you_mean
+from curate.errors import CONTROLS, InputError, count_of, did_you_mean
 from curate.release.runs import Run
 
 Verdict = Literal["selected", "live", "dropped"]
@@ -94,7 +94,8 @@ class Page:
             else _listed(self.rows, self.scores, options.max_width)
         )
         more = f"; --page {self.page + 1} for more" if self.page < self.pages else ""
-        yield Text(f"{self.total:,} samples, page {self.page} of {self.pages}{more}", "dim")
+        place = f"page {self.page} of {self.pages}{more}"
+        yield Text(f"{count_of(self.total, 'sample')}, {place}", "dim")
 
 
 def browse(reference: Path, options: BrowseOptions) -> Page:

@@ -13,8 +13,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from curate.errors import CONTROLS
-from curate.release.funnel import Funnel, losses, percent, preamble
+from curate.errors import CONTROLS, count_of
+from curate.release.funnel import Funnel, PickCount, losses, percent, preamble
 
 WIDEST: Final = 100
 LEGEND: Final = "choice: share of the questions of which one sample was kept and another dropped"
@@ -30,7 +30,9 @@ class _FunnelView:
     def __init__(self, funnel: Funnel) -> None:
         self.funnel = funnel
         names = ["all samples", *(g.name for g in funnel.filters), *(p.name for p in funnel.picks)]
-        numbers = [funnel.samples, funnel.covered, *(p.tokens for p in funnel.picks)]
+        in_words = any(p.words for p in funnel.picks) and not any(p.tokens for p in funnel.picks)
+        self.unit = "words" if in_words else "tokens"
+        numbers = [funnel.samples, funnel.covered, *map(self._length, funnel.picks)]
         self.name_width = min(max(map(len, names)), 26)
         self.live_width = max(7, len(f"{numbers[0]:,}"))
         self.question_width = max(9, len(f"{numbers[1]:,}"))
@@ -56,9 +58,13 @@ class _FunnelView:
                 yield Padding(Text(loss, "dim"), (0, 0, 0, 4))
         if funnel.picks:
             yield Text()
-            yield self._row("", "samples", bar * " ", "", "questions", "tokens", style="dim")
+            yield self._row("", "samples", bar * " ", "", "questions", self.unit, style="dim")
         for pick in funnel.picks:
-            yield self._counts(pick.name, pick.rows, pick.questions, f"{pick.tokens:,}", bar, block)
+            length = f"{self._length(pick):,}"
+            yield self._counts(pick.name, pick.rows, pick.questions, length, bar, block)
+            if pick.words and self.unit == "tokens":
+                words = count_of(pick.words, "word")
+                yield Text(f"    and {words} of samples whose tokens nobody counted", "dim")
             if pick.choice is not None:
                 share = percent(pick.choice, 1)
                 yield Text(f"    more live samples than taken in {share} of these questions", "dim")
@@ -66,6 +72,10 @@ class _FunnelView:
         if funnel.notes:
             yield pairs([("note", note) for note in funnel.notes], "yellow")
         yield Text(LEGEND, style="dim")
+
+    def _length(self, pick: PickCount) -> int:
+        """Give how much text it is, in the unit of the column."""
+        return pick.words if self.unit == "words" else pick.tokens
 
     def _counts(
         self, name: str, live: int, questions: int, last: str, bar: int, block: str

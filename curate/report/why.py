@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from curate.errors import CONTROLS, InputError
+from curate.errors import CONTROLS, InputError, count_of
 from curate.release.runs import Absent, Run
 from curate.report.funnel import pairs
 from curate.select.ranking import may_be_taken
@@ -64,9 +64,7 @@ def explain(reference: Path, sample: str) -> Explanation:
     samples = run.samples()
     rows = samples.filter(pl.col("sample_id").str.starts_with(sample)).collect()
     if rows.height != 1:
-        subject = (
-            f"{rows.height} samples have ids that start with" if rows.height else "no sample is"
-        )
+        subject = f"{count_of(rows.height, 'id')} start with" if rows.height else "no sample is"
         raise InputError(
             f"{subject} {sample!r} in {run.folder}; ids are in the column sample_id of "
             f"{run.folder / 'audit'}"

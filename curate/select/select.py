@@ -41,7 +41,9 @@ class Budget(BaseModel):
     rows: int | None = Field(default=None, ge=1)
     """Number of samples."""
     tokens: int | None = Field(default=None, ge=1)
-    """Sum of the samples' tokens (column ``tokens``); a sample of unknown length is 0."""
+    """Sum of the tokens of the samples' rationales, counted by the student's tokenizer, so it wants
+    a student under ``measures.score``.
+    """
     share: float | None = Field(default=None, gt=0, le=1)
     """Of the samples live after the last filter, rounded down. ``without:`` arms take as many rows
     as this share of the chain's own pool, so that arms stay comparable.

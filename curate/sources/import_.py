@@ -12,7 +12,7 @@ from typing import Final, Literal, Self, cast
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from curate.errors import InputError
+from curate.errors import InputError, count_of
 from curate.models.finish import finish_of
 from curate.sources.base import ReadSource, Tally
 from curate.sources.drafts import Drafts
@@ -189,7 +189,8 @@ class Import(TableOptions, ReadSource):
         values = [content or None for _, content in _completions(row, _paths(spec))]
         if len(values) != len(written):
             raise InputError(
-                f"a row has {len(written)} completions and {len(values)} values of {what}; name "
+                f"a row has {count_of(len(written), 'completion')} and "
+                f"{count_of(len(values), 'value')} of {what}; name "
                 "a column that holds one for each",
                 f"sources: {self.name}: columns.{what}",
             )
@@ -226,7 +227,7 @@ class Import(TableOptions, ReadSource):
             return
         causes = "; ".join(f"{n:,}: {CAUSES[cause]}" for cause, n in tally.unmatched.most_common())
         raise InputError(
-            f"{lost:,} of {tally.rows:,} rows make no sample, more than max_unmatched "
+            f"{lost:,} of {count_of(tally.rows, 'row')} make no sample, more than max_unmatched "
             f"({self.max_unmatched:g}) allows. {causes}. Such as: {'; '.join(tally.quoted)}. "
             "Check `columns` and `join`, or raise `max_unmatched`",
             f"sources: {self.name}",

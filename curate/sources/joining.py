@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
-from curate.errors import InputError
+from curate.errors import InputError, count_of
 from curate.sources.questions import QuestionsTable
 from curate.sources.tables import Unreadable
 from curate.sources.tables.cells import fold, joined
@@ -111,9 +111,8 @@ class JoinByOrder(Join):
         if self._parts == "parallel":
             self._check()
         if self._place < len(self._order):
-            return [
-                f"joined by order, covers the first {self._place:,} of {len(self._order):,} rows"
-            ]
+            total = count_of(len(self._order), "row")
+            return [f"joined by order, covers the first {self._place:,} of {total}"]
         return []
 
     def match(self, row: object) -> Match:
@@ -129,9 +128,10 @@ class JoinByOrder(Join):
     def _check(self) -> None:
         if self._file and self._place != len(self._order):
             raise InputError(
-                f"{self._file} holds {self._place:,} rows for {len(self._order):,} rows of "
-                "questions, so rows behind a gap would go to the wrong question; join by question "
-                "or question_id, or say `parts: consecutive` if the files are pieces of one list",
+                f"{self._file} holds {count_of(self._place, 'row')} for "
+                f"{count_of(len(self._order), 'row')} of questions, so rows behind a gap would go "
+                "to the wrong question; join by question or question_id, or say `parts: "
+                "consecutive` if the files are pieces of one list",
                 "join",
             )
 

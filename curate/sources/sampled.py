@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
-from curate.errors import RecordError
+from curate.errors import RecordError, count_of
 from curate.models.teachers.base import Completion, Request, Sampling
 from curate.models.teachers.options import DType, Teacher
 from curate.sources.base import Source
@@ -152,8 +152,9 @@ class SampledSource(Source):
                 cells.append(row[name])
         if lacking:
             raise RecordError(
-                f"source {self.name!r}: {lacking} of {self.wanted(questions.height)} samples are "
-                "not in the record; run without --replay to draw them"
+                f"source {self.name!r}: the record lacks {lacking:,} of "
+                f"{count_of(self.wanted(questions.height), 'sample')}; run without --replay to "
+                "draw them"
             )
         return pl.DataFrame(columns, schema=dict(SOURCE_COLUMNS))
 

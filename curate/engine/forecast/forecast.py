@@ -14,6 +14,7 @@ from rich.text import Text
 
 from curate.engine.forecast.estimate import Interval
 from curate.engine.progress.pace import duration
+from curate.errors import count_of
 from curate.models.rendering import Rendered
 
 
@@ -137,8 +138,8 @@ class Forecast:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render for a terminal."""
         yield Text(
-            f"probe of {self.seen:,} of {self.of:,} usable questions: what all of them will give, "
-            "in four cases of five between the two numbers",
+            f"probe of {self.seen:,} of {count_of(self.of, 'usable question')}: what all of them "
+            "will give, in four cases of five between the two numbers",
             "bold",
         )
         yield Text()
@@ -165,7 +166,8 @@ class Forecast:
             if (asking := source.asking) is None:
                 yield source.name, f"{span(source.rows)} samples, no teacher asked"
                 continue
-            parts = [f"{asking.wanted:,} samples, {asking.recorded:,} of them recorded by now"]
+            wanted = count_of(asking.wanted, "sample")
+            parts = [f"{wanted}, {asking.recorded:,} of them recorded by now"]
             if asking.prompt is not None:
                 parts.append(f"{span(asking.prompt)} prompt tokens")
             if asking.completion is not None:

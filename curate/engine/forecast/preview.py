@@ -13,7 +13,7 @@ from rich.text import Text
 from curate.engine.inputs import read_questions
 from curate.engine.progress.progress import Progress
 from curate.engine.sampling import Sampler
-from curate.errors import CONTROLS, CurateError
+from curate.errors import CONTROLS, CurateError, count_of
 from curate.models.rendering import Rendered
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock
@@ -57,7 +57,7 @@ class Preview:
         if self.questions is None:
             yield Text("the questions are on the Hub; --probe 32 fetches and tries some", "dim")
             return
-        yield Text(f"{self.questions:,} questions in use")
+        yield Text(f"{count_of(self.questions, 'question')} in use")
         for source in self.sources:
             if source.wanted is None or source.prompt is None:
                 yield Text(f"{source.name}: its rows are there already, no teacher is asked")
@@ -66,7 +66,7 @@ class Preview:
             if source.recorded is not None:
                 rest = source.wanted - source.recorded
                 text = f"{source.recorded:,} in the record, {rest:,} to draw"
-            yield Text(f"{source.name}: {source.wanted:,} samples, {text}")
+            yield Text(f"{source.name}: {count_of(source.wanted, 'sample')}, {text}")
             yield Padding(_prompt(source.prompt), (1, 0, 1, 2))
 
 

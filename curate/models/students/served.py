@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from curate.errors import BackendError, ModelError
+from curate.errors import BackendError, ModelError, count_of
 from curate.models.coroutines import complete
 from curate.models.servers.faults import RefusedError
 from curate.models.servers.patient_client import PatientClient
@@ -108,9 +108,9 @@ class ServedScorer:
         ids = target.ids[: max(end for _, end in target.spans)]
         if self._limit and len(ids) >= self._limit:
             raise BackendError(
-                f"a text to be scored has {len(ids)} tokens, and one more must be generated, but "
-                f"{client.where('/completions')} reads {self._limit} at most; start the server "
-                "with a larger --max-model-len, or with its default"
+                f"a text to be scored has {count_of(len(ids), 'token')}, and one more must be "
+                f"generated, but {client.where('/completions')} reads {self._limit} at most; start "
+                "the server with a larger --max-model-len, or with its default"
             )
 
         def read(answer: Any) -> list[float]:
@@ -136,8 +136,8 @@ class ServedScorer:
             return await client.ask("/completions", body, read)
         except RefusedError as refusal:
             raise BackendError(
-                f"{client.where('/completions')} refuses to score a text of {len(ids)} tokens: "
-                f"{refusal}; see the log of the server"
+                f"{client.where('/completions')} refuses to score a text of "
+                f"{count_of(len(ids), 'token')}: {refusal}; see the log of the server"
             ) from refusal
 
     def _no_list(self) -> BackendError:

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from curate.errors import BackendError, InputError, ModelError
+from curate.errors import BackendError, InputError, ModelError, count_of
 from curate.models.coroutines import Completer
 from curate.models.servers.slots import fill
 from curate.models.teachers.base import Completion, Request, Sampling
@@ -308,7 +308,8 @@ def _import_vllm() -> None:
 def _too_long(request: Request, prompt: int, completion: int, limit: int) -> InputError:
     text = request.messages[-1]["content"] if request.messages else request.prompt or ""
     return InputError(
-        f"the prompt {text[:80]!r}... has {prompt} tokens; with {completion} more for the "
-        f"completion it exceeds the context of {limit} tokens; lower sampling.max_tokens, remove "
-        "the question, or raise max_model_len in runtime.sources if the model allows it"
+        f"the prompt {text[:80]!r}... has {count_of(prompt, 'token')}; with {completion:,} more "
+        f"for the completion it exceeds the context of {count_of(limit, 'token')}; lower "
+        "sampling.max_tokens, remove the question, or raise max_model_len in runtime.sources if "
+        "the model allows it"
     )

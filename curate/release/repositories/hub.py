@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar, cast
 import orjson
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
-from curate.errors import CurateError, InputError
+from curate.errors import CurateError, InputError, count_of
 from curate.release.files import hashes
 from curate.release.repositories.base import VERSION, compare, order
 
@@ -77,8 +77,9 @@ class HubRepository:
         paths = set(self._tree("main")) - set(_OWN)
         if others := sorted(paths - self._ours(paths)):
             raise InputError(
-                f"dataset {self._repo!r} holds {len(others)} files that are no release's, such as "
-                f"{others[0]}; they would be removed, so name another repository, or move them",
+                f"dataset {self._repo!r} holds {count_of(len(others), 'file')} of no release, such "
+                f"as {others[0]}; publishing would remove that, so name another repository, or "
+                "move them",
                 "--repo",
             )
 

@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 
 import polars as pl
 
-from curate.errors import InputError
+from curate.errors import InputError, count_of
 from curate.release.card import addressed, merged
 from curate.release.diff import Diff, diff
 from curate.release.export.trial import trial
@@ -66,7 +66,8 @@ class Pushed:
         line = f"{self.version}: {self.where}"
         if (change := self.changes) is None:
             return line
-        summary = f"{change.added} rows added, {change.removed} removed, {change.kept} kept"
+        added = count_of(change.added, "row")
+        summary = f"{added} added, {change.removed:,} removed, {change.kept:,} kept"
         return f"{summary}\n{line}"
 
     def as_json(self) -> dict[str, Any]:
@@ -214,8 +215,8 @@ def _refuse_unknown_terms(release: Release) -> None:
     for config in release.manifest["configs"].values():
         counts.update(config["sources"])
     if lacking := {source: count for source, count in counts.items() if not terms.get(source)}:
-        sources = ", ".join(f"{source} ({count} rows)" for source, count in lacking.items())
-        raise InputError(_no_terms(sources))
+        sources = [f"{source} ({count_of(count, 'row')})" for source, count in lacking.items()]
+        raise InputError(_no_terms(", ".join(sources)))
 
 
 def _tried(release: Release) -> Iterator[str]:
@@ -265,7 +266,8 @@ def _refuse_older(version: str, versions: list[str], repository: Repository) -> 
 
 def _taken(release: Release, published: Release, version: str, versions: list[str]) -> str:
     changes = diff(published.folder, release.folder)
-    summary = f"{changes.added} rows added, {changes.removed} removed, {changes.kept} kept"
+    added = count_of(changes.added, "row")
+    summary = f"{added} added, {changes.removed:,} removed, {changes.kept:,} kept"
     if changes.parameters:
         summary += "; changed: " + ", ".join(change.name for change in changes.parameters[:5])
     else:

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from curate.errors import count_of
 from curate.report.html.audit import Audit
 from curate.report.html.figures import (
     Chart,
@@ -47,7 +48,7 @@ def what_if_chart(audit: Audit) -> Chart | None:
 def _what_if(one: WhatIf) -> Figure:
     low, high = one.sure, one.sure + one.unsure
     texts = [
-        f"{plain(one.parameter)} {value:.4g}: {sure:,} rows"
+        f"{plain(one.parameter)} {value:.4g}: {count_of(sure, 'row')}"
         + (f", perhaps {most - sure:,} more" if most > sure else "")
         for value, sure, most in zip(one.values, low, high, strict=True)
     ]
@@ -100,8 +101,8 @@ def frontier_chart(audit: Audit) -> Chart | None:
     if curve is None:
         return None
     summary = (
-        f"The selection took {curve.taken:,} rows of the {int(curve.rows[-1]):,} that its rules "
-        "allow. A smaller budget is a prefix of the same ranking, so every point is what "
+        f"The selection took {count_of(curve.taken, 'row')} of the {int(curve.rows[-1]):,} that "
+        "its rules allow. A smaller budget is a prefix of the same ranking, so every point is what "
         "`select.budget.rows` would give."
     )
     says = [summary]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from curate.errors import count_of
 from curate.release.diff import ABSENT, SELECTED, Diff
 from curate.report.html.figures import (
     PALETTE,
@@ -61,8 +62,8 @@ def _moves(diff: Diff) -> Iterator[Chart]:
     numbers = Numbers(("before", "after", "samples", "one of them"), rows) if rows else None
     total = sum(move.samples for move in diff.moves)
     summary = (
-        f"{diff.kept:,} rows stayed selected; {total:,} samples that either release tells of are "
-        "elsewhere."
+        f"{count_of(diff.kept, 'row')} stayed selected; of the samples that either release tells "
+        f"of, {total:,} changed places."
     )
     says = [summary]
     if altered := ", ".join(f"{n:,} in {name}" for name, n in diff.altered.items()):

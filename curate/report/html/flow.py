@@ -5,6 +5,7 @@ from typing import Final
 
 import polars as pl
 
+from curate.errors import count_of
 from curate.release.funnel import FilterCount, Funnel, PickCount, percent
 from curate.report.html.audit import Audit
 from curate.report.html.figures import (
@@ -57,11 +58,12 @@ def _summary(funnel: Funnel) -> str:
     last = funnel.filters[-1] if funnel.filters else None
     live = last.live if last else funnel.samples - funnel.quarantined
     text = (
-        f"Of {funnel.samples:,} samples of {funnel.covered:,} questions {live:,} "
-        f"({percent(live, funnel.samples)}) passed every filter"
+        f"Of {count_of(funnel.samples, 'sample')} of {count_of(funnel.covered, 'question')} "
+        f"{live:,} ({percent(live, funnel.samples)}) passed every filter"
     )
     if selection:
-        text += f"; {selection.rows:,} of them, of {selection.questions:,} questions, were selected"
+        questions = count_of(selection.questions, "question")
+        text += f"; selected of them: {selection.rows:,}, of {questions}"
     return f"{text}."
 
 
@@ -249,8 +251,8 @@ def coverage_chart(audit: Audit) -> Chart | None:
     after = funnel.filters[-1].covered
     before = funnel.filters[0].covered_before
     summary = (
-        f"{after:,} of {before:,} questions ({share(after, before)}) still have a sample after the "
-        f"last filter; {sum(losses):,} lost every one."
+        f"{after:,} of {count_of(before, 'question')} ({share(after, before)}) left with a sample "
+        f"after the last filter; {sum(losses):,} lost every one."
     )
     says = [summary]
     if gone.height > _LISTED:
@@ -295,9 +297,9 @@ def pass_rate_chart(audit: Audit) -> Chart | None:
     )  # fmt: skip
     always, never = counts[-1], counts[0]
     summary = (
-        f"Mean pass rate {rate.mean() or 0.0:.0%}. {never:,} questions were never answered right, "
-        f"{always:,} always; between them right and wrong siblings can be compared. A sample "
-        "stopped before its answer was judged counts as not right."
+        f"Mean pass rate {rate.mean() or 0.0:.0%}. {count_of(never, 'question')} never answered "
+        f"right, {always:,} always; between them right and wrong siblings can be compared. A "
+        "sample stopped before its answer was judged counts as not right."
     )
     rows = tuple(zip(("never", *names[1:-1], "always"), map("{:,}".format, counts), strict=True))
     return Chart(

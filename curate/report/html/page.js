@@ -154,7 +154,8 @@
     const some = rows.slice(at * PAGE, (at + 1) * PAGE);
     document.getElementById("rows").replaceChildren(...some.map(item));
     document.getElementById("found").textContent =
-      `${rows.length.toLocaleString("en")} of ${data.rows.length.toLocaleString("en")} samples`;
+      `${rows.length.toLocaleString("en")} of ${data.rows.length.toLocaleString("en")} ` +
+      (data.rows.length === 1 ? "sample" : "samples");
     document.getElementById("page").textContent = `page ${at + 1} of ${pages}`;
     document.getElementById("previous").disabled = at === 0;
     document.getElementById("next").disabled = at === pages - 1;

@@ -17,7 +17,7 @@ import orjson
 import polars as pl
 from markupsafe import Markup
 
-from curate.errors import InputError
+from curate.errors import InputError, count_of
 from curate.release.flat import flat
 from curate.report.html.audit import MOST, Audit, chosen_few
 from curate.report.html.choice import arms_chart, frontier_chart, what_if_chart
@@ -161,7 +161,8 @@ def _headline(audit: Audit) -> Iterator[tuple[str, str]]:
         selection = funnel.picks[0]
         yield f"{selection.rows:,}", "rows selected"
         yield f"{selection.questions:,}", "questions covered"
-        yield f"{selection.tokens:,}", "tokens"
+        for number, unit in selection.lengths:
+            yield f"{number:,}", f"{unit}s"
     yield f"{funnel.samples:,}", "samples judged"
     tally = audit.account["tally"]
     yield f"{tally['sampled']:,}", "sampled in this run"
@@ -170,11 +171,12 @@ def _headline(audit: Audit) -> Iterator[tuple[str, str]]:
 
 def _sampled(audit: Audit, samples: pl.DataFrame) -> str:
     if samples.height == audit.rows.height:
-        return f"All {samples.height:,} samples."
+        return f"All {count_of(samples.height, 'sample')}."
     whole = samples.filter("sibling")["question_id"].n_unique()
     return (
-        f"{samples.height:,} of {audit.rows.height:,} samples (at most {MOST:,}): all of {whole:,} "
-        "questions, and a few of every other way a sample ended. Charts count all rows."
+        f"{samples.height:,} of {count_of(audit.rows.height, 'sample')} (at most {MOST:,}): all of "
+        f"{count_of(whole, 'question')}, and a few of every other way a sample ended. Charts count "
+        "all rows."
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from curate.errors import count_of
 from curate.report.html.audit import OUTCOMES, Audit
 from curate.report.html.figures import (
     COLOURS,
@@ -91,7 +92,8 @@ def _says(audit: Audit) -> Iterator[str]:
     rows = audit.rows.drop_nulls(score.name)
     values = rows[score.name]
     median = f"the median is {cast('float', values.median() or 0.0):.3g}"
-    summary = f"{rows.height:,} of {audit.rows.height:,} samples have {score.name}"
+    total = count_of(audit.rows.height, "sample")
+    summary = f"{score.name} is there for {rows.height:,} of {total}"
     if score.ratio:
         summary += (
             f"; {(values < 1).mean() or 0.0:.0%} of them make the answer likelier to the student "
@@ -122,8 +124,8 @@ def _calibration(audit: Audit) -> Iterator[str]:
         if abstaining and not facts.get("student_follows"):
             verdict += f", and {abstaining[0]} abstains"
         yield (
-            f"Calibration on {auc['questions']} questions: the student prefers right siblings to "
-            f"wrong ones in {auc['value']:.0%} of the pairs ({auc['low']:.0%} to "
+            f"Calibration on {count_of(auc['questions'], 'question')}: the student prefers right "
+            f"siblings to wrong ones in {auc['value']:.0%} of the pairs ({auc['low']:.0%} to "
             f"{auc['high']:.0%}) once their values are masked, {verdict}."
         )
     elif facts:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from curate.errors import InputError
+from curate.errors import InputError, count_of
 from curate.sources.questions.options import (
     GoldOptions,
     OptionsError,
@@ -133,8 +133,9 @@ def _refuse_unusable(summary: QuestionsSummary, refusals: int, options: Question
     if refusals > options.gold.max_refused * summary.rows:
         forms = "; ".join(f"{form.rows:,} like {form.sample!r}" for form in summary.refused[:5])
         raise InputError(
-            f"{refusals:,} of {summary.rows:,} golds are not of type {options.gold.type}: {forms}. "
-            "Choose another type, take the answer out with `extract`, or raise `max_refused`",
+            f"{refusals:,} of {count_of(summary.rows, 'gold')} are not of type "
+            f"{options.gold.type}: {forms}. Choose another type, take the answer out with "
+            "`extract`, or raise `max_refused`",
             "questions.gold",
         )
     if summary.questions == sum(summary.quarantined.values()):

@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from curate.errors import count_of
+
 REASONS: Final = {
     "unreadable_row": "the row could not be read; file, line and problem follow a colon",
     "empty_question": "the row holds no question",
@@ -60,13 +62,15 @@ class QuestionsSummary:
 
     def lines(self) -> list[str]:
         """Say it in lines for a person."""
-        out = [f"{self.rows:,} rows, {self.questions:,} questions, {self.merged:,} rows merged"]
+        total = f"{count_of(self.rows, 'row')}, {count_of(self.questions, 'question')}"
+        out = [f"{total}, {count_of(self.merged, 'row')} merged"]
         out += [
             f"{count:,} quarantined as {reason}: {REASONS[reason]}"
             for reason, count in sorted(self.quarantined.items())
         ]
         out += [
-            f"  {f.rows:,} golds look like {f.form!r}, such as {f.sample!r}" for f in self.refused
+            f"  {count_of(f.rows, 'gold')} of the form {f.form!r}, such as {f.sample!r}"
+            for f in self.refused
         ]
         out += [
             f"  {question[:80]!r} has {' and '.join(golds)}" for question, golds in self.conflicts

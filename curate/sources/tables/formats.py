@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, NamedTuple, cast
 
 import orjson
 
-from curate.errors import InputError
+from curate.errors import InputError, count_of
 
 _SEPARATOR: Final = re.compile(rb"sep=([^\r\n])\r?\n")
 BLOCK: Final = 1 << 20
@@ -170,7 +170,8 @@ def _records(source: io.TextIOWrapper, label: str, delimiter: str) -> Iterator[o
         if len(values) == len(header):
             yield dict(zip(header, values, strict=True))
         elif values:
-            problem = f"{len(values)} values under {len(header)} column names"
+            names = count_of(len(header), "column name")
+            problem = f"{count_of(len(values), 'value')} under {names}"
             yield Unreadable(f"{label}:{reader.line_num}", problem, delimiter.join(values))
 
 

@@ -11,6 +11,7 @@ import yaml
 from curate.engine.progress.progress import Progress
 from curate.engine.run import RunOptions, run
 from curate.errors import InputError
+from curate.report.html.page import write_report
 from tests.curate.imported_sums import do, read, texts, write
 
 
@@ -37,6 +38,19 @@ def test_a_run_leaves_a_dataset_that_loads(folder: Path) -> None:
     for arm in ("random", "all_correct", "without_correctness"):
         loaded = datasets.load_dataset(str(result.folder), arm)
         assert sum(split.num_rows for split in loaded.values()) > 0
+
+
+def test_where_no_tokenizer_ran_lengths_are_words(folder: Path) -> None:
+    result = do(folder)
+    selected = result.audit.filter("selected")
+    picks = {pick.name: pick for pick in result.funnel.picks}
+    assert picks["selected"].words == selected["rationale_words"].sum() > 0
+    assert {pick.tokens for pick in picks.values()} == {0}
+    card = (result.folder / "dataset" / "README.md").read_text()
+    assert f"| {picks['selected'].length} |" in card
+    page = write_report(result.folder, None).read_text()
+    assert "words</" in page
+    assert "tokens</" not in page
 
 
 def test_running_again_judges_nothing_and_changes_nothing(folder: Path) -> None:

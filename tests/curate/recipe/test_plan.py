@@ -40,6 +40,18 @@ def test_a_measure_stands_just_before_its_first_reader() -> None:
     ]
 
 
+def test_a_budget_of_tokens_is_counted_by_the_student_before_any_filter() -> None:
+    select = {"budget": {"tokens": 1000}}
+    with pytest.raises(InputError, match=r"select.budget.tokens: tokens are counted by the stud"):
+        planned(select=select)
+    score = {"student": "org/student"}
+    steps = planned(select=select, measures={"score": score}, filters=[{"use": "completeness"}])
+    assert list(steps.describe())[3:5] == [
+        "measure tokens (for select.budget)",
+        "filter completeness",
+    ]
+
+
 class Counting(DerivedMeasure):
     """Measures nothing; a plan opens no measure."""
 

@@ -1,5 +1,6 @@
 """The funnel counts everything once, and looks as it should."""
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -170,14 +171,14 @@ def test_shards_add_up_whatever_the_grouping(shards: list[list[tuple[str, str]]]
 
 def test_a_lost_row_is_an_error_with_the_numbers() -> None:
     unsaid = judged([("a", "kept")]).with_columns(verdict_f=pl.lit(None, VERDICT))
-    with pytest.raises(ConservationError, match=r"0 kept \+ 0 dropped .* is not 1 rows"):
+    with pytest.raises(ConservationError, match=r"0 kept \+ 0 dropped .* is not 1 row;"):
         count(unsaid, "f")
     without_reason = pl.DataFrame({"verdict_f": [{"keep": False, "reason": None, "score": None}]})
     silent = judged([("a", "dropped")]).with_columns(without_reason.cast({"verdict_f": VERDICT}))
     with pytest.raises(ConservationError, match="please report this"):
         count(silent, "f")
     revived = judged([("a", "dropped")]).with_columns(live_after=pl.lit(value=True))
-    with pytest.raises(ConservationError, match="1 rows are live, but 0 were kept"):
+    with pytest.raises(ConservationError, match="live 1, but 0 were kept"):
         count(revived, "f")
 
 
@@ -190,7 +191,13 @@ def test_rows_cannot_vanish_between_two_filters() -> None:
 
 
 def test_picks_are_counted_with_their_tokens() -> None:
-    table = pl.DataFrame({"sample_id": ["s0", "s1", "s2"], "tokens": [5, None, 7]})
+    table = pl.DataFrame(
+        {
+            "sample_id": ["s0", "s1", "s2"],
+            "tokens": [5, None, 7],
+            "in_words": [False, True, True],
+        }
+    )
     chosen = table.select(
         "sample_id",
         question_id=pl.lit("q"),
@@ -200,8 +207,32 @@ def test_picks_are_counted_with_their_tokens() -> None:
     )
     assert count_picks(table, chosen, choice=0.5) == (
         PickCount(name="selected", rows=2, questions=1, tokens=5, choice=0.5),
-        PickCount(name="all", rows=3, questions=1, tokens=12),
+        PickCount(name="all", rows=3, questions=1, tokens=5, words=7),
     )
+
+
+def picked(**length: int) -> Funnel:
+    pick = PickCount(name="selected", rows=1, questions=1, **length)
+    return FUNNEL.model_copy(update={"picks": (pick,)})
+
+
+@pytest.mark.parametrize(
+    ("length", "line", "heading"),
+    [
+        ({"tokens": 310}, "310 tokens", "tokens"),
+        ({"tokens": 0, "words": 310}, "310 words", "words"),
+        ({"tokens": 20, "words": 310}, "20 tokens and 310 words", "tokens"),
+        ({"tokens": 0}, "0 tokens", "tokens"),
+    ],
+)
+def test_words_are_never_called_tokens(length: dict[str, int], line: str, heading: str) -> None:
+    funnel = picked(**length)
+    assert lines(funnel)[-2] == f"selected: 1 sample (<1%), 1 question, {line}"
+    assert f"| {line} |" in markdown(funnel)
+    screen = printed(render(funnel))
+    assert re.search(rf"questions +{heading}\n", screen)
+    mixed = "and 310 words of samples whose tokens nobody counted" in screen
+    assert mixed == (line == "20 tokens and 310 words")
 
 
 @pytest.mark.parametrize(

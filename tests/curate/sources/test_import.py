@@ -148,7 +148,7 @@ def test_a_thought_that_is_kept_apart_is_imported_beside_its_solution(tmp_path: 
     plain = take(tmp_path, questions, columns={"question": "q", "completion": "attempts"})
     assert plain["sample_id"][1] == frame["sample_id"][1], "what has no thought keeps its id"
     assert plain["sample_id"][0] != frame["sample_id"][0]
-    with pytest.raises(InputError, match=r"has 2 completions and 1 values of reasoning"):
+    with pytest.raises(InputError, match=r"has 2 completions and 1 value of reasoning"):
         take(tmp_path, questions, columns=columns | {"reasoning": "q"})
 
 

@@ -14,6 +14,7 @@ from tests.curate import imported_sums, sums
 from tests.servers.openai_server import read_book, serving
 
 QUESTIONS, SEEN, SAMPLES = 90, 24, 3
+STUDENT = Path(__file__).parents[3] / "stores" / "sums" / "student"
 PRICE = {"prompt": 200.0, "completion": 600.0}
 
 
@@ -109,10 +110,13 @@ def test_a_budget_cuts_what_is_foreseen(served: Path, budget: str, most: int) ->
 
 
 def test_a_budget_of_tokens_says_at_most(served: Path) -> None:
-    told = probe(read(served, "select.budget={tokens: 100}"), SEEN, Progress(quiet=True))
+    budget = f"measures.score.student={STUDENT}", "select.budget={tokens: 100}"
+    told = probe(read(served, *budget), SEEN, Progress(quiet=True))
     assert told.selected is None
     assert told.most is not None
-    assert 0 < do(served, "select.budget={tokens: 100}").funnel.picks[0].rows <= told.most
+    selection = do(served, *budget).funnel.picks[0]
+    assert 0 < selection.rows <= told.most
+    assert 0 < selection.tokens <= 100
 
 
 def test_a_filter_that_keeps_nothing_of_the_probe_is_not_foreseen(served: Path) -> None:

@@ -216,7 +216,7 @@ def test_tokens_that_are_missing_expired_or_without_rights(
 def test_a_dataset_that_is_no_release_is_not_overwritten(runs: dict[str, Path], hub: Hub) -> None:
     repo = hub.repos[REPO] = Repo(private=False)
     repo.commit({"data/train.csv": File(3, b"a,b")}, "main")
-    with pytest.raises(InputError, match=r"holds 1 files that are no release's, such as data/"):
+    with pytest.raises(InputError, match=r"holds 1 file of no release, such as data/"):
         push(runs["first"], REPO)
     assert files(hub, "main") == {"data/train.csv": b"a,b"}
 
@@ -225,7 +225,7 @@ def test_a_dataset_that_is_no_release_is_not_overwritten(runs: dict[str, Path], 
 def test_somebody_s_manifest_is_no_release(runs: dict[str, Path], hub: Hub, text: bytes) -> None:
     repo = hub.repos[REPO] = Repo(private=False)
     repo.commit({"manifest.json": File(len(text), text)}, "main")
-    with pytest.raises(InputError, match=r"that are no release's, such as manifest.json"):
+    with pytest.raises(InputError, match=r"of no release, such as manifest.json"):
         push(runs["first"], REPO)
 
 
@@ -237,7 +237,7 @@ def test_files_that_somebody_put_beside_a_release_are_not_removed(
     tree = dict(repo.trees[repo.branches["main"]])
     repo.commit({**tree, "mine/train-00000-of-00001.parquet": File(3, b"abc")}, "main")
     before = files(hub, "main")
-    with pytest.raises(InputError, match=r"holds 1 files that are no release's, such as mine/tr"):
+    with pytest.raises(InputError, match=r"holds 1 file of no release, such as mine/tr"):
         push(runs["second"], REPO)
     assert files(hub, "main") == before
 

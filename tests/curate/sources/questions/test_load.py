@@ -89,7 +89,7 @@ def test_every_outcome_is_in_the_table(tmp_path: Path) -> None:
     )
     told = "\n".join(summary.lines())
     assert "14 rows, 9 questions, 5 rows merged" in told
-    assert "2 golds look like 'letters ...', such as 'as old as the hills'" in told
+    assert "2 golds of the form 'letters ...', such as 'as old as the hills'" in told
     assert "'How much?' has 3 and 4" in told
     assert "q.jsonl:14" in told
 
