@@ -12,13 +12,17 @@ import re
 import shlex
 import signal
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperOption
+
+if TYPE_CHECKING:
+    from curate.recipe.files import RecipeFile
 
 app = typer.Typer(
     name="curate",
@@ -33,12 +37,18 @@ models_app = typer.Typer(help="List and fetch models.")
 app.add_typer(store_app, name="store", no_args_is_help=True)
 app.add_typer(models_app, name="models", no_args_is_help=True)
 
-RecipeName = Annotated[str, typer.Argument(help="a recipe file, or the name of a shipped recipe")]
+RecipeName = Annotated[
+    str, typer.Argument(help="a recipe file, a shipped recipe, a release, or a pool of rationales")
+]
 Overrides = Annotated[list[str] | None, typer.Argument(help="key=value, as in select.seed=3")]
 Allow = Annotated[
     list[str] | None,
     typer.Option(help="let a published recipe use environment, files, runtime, plug-ins or push"),
 ]
+GoldColumn = Annotated[str | None, typer.Option(help="of a pool: column of the known answer")]
+QuestionColumn = Annotated[str | None, typer.Option(help="of a pool: column of the question")]
+CompletionColumn = Annotated[str | None, typer.Option(help="of a pool: column of the rationale")]
+AnswerType = Annotated[str | None, typer.Option(help="of a pool: type of the known answers")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for a program")]
 
 
@@ -115,12 +125,44 @@ def _stopped() -> str:
     return f"stopped; what was sampled and measured is kept. To go on from there:\n  {again}"
 
 
+def _pool(
+    gold: str | None, question: str | None, completion: str | None, gold_type: str | None
+) -> dict[str, str | None]:
+    """Name what was said of a pool's columns."""
+    return {"gold": gold, "question": question, "completion": completion, "gold_type": gold_type}
+
+
+def _tell(lines: Iterable[str]) -> None:
+    """Print what a person must know, beside what is printed for a program."""
+    for line in lines:
+        typer.echo(line, err=True)
+
+
 def _tell_absent(*references: Path) -> None:
     """Say what made a run and is not installed here, beside what is printed for a program."""
     from curate.report.absent import absent
 
-    for line in dict.fromkeys(filter(None, map(absent, references))):
-        typer.echo(line, err=True)
+    _tell(dict.fromkeys(filter(None, map(absent, references))))
+
+
+def _opened(
+    reference: str,
+    overrides: list[str] | None,
+    allow: list[str] | None,
+    pool: dict[str, str | None] | None = None,
+    *,
+    exclude: list[str] | None = None,
+    present: bool = False,
+) -> "RecipeFile":
+    """Read a recipe, a release's, or make that of a pool."""
+    from curate.errors.strict import validate
+    from curate.recipe.pool import PoolOptions
+    from curate.recipe.repeat import open_recipe
+
+    return open_recipe(
+        reference, overrides or (), exclude or (), allow or (), present=present,
+        pool=validate(PoolOptions, pool or {}),
+    )  # fmt: skip
 
 
 def _tell_version(wanted: bool) -> None:
@@ -190,12 +232,10 @@ def run_command(
     ] = None,
     allow: Allow = None,
     out: Path | None = None,
-    gold: Annotated[str | None, typer.Option(help="of a pool: column of the known answer")] = None,
-    question: Annotated[str | None, typer.Option(help="of a pool: column of the question")] = None,
-    completion: Annotated[
-        str | None, typer.Option(help="of a pool: column of the rationale")
-    ] = None,
-    gold_type: Annotated[str, typer.Option(help="of a pool: type of the known answers")] = "number",
+    gold: GoldColumn = None,
+    question: QuestionColumn = None,
+    completion: CompletionColumn = None,
+    gold_type: AnswerType = None,
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -204,19 +244,11 @@ def run_command(
 
     from curate.engine.progress.progress import Progress
     from curate.engine.run import RunOptions, ready, run
-    from curate.recipe.pool import pool_recipe
-    from curate.recipe.repeat import open_recipe
     from curate.release.repositories.push import push as publish
     from curate.report.funnel import render
 
-    if gold is None:
-        file = open_recipe(
-            recipe, overrides or (), exclude_teacher or (), allow or (), present=True
-        )
-    else:
-        exclusions = [f"exclude_teachers={json.dumps(exclude_teacher)}"] if exclude_teacher else []
-        changes = (*(overrides or ()), *exclusions)
-        file = pool_recipe(Path(recipe), gold, question, completion, gold_type, changes)
+    pool = _pool(gold, question, completion, gold_type)
+    file = _opened(recipe, overrides, allow, pool, exclude=exclude_teacher, present=True)
     if push:
         ready(file, limit)
     options = RunOptions(limit=limit, replay=replay, retry=retry, locked=locked, out=out)
@@ -237,7 +269,9 @@ def run_command(
 
 @app.command("init", cls=_described("curate.recipe.init:InitOptions"))
 def init_command(
-    file: Annotated[Path, typer.Argument(help="the recipe to write")] = Path("recipe.yaml"),
+    file: Annotated[Path, typer.Argument(help="the recipe to write, or a folder for it")] = Path(
+        "recipe.yaml"
+    ),
     *,
     questions: str | None = None,
     config: str | None = None,
@@ -253,7 +287,7 @@ def init_command(
 ) -> None:
     """Write a first recipe for your own questions; asks for what is not given."""
     from curate.errors.strict import validate
-    from curate.recipe.init import InitOptions, init
+    from curate.recipe.init import InitOptions, init, recipe_in
 
     if sys.stdin.isatty():
         questions = questions or typer.prompt("questions (file, folder or hf://datasets/...)")
@@ -267,18 +301,29 @@ def init_command(
         "gold": gold, "gold_type": gold_type, "teacher": teacher, "url": url, "pool": pool,
         "completion": completion, "student": student,
     }  # fmt: skip
+    file = recipe_in(file)
     summary = init(file, validate(InitOptions, values))
     typer.echo(f"wrote {file}: {summary}\ncurate run {file} --limit 32")
 
 
 @app.command()
-def check(recipe: RecipeName, overrides: Overrides = None, *, allow: Allow = None) -> None:
+def check(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    *,
+    allow: Allow = None,
+    gold: GoldColumn = None,
+    question: QuestionColumn = None,
+    completion: CompletionColumn = None,
+    gold_type: AnswerType = None,
+) -> None:
     """Check a recipe without running it; no model or data is fetched, nothing is written."""
     from curate.errors import count_of
     from curate.recipe.plan import make_plan
-    from curate.recipe.repeat import open_recipe
 
-    plan = make_plan(open_recipe(recipe, overrides or (), allow=allow or ()).recipe)
+    file = _opened(recipe, overrides, allow, _pool(gold, question, completion, gold_type))
+    plan = make_plan(file.recipe)
+    _tell(file.notes)
     typer.echo(f"{recipe}: fine, {count_of(len(list(plan.describe())), 'step')}")
 
 
@@ -292,6 +337,10 @@ def plan(
         typer.Option(min=2, help="run so many questions, keep their samples, predict the rest"),
     ] = None,
     allow: Allow = None,
+    gold: GoldColumn = None,
+    question: QuestionColumn = None,
+    completion: CompletionColumn = None,
+    gold_type: AnswerType = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the steps of a recipe, what is recorded, and (--probe) what all of it will take."""
@@ -301,9 +350,11 @@ def plan(
     from curate.engine.forecast.probe import probe as try_some
     from curate.engine.progress.progress import Progress
     from curate.recipe.plan import make_plan
-    from curate.recipe.repeat import open_recipe
 
-    file = open_recipe(recipe, overrides or (), allow=allow or (), present=probe is not None)
+    pool = _pool(gold, question, completion, gold_type)
+    file = _opened(recipe, overrides, allow, pool, present=probe is not None)
+    if probe is None:
+        _tell(file.notes)
     steps = list(make_plan(file.recipe).describe())
     forecast = try_some(file, probe, Progress(quiet=as_json)) if probe else None
     if as_json:
@@ -323,9 +374,9 @@ def plan(
 def pin(recipe: RecipeName, overrides: Overrides = None, *, allow: Allow = None) -> None:
     """Renew the lock file: models, templates, data and libraries as they are now."""
     from curate.engine.run import pin as renew
-    from curate.recipe.repeat import open_recipe
 
-    file = open_recipe(recipe, overrides or (), allow=allow or (), present=True)
+    file = _opened(recipe, overrides, allow, present=True)
+    _tell(file.notes)
     typer.echo(f"wrote {renew(file)}")
 
 
@@ -416,8 +467,7 @@ def push_command(
     from curate.release.repositories.push import push
 
     publication = push(run, repo, private=None if public is None else not public, lint=lint)
-    for line in publication.found:
-        typer.echo(line, err=True)
+    _tell(publication.found)
     typer.echo(publication.closing())
 
 
@@ -482,8 +532,7 @@ def export_command(
         "line": line, "out": out, "student": student, "max_length": max_length, "lint": lint,
     }  # fmt: skip
     result = export(run, form, validate(ExportOptions, values))
-    for finding in result.found:
-        typer.echo(finding, err=True)
+    _tell(result.found)
     counts = ", ".join(f"{count} in {split}" for split, count in result.records.items())
     typer.echo(f"{counts}\n{result.folder}")
 

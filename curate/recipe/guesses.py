@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
 from curate.errors import InputError
-from curate.sources.questions.options import Choices
+from curate.sources.questions.options import Choices, QuestionColumns
 from curate.sources.tables import TableOptions, Unreadable, read
 from filters.answers import GoldType, canonical
 
@@ -77,6 +77,59 @@ class GoldGuess(NamedTuple):
     kind: GoldType
     extract: str | None = None
     index_from: int | None = None
+
+    def as_yaml(self) -> dict[str, Any]:
+        """Write it as a recipe does."""
+        keys = {"type": self.kind, "extract": self.extract, "index_from": self.index_from}
+        return {key: value for key, value in keys.items() if value is not None}
+
+
+def questions_of(
+    rows: Sequence[Mapping[str, Any]],
+    question: str | None = None,
+    gold: str | None = None,
+    kind: GoldType | None = None,
+) -> tuple[dict[str, str], GoldGuess]:
+    """Find the columns of questions, known answers and options, and how answers are compared.
+
+    Args:
+        rows: the first of the table.
+        question: its column, where it is known.
+        gold: likewise.
+        kind: of the known answers, likewise.
+
+    Raises:
+        InputError: there is no such column, or none of a usual name.
+    """
+    columns = columns_of(rows)
+    names = {
+        "question": column_of(columns, "question", question),
+        "gold": column_of(columns, "gold", gold),
+    }
+    choices = next((name for name in NAMES["choices"] if name in columns), None)
+    if choices:
+        names["choices"] = choices
+    reader = QuestionColumns(choices=choices)
+    answers = [(row, row.get(names["gold"])) for row in rows]
+    golds = [row for row, value in answers if value is not None and str(value).strip()]
+    guess = gold_of(
+        [str(row[names["gold"]]).strip() for row in golds], [reader.options(row) for row in golds]
+    )
+    index_from = guess.index_from if kind in {None, "choice"} else None
+    return names, GoldGuess(kind or guess.kind, guess.extract, index_from)
+
+
+def column_of(columns: Sequence[str], what: str, column: str | None) -> str:
+    """Take the column that was named, or find it by its usual names.
+
+    Raises:
+        InputError: there is no such column, or none of a usual name.
+    """
+    if column is None:
+        return usual(columns, what)
+    if column not in columns:
+        raise InputError(f"no column {column!r}; there are {', '.join(columns)}", f"--{what}")
+    return column
 
 
 def gold_of(values: Sequence[str], choices: Sequence[Choices | None]) -> GoldGuess:

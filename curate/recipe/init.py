@@ -1,6 +1,7 @@
 """``curate init``: a first recipe for somebody's own questions, commented, and ready to run."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from curate.errors import InputError
 from curate.models.licences import licence_of
 from curate.recipe.files import parse_recipe, slug
-from curate.recipe.guesses import NAMES, columns_of, first_rows, gold_of, usual
+from curate.recipe.guesses import column_of, columns_of, first_rows, questions_of, usual
 from curate.recipe.plan import make_plan
 from curate.release.templates import environment
-from curate.sources.questions.options import QuestionColumns
 from curate.sources.tables import TableOptions
 from curate.store.whole import write_whole
 from filters.answers import GoldType
@@ -47,11 +47,17 @@ class InitOptions(BaseModel):
     """The model to be trained; without one nothing is scored."""
 
 
+def recipe_in(place: Path) -> Path:
+    """Name the recipe to write, where a folder may be meant."""
+    return place / "recipe.yaml" if place.is_dir() or not place.suffix else place
+
+
 def init(file: Path, options: InitOptions) -> str:
     """Write a recipe that passes `check`.
 
     Args:
-        file: to write; paths in it are relative to its folder.
+        file: to write; folders that are missing are made, and paths that begin where we are are
+            written as seen from there.
         options: what is known.
 
     A teacher's licence is written where its card says it; nothing but that is asked of the Hub.
@@ -82,46 +88,34 @@ def init(file: Path, options: InitOptions) -> str:
 
 
 def _values(file: Path, options: InitOptions) -> dict[str, Any]:
-    base = file.absolute().parent
+    here, folder = Path.cwd(), file.absolute().parent.resolve()
     table = TableOptions(path=options.questions, config=options.config, split=options.split)
-    rows = first_rows(table, base)
-    columns = columns_of(rows)
-    names = {
-        "question": _known(columns, "question", options.question),
-        "gold": _known(columns, "gold", options.gold),
-    }
-    choices = next((name for name in NAMES["choices"] if name in columns), None)
-    if choices:
-        names["choices"] = choices
-    reader = QuestionColumns(choices=choices)
-    answers = [(row, row.get(names["gold"])) for row in rows]
-    golds = [row for row, value in answers if value is not None and str(value).strip()]
-    guess = gold_of(
-        [str(row[names["gold"]]).strip() for row in golds], [reader.options(row) for row in golds]
-    )
+    rows = first_rows(table, here)
+    names, gold = questions_of(rows, options.question, options.gold, options.gold_type)
     values = options.model_dump() | {
         "file": file.name,
         "name": slug(file.stem if file.stem != "recipe" else Path(options.questions).stem),
+        "questions": _seen_from(folder, options.questions),
         "columns": ", ".join(f"{key}: {json.dumps(name)}" for key, name in names.items()),
-        "gold_type": options.gold_type or guess.kind,
-        "extract": guess.extract,
-        "index_from": guess.index_from if options.gold_type in {None, "choice"} else None,
+        "gold_type": gold.kind,
+        "extract": gold.extract,
+        "index_from": gold.index_from,
         "terms": licence_of(options.teacher) if options.teacher else None,
     }
     if options.pool:
-        of_pool = columns_of(first_rows(TableOptions(path=options.pool), base))
+        of_pool = columns_of(first_rows(TableOptions(path=options.pool), here))
         same = options.question in of_pool
+        values["pool"] = _seen_from(folder, options.pool)
         values["pool_question"] = options.question if same else usual(of_pool, "question")
-        values["pool_completion"] = _known(of_pool, "completion", options.completion)
+        values["pool_completion"] = column_of(of_pool, "completion", options.completion)
     return values
 
 
-def _known(columns: list[str], what: str, column: str | None) -> str:
-    if column is None:
-        return usual(columns, what)
-    if column not in columns:
-        raise InputError(f"no column {column!r}; there are {', '.join(columns)}", f"--{what}")
-    return column
+def _seen_from(folder: Path, path: str) -> str:
+    """Write a path that begins where we are as one that begins in another folder."""
+    if "://" in path or path.startswith("~") or Path(path).is_absolute():
+        return path
+    return os.path.relpath(path, folder)
 
 
 def _environment_with_json() -> Any:

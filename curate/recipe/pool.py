@@ -1,32 +1,54 @@
-"""``curate run pool.jsonl --gold COLUMN``: a recipe made of nothing but a file of rationales."""
+"""``curate run pool.jsonl``: a recipe made of nothing but a file of rationales."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
+from pydantic import BaseModel, ConfigDict
 
 from curate.errors import InputError
 from curate.recipe.files import RecipeFile, parse_recipe, slug
-from curate.recipe.guesses import columns_of, first_rows, usual
-from curate.sources.tables import TableOptions, is_saved
+from curate.recipe.guesses import columns_of, first_rows, questions_of, usual
+from curate.sources.tables import FORMATS, TableOptions, is_saved
+from filters.answers import GoldType
+
+_COMPRESSED: Final = (".gz", ".zst")
 
 
-def pool_recipe(
-    path: Path,
-    gold: str,
-    question: str | None,
-    completion: str | None,
-    gold_type: str,
-    overrides: tuple[str, ...] = (),
-) -> RecipeFile:
+class PoolOptions(BaseModel):
+    """What a pool's columns hold; guessed, as `init` does, where it is not given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    gold: str | None = None
+    """Column of the known answer."""
+    question: str | None = None
+    """Column of the question."""
+    completion: str | None = None
+    """Column of the rationale."""
+    gold_type: GoldType | None = None
+    """Type of the known answers."""
+
+
+def is_pool(reference: str) -> bool:
+    """Tell a file of rationales from a recipe, by its name.
+
+    Both can be ``.json``: what begins with a list is a pool.
+    """
+    path = Path(reference)
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in _COMPRESSED]
+    if suffixes[-1:] == [".json"]:
+        return path.is_file() and path.read_bytes()[:1000].lstrip().startswith(b"[")
+    return is_saved(path) or suffixes[-1:] in [[suffix] for suffix in FORMATS]
+
+
+def pool_recipe(path: Path, options: PoolOptions, overrides: tuple[str, ...] = ()) -> RecipeFile:
     """Make the recipe: questions and rationales from one file, every filter that needs no model.
 
     Args:
         path: the pool, in any format questions may have.
-        gold: column of the known answer.
-        question: column of the question; guessed from usual names where not given.
-        completion: column of the rationale; guessed likewise.
-        gold_type: type of the known answers.
+        options: its columns.
         overrides: ``key=value``.
 
     Raises:
@@ -34,22 +56,18 @@ def pool_recipe(
     """
     if not path.is_file() and not is_saved(path):
         raise InputError(f"no file {str(path)!r}; give a pool of rationales, or a recipe")
-    columns = columns_of(first_rows(TableOptions(path=path.name), path.parent))
-    question = question or usual(columns, "question")
-    completion = completion or usual(columns, "completion")
+    rows = first_rows(TableOptions(path=path.name), path.parent)
+    questions, gold = questions_of(rows, options.question, options.gold, options.gold_type)
+    completion = options.completion or usual(columns_of(rows), "completion")
     data: dict[str, Any] = {
         "name": slug(path.stem),
-        "questions": {
-            "path": path.name,
-            "columns": {"question": question, "gold": gold},
-            "gold": {"type": gold_type},
-        },
+        "questions": {"path": path.name, "columns": questions, "gold": gold.as_yaml()},
         "sources": [
             {
                 "use": "import",
                 "name": slug(path.stem),
                 "path": path.name,
-                "columns": {"question": question, "completion": completion},
+                "columns": {"question": questions["question"], "completion": completion},
             }
         ],
         "filters": [
@@ -69,4 +87,14 @@ def pool_recipe(
         overrides=overrides,
         folder=path.parent.resolve(),
         lock=Path("runs") / data["name"] / f"{data['name']}.lock.json",
+        notes=(_columns(path, questions, gold.kind, completion),),
+    )
+
+
+def _columns(path: Path, questions: Mapping[str, str], kind: str, completion: str) -> str:
+    """Say which column is taken for what."""
+    return (
+        f"{path.name}: questions in {questions['question']!r}, known answers in "
+        f"{questions['gold']!r} (type {kind}), rationales in {completion!r}; name others with "
+        "--question, --gold, --gold-type and --completion"
     )

@@ -6,6 +6,7 @@ variable of the environment and no file beside those that came with it, reaches 
 code that a model's repository brings.
 """
 
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
@@ -26,11 +27,13 @@ from curate.recipe.files import (
 from curate.recipe.lock import lock_problem
 from curate.recipe.model import is_beside
 from curate.recipe.named import leaves, registry_at
+from curate.recipe.pool import PoolOptions, is_pool, pool_recipe
 from curate.release.read import Release
 from curate.release.repositories.hub import HubRepository
 from curate.sources.tables.tables import find
 
 Allowed = Literal["environment", "files", "runtime", "plug-ins", "push"]
+NO_POOL: Final = PoolOptions()
 ALLOWED: Final[tuple[Allowed, ...]] = ("environment", "files", "runtime", "plug-ins", "push")
 LOCK: Final = "recipe.lock.json"
 WANTED: Final = ("recipe.yaml", LOCK, "manifest.json")
@@ -46,16 +49,18 @@ def open_recipe(
     allow: Collection[str] = (),
     *,
     present: bool = False,
+    pool: PoolOptions = NO_POOL,
 ) -> RecipeFile:
-    """Read a recipe, wherever it is.
+    """Read a recipe, wherever it is, or make one for a pool of rationales.
 
     Args:
-        reference: a file, the name of a shipped recipe, a release or run folder, or
-            ``hf://owner/name@v1.2.0``; without a version the newest.
+        reference: a file, the name of a shipped recipe, a release or run folder,
+            ``hf://owner/name@v1.2.0``, without a version the newest, or a pool.
         overrides: ``key=value`` assignments, applied in order, after those of the release.
         exclude: teachers to leave out.
         allow: of `ALLOWED`, what a recipe that came with a release may do.
         present: hold that the files which such a recipe reads are there.
+        pool: what the columns of a pool hold.
 
     Raises:
         InputError: there is no such recipe, it is wrong, does what is not allowed, or lacks a file.
@@ -65,6 +70,9 @@ def open_recipe(
             f"got {unknown[0]!r}; a recipe can be allowed {', '.join(ALLOWED)}", "--allow"
         )
     folder = Path(reference)
+    if pool != NO_POOL or is_pool(reference):
+        exclusions = [f"exclude_teachers={json.dumps(list(exclude))}"] if exclude else []
+        return pool_recipe(folder, pool, (*overrides, *exclusions))
     if reference.startswith("hf://"):
         folder = _fetched(reference)
     elif not folder.is_dir() or reference in shipped_recipes():

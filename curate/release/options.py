@@ -2,8 +2,9 @@
 
 from typing import Any, Final, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from curate.release.export.trainers import reads, trainers, unknown
 from curate.release.formats import FORMATS, format_of
 from curate.release.formats.wording import Think
 
@@ -57,6 +58,21 @@ class PublishOptions(BaseModel):
     """Whether a thought that is set apart is followed by the solution as its teacher wrote it, in
     place of the target line; samples without one keep the line.
     """
+
+    @field_validator("formats", mode="before")
+    @classmethod
+    def _formats_not_trainers(cls, names: object) -> object:
+        """Know the names that `curate export` knows, and say of a trainer which format it reads."""
+        for name in cast("list[object]", names) if isinstance(names, list | tuple) else ():
+            if not isinstance(name, str) or name in FORMATS.names:
+                continue
+            if name not in trainers():
+                raise ValueError(unknown(name))
+            raise ValueError(
+                f"{name!r} is a trainer, for which `curate export` writes files; a release holds "
+                f"the format that it reads: {reads(name)}"
+            )
+        return cast("object", names)
 
     @model_validator(mode="after")
     def _rationales_have_a_place(self) -> Self:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from curate import cli
 from curate.errors import InputError
+from curate.errors.strict import parse_yaml
 from filters import FILTERS
 from filters.contract import Filter
 from tests.curate.imported_sums import do, write
@@ -179,9 +180,46 @@ def test_a_pool_needs_no_recipe(workplace: Path) -> None:
     (workplace / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     told = json.loads(invoke("run", "pool.jsonl", "--gold", "y", "--json"))
     assert told["rows"] == 30
+    with pytest.raises(InputError, match=r"no column is called answer or .* gold with --gold"):
+        invoke("run", "pool.jsonl")
+    with pytest.raises(InputError, match="--gold: no column 'answer'; there are instruction"):
+        invoke("plan", "pool.jsonl", "--gold", "answer")
     (workplace / "odd.jsonl").write_text('{"a": 1, "y": 2}\n')
     with pytest.raises(InputError, match="Name the one that holds the question with --question"):
         invoke("run", "odd.jsonl", "--gold", "y")
+
+
+@pytest.mark.parametrize("name", ["pool.jsonl", "pool.json", "pool.csv"])
+def test_run_check_and_plan_take_a_pool_alike(workplace: Path, name: str) -> None:
+    rows = [
+        {
+            "question": f"Is {n} even?",
+            "answer": answer,
+            "output": f"{n} + 1 = {n + 1}. The answer is yes",
+        }
+        for n, answer in enumerate(["yes", "no"] * 3)
+    ]
+    lines = {"pool.json": json.dumps(rows), "pool.csv": pl.DataFrame(rows).write_csv()}
+    text = lines.get(name, "".join(json.dumps(row) + "\n" for row in rows))
+    (workplace / name).write_text(text)
+    guess = "questions in 'question', known answers in 'answer' (type boolean), rationales in 'outp"
+    assert guess in invoke("check", name)
+    assert not (workplace / "runs").exists()
+    planned = invoke("plan", name, "--completion", "output")
+    assert guess in planned
+    assert "6 questions in use" in planned
+    assert json.loads(invoke("run", name, "--gold-type", "boolean", "--json"))["rows"] == 3
+    with pytest.raises(InputError, match="gold_type: got 'bool'; did you mean 'boolean'"):
+        invoke("check", name, "--gold-type", "bool")
+
+
+def test_a_recipe_that_is_json_is_no_pool(workplace: Path) -> None:
+    write(workplace)
+    recipe = parse_yaml((workplace / "recipe.yaml").read_text())
+    (workplace / "recipe.json").write_text(json.dumps(recipe))
+    assert invoke("check", "recipe.json").startswith("recipe.json: fine, ")
+    with pytest.raises(InputError, match=r"no file 'nowhere.jsonl'; give a pool of rationales, or"):
+        invoke("check", "nowhere.jsonl")
 
 
 def test_plan_check_schema_filters(workplace: Path) -> None:

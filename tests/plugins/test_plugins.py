@@ -267,7 +267,7 @@ def test_a_recipe_that_wants_what_is_not_installed_is_refused(bench: Bench) -> N
     for line in (
         "sources[1].use: got 'verdict'; there are: generate, gold, import",
         "filters[0].use: got 'calm'; there are: completeness",
-        "publish.formats[0]: got 'flashcards'; there are: alpaca",
+        "publish.formats: got ['flashcards']; no format or trainer is called 'flashcards'",
     ):
         assert line in refused.stderr
     shipped = bench.curate("plan", "first-look", "select.order_by=[capital_share]", installed=False)

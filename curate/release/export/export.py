@@ -17,9 +17,9 @@ import orjson
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from curate.errors import InputError, did_you_mean
+from curate.errors import InputError, count_of
 from curate.models.rendering import Layout
-from curate.release.export.trainers import Trainer, trainers
+from curate.release.export.trainers import Trainer, trainers, unknown
 from curate.release.export.trial import trial
 from curate.release.formats import FORMATS, Format, Pool, finished, format_of
 from curate.release.formats.wording import Record, Think, Wording, wording_of
@@ -103,9 +103,7 @@ def export(reference: Path, form: str, options: ExportOptions | None = None) -> 
     options = options or ExportOptions()
     choices = trainers()
     if form not in choices:
-        raise InputError(
-            f"no trainer is called {form!r}; {did_you_mean(form, list(choices))}", "--format"
-        )
+        raise InputError(unknown(form), "--format")
     release = Release.open(reference)
     out = options.out or _beside(release, form, options.config)
     if out.exists():
@@ -172,7 +170,7 @@ def _left_out(release: Release, config: str, format_: Format) -> Iterator[str]:
     rows = release.config(config)
     cut = 0 if format_.of_questions else rows.height - finished(rows).height
     if cut:
-        yield f"left out: {cut} samples that were cut at max_tokens, so have no end to learn"
+        yield f"left out: {count_of(cut, 'sample')} cut at max_tokens, without an end to learn"
 
 
 def _refuse_lack_of_solutions(release: Release, config: str) -> None:

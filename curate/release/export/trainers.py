@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 import yaml
 
-from curate.errors import InputError
+from curate.errors import InputError, did_you_mean
 from curate.models.rendering import Layout
 from curate.release.formats import FORMATS
 from curate.release.formats.wording import Think, Wording
@@ -221,6 +221,18 @@ _OWN: Final[Mapping[str, Trainer]] = {
         ),
     )
 }
+
+
+def unknown(name: str) -> str:
+    """Say that neither a trainer nor a format has this name, in recipes and in exports alike."""
+    return f"no format or trainer is called {name!r}; {did_you_mean(name, list(trainers()))}"
+
+
+def reads(name: str) -> str:
+    """Name the formats that a trainer reads, where it may depend on the student."""
+    formats = trainers()[name].formats
+    chat, plain = formats["chat"], formats["plain"]
+    return chat if chat == plain else f"{chat}, or {plain} for students without a chat template"
 
 
 def trainers() -> Mapping[str, Trainer]:

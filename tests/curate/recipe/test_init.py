@@ -13,7 +13,7 @@ from curate.engine.progress.progress import Progress
 from curate.engine.run import RunOptions, run
 from curate.errors import InputError
 from curate.recipe.files import read_recipe
-from curate.recipe.init import InitOptions, init
+from curate.recipe.init import InitOptions, init, recipe_in
 from curate.recipe.plan import make_plan
 from curate.sources.questions import load_questions
 from filters.answers import canonical
@@ -41,8 +41,9 @@ ANSWERS: dict[str, tuple[list[Any], dict[str, Any], str, str | None]] = {
 
 
 @pytest.fixture(autouse=True)
-def apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have nobody asked but a Hub of the test's own."""
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in the folder of the questions, and have nobody asked but a Hub of the test's own."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
 
 
@@ -121,6 +122,23 @@ def test_a_recipe_of_a_pool_runs_as_it_is(tmp_path: Path, monkeypatch: pytest.Mo
     file = read_recipe(str(tmp_path / "recipe.yaml.new"))
     result = run(file, RunOptions(out=tmp_path / "run"), Progress(quiet=True))
     assert sum(result.summary.configs[0].splits.values()) == 180
+
+
+@pytest.mark.parametrize("place", ["there", "there/mine.yaml", "./a/b/../c/mine.yaml"])
+def test_paths_are_right_where_the_recipe_stands(tmp_path: Path, place: str) -> None:
+    write(tmp_path)
+    named = [
+        "--questions",
+        "questions.jsonl",
+        "--pool",
+        str(Path("..", tmp_path.name, "pool.jsonl")),
+    ]
+    done = CliRunner().invoke(cli.app, ["init", place, *named], catch_exceptions=False)
+    recipe = recipe_in(Path(place))
+    assert done.output.endswith(f"curate run {recipe} --limit 32\n")
+    file = read_recipe(str(recipe))
+    result = run(file, RunOptions(runs=tmp_path / "runs"), Progress(quiet=True))
+    assert result.funnel.samples == 300
 
 
 def test_columns_of_any_name_can_be_given(tmp_path: Path) -> None:
