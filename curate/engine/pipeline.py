@@ -17,10 +17,13 @@ from curate.engine.progress.progress import Progress
 from curate.engine.sampling import Sampler, SourceResult
 from curate.engine.setups import MeasureSetups
 from curate.engine.table import IDS, Table, build_table
+from curate.models.libraries import ENCODER, SERVED_STUDENT, STUDENT, require
+from curate.models.teachers.open import TEACHERS
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock
 from curate.recipe.plan import Plan, make_plan
 from curate.select.select import needed_columns
+from curate.sources import SampledSource
 from curate.sources.questions import QuestionsTable
 from curate.store.store import Store
 from filters.columns import SOURCE_COLUMNS
@@ -117,6 +120,8 @@ def passed(
         progress.say(note)
     meter, store = Meter(file.recipe.runtime), Store()
     plan = make_plan(file.recipe)
+    if not replay:
+        require(optional_libraries(plan), "add --replay where all of it is recorded")
     lock = Lock(
         file.lock, locked=locked, start=file.lock_text, written=file.written, tell=progress.say
     )
@@ -156,6 +161,23 @@ def passed(
 def deciding_libraries(plan: Plan) -> list[str]:
     """Name the libraries whose version can change a verdict."""
     return sorted({name for each in plan.filters for name in each.libraries})
+
+
+def optional_libraries(plan: Plan) -> set[str]:
+    """Name the libraries that not every install has, and that a run of a recipe imports."""
+    recipe = plan.recipe
+    names = {"ray"} if recipe.runtime.executor == "ray" else set[str]()
+    for source in recipe.used_sources:
+        kind = TEACHERS.get(recipe.backend(source.name).backend)
+        if isinstance(source, SampledSource) and kind is not None:
+            names.update(kind.libraries)
+    needs = {need for step in plan.measures for need in step.kind.needs}
+    if "encoder" in needs:
+        names.update(ENCODER)
+    if "student" in needs:
+        here = recipe.score is None or recipe.score.dtype != "served"
+        names.update(STUDENT if here else SERVED_STUDENT)
+    return names
 
 
 def _tell_questions(questions: QuestionsTable, progress: Progress) -> None:

