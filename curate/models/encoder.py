@@ -30,7 +30,7 @@ class Encoder:
         library_logging.disable_progress_bar()
         use_own_cores()
         try:
-            self._model: Any = SentenceTransformer(str(folder))
+            self._model: Any = SentenceTransformer(str(folder), trust_remote_code=False)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise ModelError(f"no encoder could be loaded from {str(folder)!r}: {error}") from error
         self._tokenizer: Any = self._model.tokenizer

@@ -4,11 +4,11 @@ Started in a process of its own (``python -m tests.servers.openai_server --book 
 outlives the client a test kills; it prints its address as its first line. The book has one JSON
 line for each request as it is answered::
 
-    {"n": 3, "seed": 7, "prompt": "...", "status": 200, "text": "...", "model": "m"}
+    {"n": 3, "seed": 7, "prompt": "...", "status": 200, "text": "...", "model": "m", "keys": []}
 
-``n`` counts all requests. Text is arithmetic on the numbers of the prompt, wrong in every third
-draw of the same prompt, and names its draw, so that no two samples of a prompt are equal and a row
-can be found in the book.
+``n`` counts all requests, ``keys`` are the headers that held one. Text is arithmetic on the numbers
+of the prompt, wrong in every third draw of the same prompt, and names its draw, so that no two
+samples of a prompt are equal and a row can be found in the book.
 """
 
 import argparse
@@ -26,6 +26,8 @@ from typing import IO, Any
 from aiohttp import web
 
 from tests.servers.running import running
+
+KEY_HEADERS = ("Authorization", "api-key")
 
 
 @dataclass
@@ -86,7 +88,7 @@ class Server:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         number, self._count = self._count, self._count + 1
         body = json.loads(await request.read())
-        prompt = body.get("prompt") or "\n".join(m["content"] for m in body["messages"])
+        prompt = _prompt(body)
         fault = next((f for f in self._faults if f.strikes(number, prompt)), None)
         now = asyncio.get_running_loop().time()
         if fault is not None and fault.lasting and now >= self._broken_until:
@@ -100,21 +102,32 @@ class Server:
             answer = _complete(body, prompt, self._draws[prompt] - 1)
             choice = answer["choices"][0]
             text = choice["message"]["content"] if "message" in choice else choice["text"]
-            self._write(number, body, prompt, 200, text)
+            self._write(number, request, body, 200, text)
             return web.json_response(answer)
-        self._write(number, body, prompt, fault.status, None)
+        self._write(number, request, body, fault.status, None)
         if fault.status == 0:
             request.transport.abort()
         return web.json_response(fault.body, status=fault.status or 500, headers=fault.headers)
 
     def _write(
-        self, number: int, body: Mapping[str, Any], prompt: str, status: int, text: str | None
+        self,
+        number: int,
+        request: web.Request,
+        body: Mapping[str, Any],
+        status: int,
+        text: str | None,
     ) -> None:
         if self._book is None:
             return
+        prompt = _prompt(body)
+        keys = [request.headers[name] for name in KEY_HEADERS if name in request.headers]
         entry = {"n": number, "seed": body.get("seed"), "prompt": prompt, "status": status}
-        entry |= {"text": text, "model": body["model"], "body": dict(body)}
+        entry |= {"text": text, "model": body["model"], "body": dict(body), "keys": keys}
         self._book.write(json.dumps(entry) + "\n")
+
+
+def _prompt(body: Mapping[str, Any]) -> str:
+    return body.get("prompt") or "\n".join(m["content"] for m in body["messages"])
 
 
 def _complete(body: Mapping[str, Any], prompt: str, draw: int) -> dict[str, Any]:

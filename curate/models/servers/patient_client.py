@@ -52,6 +52,7 @@ class PatientClient:
         self._model = model
         self._options = options
         self._url, _, self._query = options.url.partition("?")
+        self._secret = session.headers.get("Authorization", "").removeprefix("Bearer ").encode()
         self._hold_until = 0.0
         self._reached = False
 
@@ -73,7 +74,7 @@ class PatientClient:
 
     def where(self, path: str) -> str:
         """Say what is asked, for messages."""
-        return f"{self._url.rstrip('/')}{path} (model {self._model!r})"
+        return f"{self._options.address.rstrip('/')}{path} (model {self._model!r})"
 
     async def ask(
         self, path: str, body: Any, read: Callable[[Any], T], patience: float | None = None
@@ -125,6 +126,10 @@ class PatientClient:
         nobody = not self._reached and isinstance(error, aiohttp.ClientConnectorError)
         return stop_before_delay(min(patience, UNREACHABLE) if nobody else patience)(state)
 
+    def _without_secret(self, data: bytes) -> bytes:
+        """Take the key out of an answer: what a server quotes goes into messages and the record."""
+        return data.replace(self._secret, b"[key]") if self._secret else data
+
     async def _once(self, path: str, body: bytes | None) -> Any:
         pause = self._hold_until - asyncio.get_running_loop().time()
         if pause > 0:
@@ -137,7 +142,7 @@ class PatientClient:
             async with self._session.request(
                 method, url, data=body, max_redirects=MOST_REDIRECTS, allow_redirects=follows
             ) as response:
-                data = await response.read()
+                data = self._without_secret(await response.read())
         except aiohttp.TooManyRedirects as error:
             raise BackendError(
                 f"{self.where(path)} redirects again and again; check its `url` under runtime"
@@ -175,7 +180,7 @@ def authorization(options: ServerOptions) -> dict[str, str]:
     if not secret:
         raise InputError(
             f"the environment variable {options.api_key_env!r} is not set; export it with the key "
-            f"for {options.url}",
+            f"for {options.address}",
             where="api_key_env",
         )
     azure = {"api-key": secret} if "api-version=" in options.url else {}

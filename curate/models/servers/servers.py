@@ -23,6 +23,13 @@ class ServerOptions(BaseModel):
     a failed sample if the server answers others, and the run stops if it does not.
     """
 
+    @property
+    def address(self) -> str:
+        """The url as messages show it, without what may be secret: a user, a password, a query."""
+        scheme, _, rest = self.url.partition("?")[0].partition("://")
+        host, slash, path = rest.partition("/")
+        return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
 
 class StudentServer(ServerOptions):
     """Where a student is served by vLLM, for those who cannot load it themselves."""

@@ -54,9 +54,11 @@ def load_scorer(folder: Path, dtype: str, device: str | None = None) -> "Scorer"
     library_logging.disable_progress_bar()
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        config: Any = AutoConfig.from_pretrained(str(folder))
+        config: Any = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
         kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        model: Any = kind.from_pretrained(str(folder), dtype=getattr(torch, dtype))
+        model: Any = kind.from_pretrained(
+            str(folder), dtype=getattr(torch, dtype), trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"no student could be loaded from {str(folder)!r}: {error}") from error
     return Scorer(model.to(device))

@@ -79,8 +79,8 @@ class ServedScorer:
                 raise self._no_list() from error
             if self._model not in cards:
                 raise BackendError(
-                    f"{self._options.url} serves {sorted(cards)}, not {self._model!r}; give the "
-                    "name it is served under as `model` in runtime.student"
+                    f"{self._options.address} serves {sorted(cards)}, not {self._model!r}; give "
+                    "the name it is served under as `model` in runtime.student"
                 )
             return cards[self._model].get("max_model_len")
 
@@ -142,7 +142,7 @@ class ServedScorer:
 
     def _no_list(self) -> BackendError:
         return BackendError(
-            f"{self._options.url}/models gave no list of models; check that the url ends where "
+            f"{self._options.address}/models gave no list of models; check that the url ends where "
             "/completions follows (usually /v1)"
         )
 

@@ -35,7 +35,7 @@ def load_context(folder: Path) -> int | None:
     from curate.errors import ModelError
 
     try:
-        return context_of(AutoConfig.from_pretrained(str(folder)))
+        return context_of(AutoConfig.from_pretrained(str(folder), trust_remote_code=False))
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"no config could be read from {str(folder)!r}: {error}") from error
 
@@ -59,7 +59,7 @@ def load_tokenizer(folder: Path) -> Any:
     from curate.errors import ModelError
 
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder))
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"no tokenizer could be loaded from {str(folder)!r}: {error}") from error
     if not tokenizer.is_fast:

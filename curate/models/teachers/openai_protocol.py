@@ -66,7 +66,7 @@ def completion_of(
     choice = _first_choice(answer, options)
     message: dict[str, Any] = choice.get("message") or choice.get("delta") or {}
     word = str(choice.get("finish_reason") or "")
-    if (wrong := error_in(choice, options.url)) is not None:
+    if (wrong := error_in(choice, options.address)) is not None:
         raise wrong
     if word in {"abort", "error"}:
         raise TransientError(f"the server gave the request up with finish_reason {word!r}")
@@ -113,8 +113,8 @@ def _first_choice(answer: Any, options: OpenAIOptions) -> dict[str, Any]:
             return choice
     shown = shorten(orjson.dumps(answer))
     raise BackendError(
-        f"{options.url} answered with {shown!r}, which holds no choice; check that the url is that "
-        "of an OpenAI-compatible server"
+        f"{options.address} answered with {shown!r}, which holds no choice; check that the url is "
+        "that of an OpenAI-compatible server"
     )
 
 

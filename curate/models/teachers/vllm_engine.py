@@ -208,7 +208,7 @@ class EngineGenerator:
             ModelError: it is not there or of no known kind.
         """
         try:
-            return part.from_pretrained(self._path)
+            return part.from_pretrained(self._path, trust_remote_code=False)
         except (OSError, ValueError) as error:
             raise ModelError(
                 f"{part.__name__} cannot load {self._teacher.model!r} from {self._path}: "
@@ -262,6 +262,7 @@ class EngineGenerator:
             **machine,
             **{name: value for name, value in settings.items() if value is not None},
             "model": self._path,
+            "trust_remote_code": False,
             "dtype": dtype,
             "seed": secrets.randbits(31),
             "tensor_parallel_size": options.tensor_parallel_size,

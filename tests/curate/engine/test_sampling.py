@@ -188,6 +188,32 @@ def test_a_damaged_sample_is_asked_for_again_and_no_other(served: Path) -> None:
     assert [new[name] for name in new if new[name] != old[name]] == [book(served)[-1]["text"]]
 
 
+def test_a_key_that_a_server_quotes_is_in_no_file_and_no_message(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "sk-s3cret-value"
+    monkeypatch.setenv("TEACHER_KEY", secret)
+    quoting = {"error": {"message": f"Incorrect API key provided: {secret}"}}
+    refused = Fault(400, match="Ann has 24", body=quoting)
+    with serving(faults=[refused]) as url:
+        sums.write_recipe(folder, url, [sums.source()], api_key_env="TEACHER_KEY")
+        spoken = [sums.curate(folder, "run", "recipe.yaml", "--out", "run")]
+    spoken.append(sums.curate(folder, "report", "run"))
+    with serving(faults=[Fault(401, body=quoting)]) as url:
+        sums.write_recipe(folder, url, [sums.source()], api_key_env="TEACHER_KEY")
+        spoken.append(sums.curate(folder, "run", "recipe.yaml", "--retry", "failed"))
+    assert [done.returncode for done in spoken] == [0, 0, 1]
+    assert "Incorrect API key provided: [key]" in spoken[-1].stderr
+    errors = pl.read_parquet(folder / "run" / "audit" / "samples-*.parquet")["error"]
+    assert set(errors.drop_nulls()) == {"HTTP 400: Incorrect API key provided: [key]"}
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert len(files) > 10
+    assert not [path for path, content in files.items() if secret.encode() in content]
+    tables = [pl.read_parquet(path) for path in files if path.suffix == ".parquet"]
+    assert not [table for table in tables if secret in table.write_json()]
+    assert not [done for done in spoken if secret in done.stdout + done.stderr]
+
+
 @pytest.mark.parametrize("status", [401, 404])
 def test_a_server_that_turns_us_away_ends_the_run_and_keeps_what_came(
     folder: Path, status: int

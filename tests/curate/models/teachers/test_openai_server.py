@@ -212,14 +212,40 @@ def test_a_server_that_refuses_everything_records_nothing(count: int, tmp_path: 
     assert len(read_book(tmp_path / "book")) < 60
 
 
-def test_the_key_is_sent_but_shown_nowhere(monkeypatch: pytest.MonkeyPatch):
+def test_the_key_is_sent_but_shown_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TEACHER_KEY", "s3cret-value")
-    with serving(faults=[Fault(401)]) as url, pytest.raises(BackendError) as caught:
+    echo = Fault(401, body={"error": {"message": "no such key: Bearer s3cret-value"}})
+    with serving(tmp_path / "book", [echo]) as url, pytest.raises(BackendError) as caught:
         draw(url, chats(1), api_key_env="TEACHER_KEY")
-    assert "s3cret-value" not in str(caught.value)
+    assert "HTTP 401: no such key: Bearer [key]; set api_key_env" in str(caught.value)
+    assert read_book(tmp_path / "book")[0]["keys"] == ["Bearer s3cret-value"]
     monkeypatch.delenv("TEACHER_KEY")
     with pytest.raises(InputError, match="TEACHER_KEY"):
         draw("http://127.0.0.1:9/v1", chats(1), api_key_env="TEACHER_KEY")
+
+
+def test_a_password_in_the_address_is_shown_nowhere():
+    with serving(faults=[Fault(404)]) as url, pytest.raises(BackendError) as caught:
+        draw(url.replace("//", "//me:s3cret-value@") + "?key=s3cret-value", chats(1))
+    assert "s3cret-value" not in str(caught.value)
+    assert f"{url}/chat/completions" in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_redirect_does_not_carry_the_key_to_another_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
+):
+    monkeypatch.setenv("TEACHER_KEY", "s3cret-value")
+    other, book = tmp_path / "other", tmp_path / "book"
+    with serving(other) as there:
+        place = there.replace("127.0.0.1", host) + "/chat/completions"
+        with serving(book, [Fault(307, headers={"Location": place})]) as url:
+            drawn = draw(url, chats(1), api_key_env="TEACHER_KEY")
+            with pytest.raises(BackendError, match="HTTP 307"):  # its second header would follow
+                draw(f"{url}?api-version=1", chats(1), api_key_env="TEACHER_KEY")
+    assert drawn["k0"].finish_reason == "stop"
+    assert [entry["keys"] for entry in read_book(other)] == [[]]
+    assert [len(entry["keys"]) for entry in read_book(book)] == [1, 2]
 
 
 CUT = Request(key="k", messages=chats(1)[0].messages, prefix="We add and", prefix_tokens=3)
