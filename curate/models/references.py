@@ -22,6 +22,7 @@ from filelock import FileLock
 
 from curate.errors import InputError, ModelError
 from curate.models import wheels
+from curate.store.home import path_of
 from curate.store.whole import write_whole
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def models_root() -> Path:
     """Give the folder of assembled models: ``models`` in the store."""
     store = os.environ.get("CURATE_STORE", "")
     local = store and "://" not in store
-    return (Path(store).expanduser() if local else platformdirs.user_data_path("curate")) / "models"
+    return path_of(store if local else platformdirs.user_data_dir("curate")) / "models"
 
 
 def resolve(ref: str, revision: str | None = None, *, weights: bool = True) -> ResolvedModel:
@@ -97,7 +98,7 @@ def resolve(ref: str, revision: str | None = None, *, weights: bool = True) -> R
         ModelError: the model is not here and cannot be fetched.
     """
     if _is_folder(ref):
-        return _from_folder(Path(ref).expanduser(), revision)
+        return _from_folder(path_of(ref), revision)
     model = _on_this_machine(ref, revision, weights=weights)
     return model or _fetch(ref, revision, weights=weights)
 
@@ -110,7 +111,7 @@ def pull(ref: str, revision: str | None = None) -> ResolvedModel:
         ModelError: the model is not here and cannot be fetched.
     """
     if _is_folder(ref):
-        return _from_folder(Path(ref).expanduser(), revision)
+        return _from_folder(path_of(ref), revision)
     return _fetch(ref, revision, weights=True)
 
 
@@ -136,7 +137,7 @@ def _is_folder(ref: str) -> bool:
     Raises:
         InputError: it is neither.
     """
-    if Path(ref).expanduser().is_dir():
+    if path_of(ref).is_dir():
         return True
     if ref.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(ref):
         raise InputError(

@@ -158,7 +158,7 @@ def read_recipe(
         default = _lock_in_runs(recipe)
     elif lock is None and not _writable(path.parent):
         default = _lock_in_runs(recipe)
-        notes = (f"{str(path.parent)!r} can't be written, so the lock file goes to {default}",)
+        notes = (f"the folder of {path.name} can't be written, so its lock file is {default}",)
     return RecipeFile(
         recipe=recipe,
         text=text,

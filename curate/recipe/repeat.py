@@ -31,6 +31,7 @@ from curate.recipe.pool import PoolOptions, is_pool, pool_recipe
 from curate.release.read import Release
 from curate.release.repositories.hub import HubRepository
 from curate.sources.tables.tables import find
+from curate.store.home import path_of
 
 Allowed = Literal["environment", "files", "runtime", "plug-ins", "push"]
 NO_POOL: Final = PoolOptions()
@@ -158,7 +159,7 @@ def _from_here(data: dict[str, Any], before: Mapping[str, Any]) -> dict[str, str
         text = str(holder[name])
         change = _is_file(where) and before.get(where) != text
         if change and "://" not in text and "${" not in text and not Path(text).is_absolute():
-            holder[name] = str(Path.cwd() / Path(text).expanduser())
+            holder[name] = str(Path.cwd() / path_of(text))
             texts[holder[name]] = text
     return texts
 

@@ -30,6 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.errors import RecordError
+from curate.store.home import path_of
 from curate.store.record import Book, sealed_intact
 from curate.store.scratch import scratch
 from curate.store.whole import write_whole
@@ -38,7 +39,7 @@ from curate.store.whole import write_whole
 def default_root() -> Path:
     """Give the store's folder: ``$CURATE_STORE``, else the user's data folder."""
     store = os.environ.get("CURATE_STORE")
-    return Path(store).expanduser() if store else Path(platformdirs.user_data_dir("curate"))
+    return path_of(store or platformdirs.user_data_dir("curate"))
 
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:

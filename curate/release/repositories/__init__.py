@@ -7,7 +7,6 @@ a test looks at it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
@@ -15,6 +14,7 @@ from curate.errors import InputError
 from curate.release.repositories.base import Repository
 from curate.release.repositories.folder import FolderRepository
 from curate.release.repositories.hub import HubRepository, is_hub_id
+from curate.store.home import path_of
 from filters.registry import Registry, instance_of
 
 _FILE: Final = "file://"
@@ -46,7 +46,7 @@ def _is_folder(address: str) -> bool:
 
 def _open_folder(address: str, private: bool) -> Repository:
     del private
-    return FolderRepository(Path(unquote(address.removeprefix(_FILE))))
+    return FolderRepository(path_of(unquote(address.removeprefix(_FILE))))
 
 
 def _open_hub(address: str, private: bool) -> Repository:

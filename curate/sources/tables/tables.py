@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict
 from curate.errors import InputError
 from curate.sources.tables import hub
 from curate.sources.tables.formats import BLOCK, READERS, Unreadable
+from curate.store.home import path_of
 
 if TYPE_CHECKING:
     import datasets
@@ -90,7 +91,7 @@ def read(options: TableOptions, base: Path, columns: Iterable[str]) -> Iterator[
         InputError: nothing is there, or a file as a whole is not what its name says.
     """
     wanted = list(columns)
-    folder = base / Path(options.path).expanduser()
+    folder = base / path_of(options.path)
     saved = is_saved(folder)
     if options.on_hub or options.config or options.split or saved:
         yield from _chunks(options.path, _dataset_rows(options, folder, wanted))
@@ -119,7 +120,7 @@ def find(path: str, base: Path) -> list[Path]:
     Raises:
         InputError: there is none; the message names what is there instead.
     """
-    place = base / Path(path).expanduser()
+    place = base / path_of(path)
     if place.is_file():
         return [place]
     if place.is_dir():
