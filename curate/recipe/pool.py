@@ -54,6 +54,11 @@ def pool_recipe(path: Path, options: PoolOptions, overrides: tuple[str, ...] = (
     Raises:
         InputError: no such file, or no column of a usual name.
     """
+    if path.suffix in {".yaml", ".yml"}:
+        raise InputError(
+            f"{str(path)!r} is a recipe, and --gold, --question, --completion and --gold-type are "
+            "for pools of rationales; a recipe names its columns under questions.columns"
+        )
     if not path.is_file() and not is_saved(path):
         raise InputError(f"no file {str(path)!r}; give a pool of rationales, or a recipe")
     rows = first_rows(TableOptions(path=path.name), path.parent)

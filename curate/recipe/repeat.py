@@ -71,7 +71,7 @@ def open_recipe(
             f"got {unknown[0]!r}; a recipe can be allowed {', '.join(ALLOWED)}", "--allow"
         )
     folder = Path(reference)
-    if pool != NO_POOL or is_pool(reference):
+    if pool != NO_POOL or (is_pool(reference) and not reference.startswith("hf://")):
         exclusions = [f"exclude_teachers={json.dumps(list(exclude))}"] if exclude else []
         return pool_recipe(folder, pool, (*overrides, *exclusions))
     if reference.startswith("hf://"):

@@ -218,6 +218,8 @@ def test_a_recipe_that_is_json_is_no_pool(workplace: Path) -> None:
     recipe = parse_yaml((workplace / "recipe.yaml").read_text())
     (workplace / "recipe.json").write_text(json.dumps(recipe))
     assert invoke("check", "recipe.json").startswith("recipe.json: fine, ")
+    with pytest.raises(InputError, match=r"'recipe.yaml' is a recipe, and --gold, --question"):
+        invoke("check", "recipe.yaml", "--gold", "y")
     with pytest.raises(InputError, match=r"no file 'nowhere.jsonl'; give a pool of rationales, or"):
         invoke("check", "nowhere.jsonl")
 

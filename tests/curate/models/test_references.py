@@ -123,7 +123,7 @@ def test_a_model_served_elsewhere_needs_no_weights_here(no_hub: Path) -> None:
         resolve("some/student")
 
 
-def test_what_cannot_be_fetched_is_one_message_with_three_ways_out() -> None:
+def test_what_cannot_be_fetched_is_one_message_with_three_ways_out(no_hub: Path) -> None:
     with pytest.raises(ModelError) as caught:
         resolve("some/student", "v2")
     message = str(caught.value)
@@ -131,6 +131,7 @@ def test_what_cannot_be_fetched_is_one_message_with_three_ways_out() -> None:
     for part in ("Tried the Hub (", "its cache (", "wheels: none hold", "give a folder",
                  "hf download some/student", "HF_HOME", "google/gemma-3-270m"):  # fmt: skip
         assert part in message
+    assert not list(no_hub.iterdir()), "and nothing is left of the attempt"
 
 
 def test_offline_mode_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
