@@ -76,13 +76,13 @@ def _described(model: str) -> type[TyperCommand]:
 
 def main() -> None:
     """Run the command line and turn known errors into messages."""
-    from curate.errors import CurateError
+    from curate.errors import CurateError, as_message
 
     signal.signal(signal.SIGTERM, _as_ctrl_c)
     try:
         app()
     except CurateError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {as_message(error)}", file=sys.stderr)
         sys.exit(error.exit_code)
     except SystemExit as leaving:
         if leaving.code == 130:  # typer makes this of Ctrl-C

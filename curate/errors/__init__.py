@@ -17,6 +17,8 @@ CONTROLS: Final = {
     code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in b"\t\n"
 }
 """Model text may hold terminal sequences; they are shown, not obeyed."""
+LONGEST_LINE: Final = 1000
+"""Characters of a line of a message, whatever it quotes."""
 
 
 class CurateError(Exception):
@@ -61,3 +63,12 @@ def did_you_mean(name: str, names: Sequence[str]) -> str:
     """Suggest the nearest known name, or list them all when none is near."""
     near = get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(names))}"
+
+
+def as_message(error: BaseException) -> str:
+    """Give what is printed of an error: controls shown, the middle of what runs on left out."""
+    lines = str(error).translate(CONTROLS).split("\n")
+    half = LONGEST_LINE // 2
+    return "\n".join(
+        line if len(line) <= LONGEST_LINE else f"{line[:half]} ... {line[-half:]}" for line in lines
+    )

@@ -26,8 +26,12 @@ MOST_VALUES: Final = 20_000
 """Values that a recipe may hold."""
 
 
-LONGEST_LINE: Final = 500
-"""Characters of a message, whatever it quotes."""
+LONGEST_PROBLEM: Final = 500
+"""Characters said of one problem, whatever it quotes."""
+MOST_PROBLEMS: Final = 20
+"""Problems of a recipe that are said at once."""
+WIDEST: Final = 2**63
+"""Beyond this no number is counted with, here or in the tables."""
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -112,18 +116,39 @@ def validate(model: type[Model], data: object) -> Model:
     if not isinstance(data, dict):
         raise InputError(f"got {_quote(data)}; a mapping of keys to values is wanted")
     keys = cast("dict[object, Any]", data)
-    if (wrong := next((key for key in keys if not isinstance(key, str)), None)) is not None:
+    if wrong := [key for key in keys if not isinstance(key, str)]:
         raise InputError(
-            f"got the key {wrong!r}; a word is wanted (of which YAML takes on, off, yes and no for "
-            "true and false)"
+            f"got the key {_quote(wrong[0])}; a word is wanted (of which YAML takes on, off, yes "
+            "and no for true and false)"
         )
+    fields = cast("dict[str, Any]", data)
+    if lines := list(_too_wide(fields)):
+        raise InputError(_listed(lines))
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        fields = cast("dict[str, Any]", data)
         problems = error.errors(include_url=False)
         lines = [_explain(model, fields, p) for p in problems if not _follows_from(p, problems)]
-        raise InputError("\n".join(dict.fromkeys(map(_clipped, lines)))) from error
+        raise InputError(_listed(lines)) from error
+
+
+def _listed(lines: Sequence[str]) -> str:
+    """Put problems below each other, each once and none of them long."""
+    different = list(dict.fromkeys(map(_clipped, lines)))
+    more = len(different) - MOST_PROBLEMS
+    return "\n".join([*different[:MOST_PROBLEMS], *([f"and {more} more"] if more > 0 else [])])
+
+
+def _too_wide(value: object, path: str = "") -> Iterator[str]:
+    """Say of every whole number that is too large to be counted with where it stands."""
+    if isinstance(value, dict):
+        for name, item in cast("dict[str, object]", value).items():
+            yield from _too_wide(item, f"{path}.{name}" if path else name)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(cast("Sequence[object]", value)):
+            yield from _too_wide(item, f"{path}[{index}]")
+    elif isinstance(value, int) and not -WIDEST <= value < WIDEST:
+        yield f"{path}: got {_quote(value)}; numbers of at most 18 digits are read"
 
 
 def override(data: Any, assignment: str) -> None:
@@ -306,7 +331,7 @@ def _tag(model: type[BaseModel]) -> str | None:
 
 
 def _clipped(line: str) -> str:
-    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ..."
+    return line if len(line) <= LONGEST_PROBLEM else f"{line[:LONGEST_PROBLEM]} ..."
 
 
 def _quote(value: object) -> str:

@@ -65,6 +65,12 @@ def test_a_good_recipe_is_read() -> None:
         ("select: {seed: 3}", "select: {seed: 3", ["not YAML"]),
         ("select: {seed: 3}", "1: {seed: 3}", ["got the key 1; a word is wanted"]),
         ("select: {seed: 3}", "on: push", ["got the key True; a word is wanted (of which YAML"]),
+        ("select: {seed: 3}", "null: {seed: 3}", ["got the key None; a word is wanted"]),
+        (
+            "questions: {path: questions.jsonl,",
+            "questions: {limit: 99999999999999999999, path: questions.jsonl,",
+            ["questions.limit: got 99999999999999999999; numbers of at most 18 digits are read"],
+        ),
         ("select: {seed: 3}", "self: {seed: 3}", ["self: unknown key with value {'seed': 3}"]),
         (
             "select: {seed: 3}",
@@ -107,6 +113,11 @@ def test_what_is_wrong_is_said(before: str, after: str, said: list[str]) -> None
 def test_all_problems_are_said_at_once() -> None:
     message = problem(GOOD.replace("seed: 3", "sed: 3").replace("use: correctness", "use: x"))
     assert len(message.splitlines()) == 2
+
+
+def test_of_many_problems_the_first_are_said() -> None:
+    lines = problem(GOOD, f"filters={['x'] * 200}").splitlines()
+    assert (len(lines), lines[0][:12], lines[-1]) == (21, "filters[0]: ", "and 180 more")
 
 
 def test_overrides_address_items_by_place_and_by_name() -> None:
