@@ -140,12 +140,14 @@ def passed(
     _tell_questions(questions, progress)
     executor = open_executor(file.recipe.runtime.executor, file.recipe.runtime.workers)
     lock.libraries(deciding_libraries(plan))
-    lock.save()
+    for step in plan.measures:  # a file that one reads may be wrong too
+        setups.open(step)
     try:
         with store.workspace() as work:
             batches = sampler.batches(questions)
             shards = file.recipe.runtime.questions_per_shard
             table = build_table(questions.frame, batches, work / "table", shards)
+            lock.save()
             _tell_sources(sampler.results, progress)
             chain = Chain(store, work, executor, progress, setups.open, replay, meter)
             without = [arm.operand for arm in plan.arms if arm.kind.judged_again]

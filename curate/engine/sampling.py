@@ -18,7 +18,7 @@ from curate.models.teachers.options import Teacher, default_dtype
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock, LockedModel
 from curate.recipe.model import is_beside
-from curate.sources import SOURCES, ReadSource, SampledSource, Source, Tally
+from curate.sources import SOURCES, ReadSource, SampledSource, Tally
 from curate.sources.questions import QuestionsTable
 from curate.sources.sampled import Draw, missing, readable, record_value
 from curate.sources.templates import PromptTemplate
@@ -106,7 +106,10 @@ class Sampler:
         self._replay = replay
         self._retry = retry
         self._meter = meter or Meter()
-        self.results: list[SourceResult] = []
+        self.results = [
+            SourceResult(source.name, SOURCES.name_of(type(source)))
+            for source in file.recipe.used_sources
+        ]
         self._setups = {
             source.name: self._prepare(source, lock)
             for source in file.recipe.used_sources
@@ -186,39 +189,51 @@ class Sampler:
     def batches(self, questions: QuestionsTable) -> Iterator[pl.DataFrame]:
         """Yield the rows of every source in turn; `results` is complete after the last.
 
+        Sources that read files come first: whatever is wrong with a file is said before a sample
+        is paid for.
+
         Raises:
             InputError: a teacher that the recipe excludes is none of those met.
         """
         recipe = self._file.recipe
         teachers = set(recipe.writers)
-        for source in recipe.used_sources:
-            result = SourceResult(source.name, SOURCES.name_of(type(source)))
-            self.results.append(result)
-            with self._progress.stage(f"read {source.name}", unit="samples", brief=True) as stage:
-                for batch in self._rows(source, questions, result):
+        pairs = list(zip(recipe.used_sources, self.results, strict=True))
+        for source, result in pairs:
+            if isinstance(source, ReadSource):
+                rows = pinned(source, self._lock).rows(questions, self._file.folder, result.tally)
+                for batch in self._counted(rows, result):
                     if recipe.exclude_teachers:
                         teachers |= set(batch["teacher"].drop_nulls().unique())
-                    rows = batch.filter(
-                        ~pl.col("teacher").fill_null("").is_in(recipe.exclude_teachers)
-                    )
-                    result.excluded += batch.height - rows.height
-                    result.rows += rows.height
-                    result.errors += rows.filter(pl.col("finish_reason") == "error").height
-                    stage.advance(batch.height)
-                    yield rows
+                    yield self._without_excluded(batch, result)
         # A teacher may have written for the questions that are left out alone.
         unknown = sorted(set(recipe.exclude_teachers) - teachers)
         if unknown and questions.beyond.is_empty():
             hint = did_you_mean(unknown[0], sorted(teachers))
             raise InputError(f"no row has the teacher {unknown[0]!r}; {hint}", "exclude_teachers")
+        for source, result in pairs:
+            if isinstance(source, SampledSource):
+                rows = self._sampled(self._setups[source.name], questions, result)
+                for batch in self._counted(rows, result):
+                    yield self._without_excluded(batch, result)
 
-    def _rows(
-        self, source: Source, questions: QuestionsTable, result: SourceResult
+    def _counted(
+        self, batches: Iterator[pl.DataFrame], result: SourceResult
     ) -> Iterator[pl.DataFrame]:
-        if isinstance(source, SampledSource):
-            return self._sampled(self._setups[source.name], questions, result)
-        assert isinstance(source, ReadSource)
-        return pinned(source, self._lock).rows(questions, self._file.folder, result.tally)
+        """Show how far the rows of a source are read."""
+        title = f"read {result.name}"
+        with self._progress.stage(title, unit="samples", brief=True) as stage:
+            for batch in batches:
+                stage.advance(batch.height)
+                yield batch
+
+    def _without_excluded(self, batch: pl.DataFrame, result: SourceResult) -> pl.DataFrame:
+        """Leave out what excluded teachers wrote, and count the rest."""
+        excluded = self._file.recipe.exclude_teachers
+        rows = batch.filter(~pl.col("teacher").fill_null("").is_in(excluded))
+        result.excluded += batch.height - rows.height
+        result.rows += rows.height
+        result.errors += rows.filter(pl.col("finish_reason") == "error").height
+        return rows
 
     def _sampled(
         self, setup: TeacherSetup, questions: QuestionsTable, result: SourceResult
@@ -229,7 +244,7 @@ class Sampler:
         sampling = source.sampling_for(template)
         usable = questions.frame.filter(pl.col("status") == "ok")
         result.teacher = {**identity, "sampling": sampling.identity()}
-        with self._store.book("samples", key(result.teacher), about=result.teacher) as book:
+        with self._store.book("samples", key(result.teacher)) as book:
             self._ask(setup, usable, book, result)
             result.damaged += len(book.damaged)
             for batch in usable.iter_slices(QUESTIONS_A_BATCH):
@@ -270,6 +285,9 @@ class Sampler:
         price = options.tariff()
         try:
             generator.preflight(wanted())
+            # From here on samples are paid for, which are found again by what is locked.
+            self._lock.save()
+            self._store.describe(book, result.teacher)
             with self._progress.stage(title, lacking, "samples") as stage:
 
                 def sink(completion: Completion) -> None:

@@ -9,7 +9,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -19,8 +19,9 @@ def scratch(place: Path) -> Generator[Path]:
     """Give a folder that is gone afterwards, and remove those whose owner is gone.
 
     Args:
-        place: where all scratch folders are; made where it is missing.
+        place: where all scratch folders are; made where it is missing, and then gone with them.
     """
+    made = [parent for parent in (place, *place.parents) if not parent.exists()]
     place.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(place)
     folder, lock = _owned(place)
@@ -29,6 +30,9 @@ def scratch(place: Path) -> Generator[Path]:
         yield folder
     finally:
         _remove(folder, lock)
+        with suppress(OSError):  # somebody else has put something there
+            for parent in made:
+                parent.rmdir()
 
 
 def _owned(place: Path) -> tuple[Path, IO[bytes]]:

@@ -87,18 +87,24 @@ class Store:
         self.root = root or default_root()
 
     def book(self, kind: str, key: str, about: Mapping[str, Any] | None = None) -> Book:
-        """Open the book of one instrument.
+        """Open the book of one instrument; until something is written to it, nothing is made.
 
         Args:
             kind: ``samples`` or a measure's name.
             key: the instrument's key.
-            about: what the instrument is, written beside the book for people to read.
+            about: as for `describe`, at once.
         """
-        folder = self.root / "record" / kind / key
-        if about is not None and not (folder / "about.json").exists():
+        book = Book(self.root / "record" / kind / key)
+        if about is not None:
+            self.describe(book, about)
+        return book
+
+    def describe(self, book: Book, about: Mapping[str, Any]) -> None:
+        """Write beside a book what its instrument is, for people to read."""
+        path = book.folder / "about.json"
+        if not path.exists():
             style = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
-            write_whole(folder / "about.json", orjson.dumps(about, option=style))
-        return Book(folder)
+            write_whole(path, orjson.dumps(about, option=style))
 
     def derived_path(self, step: str, key: str) -> Path:
         """Name the file that holds a derived artefact."""

@@ -99,7 +99,7 @@ class Server:
             await asyncio.sleep(self._delay)
         if fault is None:
             self._draws[prompt] += 1
-            answer = _complete(body, prompt, self._draws[prompt] - 1)
+            answer = complete(body, prompt, self._draws[prompt] - 1)
             choice = answer["choices"][0]
             text = choice["message"]["content"] if "message" in choice else choice["text"]
             self._write(number, request, body, 200, text)
@@ -130,7 +130,7 @@ def _prompt(body: Mapping[str, Any]) -> str:
     return body.get("prompt") or "\n".join(m["content"] for m in body["messages"])
 
 
-def _complete(body: Mapping[str, Any], prompt: str, draw: int) -> dict[str, Any]:
+def complete(body: Mapping[str, Any], prompt: str, draw: int) -> dict[str, Any]:
     """Add the numbers of the prompt's last paragraph but one, as a teacher would say it."""
     numbers = [int(n) for n in re.findall(r"\d+", prompt.partition("Reason step")[0])][-3:]
     total = sum(numbers) + (draw % 3 == 2)
