@@ -1,5 +1,6 @@
 """What a server's status means, for a request and for the whole run; `fault` alone decides."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,6 +13,8 @@ from curate.errors import BackendError
 REFUSED: Final = {400, 403, 413, 422, 451}
 """Of one request; where every request gets them, the set-up is at fault."""
 TRANSIENT: Final = {408, 409, 425, 429, 498, *range(500, 600)} - {501, 505}
+_STATUS: Final = re.compile("[45][0-9]{2}")
+"""Of the codes inside answers those that are HTTP's; others are the provider's own."""
 NEVER_BETTER: Final = "insufficient_quota"
 """OpenAI's code for an account without money, sent with the status of a busy server."""
 
@@ -20,6 +23,9 @@ ADVICE: Final = {
     404: "check that the url ends where /chat/completions follows (usually /v1) and that the model "
     "has the name under which the server offers it",
 }
+
+
+OTHER_PROTOCOL: Final = "check that the url is that of an OpenAI-compatible server"
 
 
 class TransientError(Exception):
@@ -32,6 +38,20 @@ class TransientError(Exception):
 
 class RefusedError(Exception):
     """The server will not answer this request, ever."""
+
+
+class GarbledError(BackendError):
+    """An answer is none of this protocol: a wrong url or, where others were, a passing fault.
+
+    Args:
+        where: what was asked.
+        answer: what came, and what is wrong with it.
+        advice: what to do where nothing else comes from there.
+    """
+
+    def __init__(self, where: str, answer: str, advice: str = "") -> None:
+        super().__init__(f"{where} {answer}; {advice or OTHER_PROTOCOL}")
+        self.answer = answer
 
 
 class UnansweredError(BackendError):
@@ -94,9 +114,8 @@ def error_in(answer: object, where: str) -> RefusedError | TransientError | Back
     if not error:
         return None
     code = cast("dict[str, object]", error).get("code") if isinstance(error, dict) else None
-    text = server_message(orjson.dumps({"error": error}))
-    digits = str(code)
-    return meaning(int(digits) if digits.isdecimal() else 500, text, where)
+    status = int(str(code)) if _STATUS.fullmatch(str(code)) else 500
+    return meaning(status, _message_in({"error": error}), where)
 
 
 def server_message(data: bytes) -> str:
@@ -105,17 +124,22 @@ def server_message(data: bytes) -> str:
         body: object = orjson.loads(data)
     except orjson.JSONDecodeError:
         return shorten(data)
+    return _message_in(body) or shorten(data)
+
+
+def _message_in(body: object) -> str:
+    """Take the message out of an error that was read; empty where it has none."""
     if not isinstance(body, dict):
-        return shorten(data)
+        return ""
     fields = cast("dict[str, object]", body)
     error = fields.get("error", fields)
     if not isinstance(error, dict):
-        return shorten(str(error).encode())
+        return shorten(str(error))
     parts = cast("dict[str, object]", error)
     texts = [str(parts[name]) for name in ("message", "code", "detail") if parts.get(name)]
-    return shorten(" / ".join(texts).encode() or data)
+    return shorten(" / ".join(texts))
 
 
-def shorten(data: bytes) -> str:
-    """Show the beginning of a body."""
-    return data[:300].decode(errors="replace")
+def shorten(data: bytes | str) -> str:
+    """Show the beginning of a body, or of a text in it."""
+    return data[:300] if isinstance(data, str) else data[:300].decode(errors="replace")

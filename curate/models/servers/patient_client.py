@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from tenacity import (
 
 from curate.errors import BackendError, InputError
 from curate.models.servers.faults import (
+    GarbledError,
     TransientError,
     UnansweredError,
     error_in,
@@ -55,6 +57,7 @@ class PatientClient:
         self._secret = session.headers.get("Authorization", "").removeprefix("Bearer ").encode()
         self._hold_until = 0.0
         self._reached = False
+        self._understood = False
 
     @classmethod
     @asynccontextmanager
@@ -103,7 +106,16 @@ class PatientClient:
         data = None if body is None else orjson.dumps(body)
 
         async def once() -> T:
-            return read(await self._once(path, data))
+            try:
+                answer = read(await self._once(path, data))
+            except GarbledError as error:
+                if not self._understood:
+                    raise
+                raise TransientError(f"it {error.answer}") from error
+            except RecursionError as error:
+                raise TransientError("it answered with lists in lists in lists") from error
+            self._understood = True
+            return answer
 
         try:
             return await attempts(once)
@@ -132,6 +144,8 @@ class PatientClient:
 
     async def _once(self, path: str, body: bytes | None) -> Any:
         pause = self._hold_until - asyncio.get_running_loop().time()
+        if pause > self._options.patience:
+            raise TransientError(f"it wants to be left alone for {pause:,.0f} s", pause)
         if pause > 0:
             await asyncio.sleep(pause)
         method = "GET" if body is None else "POST"
@@ -156,12 +170,11 @@ class PatientClient:
             raise error
         try:
             answer = _loaded(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if not data.strip():
                 raise TransientError("an empty answer") from error
-            raise BackendError(
-                f"{self.where(path)} answered with {shorten(data)!r}, which is not JSON; check "
-                "that the url is that of an OpenAI-compatible server"
+            raise GarbledError(
+                self.where(path), f"answered with {shorten(data)!r}, which is not JSON"
             ) from error
         if (wrong := error_in(answer, self.where(path))) is not None:
             raise wrong
@@ -190,14 +203,27 @@ def authorization(options: ServerOptions) -> dict[str, str]:
 def _loaded(data: bytes) -> Any:
     """Parse JSON, as strictly as it was meant: half a surrogate or NaN spoils no answer.
 
+    Whatever is given can be written down again: such a half is a question mark, such a number null.
+
     Raises:
         ValueError: it is none.
+        RecursionError: it is too deep to be an answer.
     """
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         text = data.decode("utf-8-sig")
-        return json.loads(text[max(text.find("{"), 0) :] if text.startswith(":") else text)
+    text = text[max(text.find("{"), 0) :] if text.startswith(":") else text
+    value = json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_number)
+    return orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _number(text: str) -> int | float | None:
+    """Read a number; None where it is too large to be one."""
+    if len(text) < 19 and text.lstrip("-").isdecimal():
+        return int(text)
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def _wait(state: RetryCallState) -> float:

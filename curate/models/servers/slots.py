@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from itertools import islice
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -19,13 +20,18 @@ async def fill(slots: int, requests: Iterable[T], serve: Callable[[T], Awaitable
     """
     waiting = iter(requests)
 
-    async def work() -> None:
+    async def work(first: T) -> None:
+        await serve(first)
         for request in waiting:
             await serve(request)
 
-    tasks = [asyncio.create_task(work()) for _ in range(slots)]
+    tasks: list[asyncio.Task[None]] = []
+    ended: Iterable[asyncio.Task[None]] = ()
     try:
-        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        # no more slots than there is to do
+        tasks.extend(asyncio.create_task(work(request)) for request in islice(waiting, slots))
+        if tasks:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
         for task in tasks:
             task.cancel()

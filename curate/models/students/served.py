@@ -7,13 +7,14 @@ or there would be no logits to read; before it saw to that itself, a server had 
 ``--no-enable-prefix-caching``, so an answer with fewer entries than tokens is refused.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from curate.errors import BackendError, ModelError, count_of
 from curate.models.coroutines import complete
-from curate.models.servers.faults import RefusedError
+from curate.models.servers.faults import GarbledError, RefusedError
 from curate.models.servers.patient_client import PatientClient
 from curate.models.servers.servers import StudentServer
 from curate.models.servers.slots import fill
@@ -79,10 +80,12 @@ class ServedScorer:
                 raise self._no_list() from error
             if self._model not in cards:
                 raise BackendError(
-                    f"{self._options.address} serves {sorted(cards)}, not {self._model!r}; give "
-                    "the name it is served under as `model` in runtime.student"
+                    f"{self._options.address} serves {sorted(map(str, cards))}, not "
+                    f"{self._model!r}; give the name it is served under as `model` in "
+                    "runtime.student"
                 )
-            return cards[self._model].get("max_model_len")
+            limit = cards[self._model].get("max_model_len")
+            return limit if isinstance(limit, int) else None
 
         async with PatientClient.connected(self._model, self._options) as client:
             try:
@@ -122,6 +125,8 @@ class ServedScorer:
                 ]
             except (KeyError, IndexError, TypeError, ValueError) as error:
                 raise self._no_vllm(client.where("/completions")) from error
+            if not all(map(math.isfinite, rest)):
+                raise self._no_vllm(client.where("/completions"))
             return [0.0, *rest]  # nothing predicts a first token, and nobody wants it
 
         body = {
@@ -146,8 +151,9 @@ class ServedScorer:
             "/completions follows (usually /v1)"
         )
 
-    def _no_vllm(self, where: str) -> BackendError:
-        return BackendError(
-            f"{where} did not give the log-probability of every token of a prompt; a student must "
-            "be served by `vllm serve`, an old one with --no-enable-prefix-caching"
+    def _no_vllm(self, where: str) -> GarbledError:
+        return GarbledError(
+            where,
+            "did not give the log-probability of every token of a prompt",
+            "a student must be served by `vllm serve`, an old one with --no-enable-prefix-caching",
         )

@@ -1,19 +1,19 @@
 """OpenAI's protocol as a pure matter: what a request's body holds and what an answer means."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final, Literal, cast
 
-import orjson
-
-from curate.errors import BackendError
 from curate.models.finish import finish_of
-from curate.models.servers.faults import TransientError, error_in, shorten
+from curate.models.servers.faults import GarbledError, TransientError, error_in, shorten
 from curate.models.teachers.base import Completion, Request, Sampling
 from curate.models.teachers.options import OpenAIOptions, Teacher
 from curate.models.teachers.stops import cut_at_stop
 
 FILTERED: Final = {"content_filter", "safety", "recitation", "blocklist", "prohibited_content"}
 """Words for a sample that a server's filter ended."""
+MOST_TOKENS: Final = 2**31
+"""No answer has as many; the tables hold no larger number."""
 _TEXT_FIELDS: Final = ("text", "thinking", "content", "reasoning", "summary")
 _THOUGHT_FIELDS: Final = ("reasoning", "reasoning_content", "reasoning_details", "thinking")
 
@@ -61,10 +61,13 @@ def completion_of(
 
     Raises:
         TransientError: the server gave the request up.
-        BackendError: the answer is no answer of this protocol.
+        BackendError: no request will be answered; `GarbledError` where the answer is none.
     """
     choice = _first_choice(answer, options)
-    message: dict[str, Any] = choice.get("message") or choice.get("delta") or {}
+    turn: object = choice.get("message") or choice.get("delta") or {}
+    if not isinstance(turn, dict):
+        raise _no_choice(answer, options)
+    message = cast("dict[str, Any]", turn)
     word = str(choice.get("finish_reason") or "")
     if (wrong := error_in(choice, options.address)) is not None:
         raise wrong
@@ -76,9 +79,9 @@ def completion_of(
         return failed(request, f"the server's content filter ended this sample ({word})")
     if not text and not thought:
         if refusal := message.get("refusal"):
-            return failed(request, f"the model refused: {refusal}")
+            return failed(request, f"the model refused: {shorten(str(refusal))}")
         if called := message.get("tool_calls") or message.get("function_call"):
-            return failed(request, f"the model called a tool: {shorten(orjson.dumps(called))}")
+            return failed(request, f"the model called a tool: {shorten(json.dumps(called))}")
     usage: dict[str, Any] = answer.get("usage") or {}
     tokens = _count(usage, "completion_tokens")
     finish: Literal["stop", "length"] = finish_of(word) or "stop"
@@ -102,7 +105,7 @@ def _first_choice(answer: Any, options: OpenAIOptions) -> dict[str, Any]:
 
     Raises:
         TransientError: there is a list of choices, and it is empty.
-        BackendError: there is none.
+        GarbledError: there is none.
     """
     choices = answer.get("choices") if isinstance(answer, dict) else None
     if choices == [] or (choices is None and isinstance(answer, dict) and "choices" in answer):
@@ -111,11 +114,12 @@ def _first_choice(answer: Any, options: OpenAIOptions) -> dict[str, Any]:
         choice = cast("dict[str, Any]", choices[0])
         if {"message", "delta", "text"} & choice.keys():
             return choice
-    shown = shorten(orjson.dumps(answer))
-    raise BackendError(
-        f"{options.address} answered with {shown!r}, which holds no choice; check that the url is "
-        "that of an OpenAI-compatible server"
-    )
+    raise _no_choice(answer, options)
+
+
+def _no_choice(answer: Any, options: OpenAIOptions) -> GarbledError:
+    shown = shorten(json.dumps(answer))
+    return GarbledError(options.address, f"answered with {shown!r}, which holds no choice")
 
 
 def parts_of(content: object) -> tuple[str, str]:
@@ -164,7 +168,7 @@ def _count(usage: object, name: str) -> int | None:
         count = int(float(str(value)))
     except (ValueError, OverflowError):
         return None
-    return count if count >= 0 else None
+    return count if 0 <= count < MOST_TOKENS else None
 
 
 def failed(request: Request, message: str) -> Completion:

@@ -27,6 +27,9 @@ Sink = Callable[[Completion], None]
 HELD_BACK: Final = 32
 """Refusals kept back, while nothing has succeeded yet, before the cause is looked for."""
 
+BRIEFLY: Final = 5.0
+"""Seconds for which a server is asked whether it answers at all."""
+
 
 class ServerGenerator:
     """A teacher behind a server.
@@ -101,9 +104,12 @@ class _Call:
         return self._client.where(path_of(request))
 
     async def answers(self, like: Request) -> bool:
-        """Tell whether the server answers a plain question, so that a request is at fault."""
+        """Tell whether the server answers a plain question, so that a request is at fault.
+
+        It is not asked just once: the connection may be one that the server has closed.
+        """
         try:
-            await self.draw(_probe(like), patience=0.0)
+            await self.draw(_probe(like), patience=min(BRIEFLY, self._options.patience))
         except (RefusedError, BackendError):
             return False
         return True

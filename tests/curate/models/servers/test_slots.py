@@ -46,7 +46,7 @@ class Desk:
             self.cancelling = task.cancelling()
 
 
-@pytest.mark.parametrize(("slots", "count"), [(1, 5), (3, 20), (8, 3), (2, 0)])
+@pytest.mark.parametrize(("slots", "count"), [(1, 5), (3, 20), (8, 3), (2, 0), (10**12, 3)])
 def test_every_request_is_served_few_at_a_time(slots: int, count: int) -> None:
     desk = Desk()
     asyncio.run(desk.fill(slots, iter(range(count))))

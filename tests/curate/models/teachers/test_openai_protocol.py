@@ -7,7 +7,7 @@ import pytest
 
 from curate.errors import BackendError
 from curate.models.finish import finish_of
-from curate.models.servers.faults import RefusedError, TransientError, error_in
+from curate.models.servers.faults import GarbledError, RefusedError, TransientError, error_in
 from curate.models.teachers.base import Completion, Request, Sampling
 from curate.models.teachers.openai_protocol import completion_of
 from curate.models.teachers.options import OpenAIOptions
@@ -64,6 +64,7 @@ def test_text_and_thought_are_read_in_whatever_form(
         ({"prompt_tokens": "10", "completion_tokens": "9"}, (10, 9)),
         ({"prompt_tokens": None, "completion_tokens": "many"}, (None, None)),
         ({"prompt_tokens": -1, "completion_tokens": -1}, (None, None)),
+        ({"prompt_tokens": 2**31, "completion_tokens": 1e300}, (None, None)),
         (None, (None, None)),
         ([], (None, None)),
     ],
@@ -94,6 +95,7 @@ def test_every_word_for_the_end_is_known(word: str | None, reason: str | None) -
         (answer({"content": None}, finish_reason="content_filter"), "content filter"),
         (answer({"content": ""}, finish_reason="SAFETY"), "content filter"),
         (answer({"content": None, "refusal": "I can't."}), "the model refused: I can't."),
+        (answer({"content": None, "refusal": {"why": "I" * 9000}}), "the model refused: {'why"),
         (answer({"content": None, "tool_calls": [{"id": "1"}]}, finish_reason="tool_calls"),
          "called a tool"),
     ],
@@ -102,6 +104,7 @@ def test_what_holds_no_sample_is_one_that_failed(body: Any, message: str) -> Non
     completion = read(body)
     assert completion.finish_reason == "error"
     assert message in (completion.error or "")
+    assert len(completion.error or "") < 400
 
 
 @pytest.mark.parametrize(
@@ -111,10 +114,12 @@ def test_what_holds_no_sample_is_one_that_failed(body: Any, message: str) -> Non
         ({"choices": None}, TransientError),
         (answer(finish_reason="error"), TransientError),
         (answer(error={"message": "idle", "code": 502}), TransientError),
-        ({"choices": {"message": {"content": "x"}}}, BackendError),
-        ({"text": "x"}, BackendError),
-        ([answer()], BackendError),
-        ("Welcome", BackendError),
+        ({"choices": {"message": {"content": "x"}}}, GarbledError),
+        ({"choices": [{"message": "x"}]}, GarbledError),
+        ({"choices": [{"message": [{"content": "x"}]}]}, GarbledError),
+        ({"text": "x"}, GarbledError),
+        ([answer()], GarbledError),
+        ("Welcome", GarbledError),
     ],
 )
 def test_an_answer_without_a_choice_is_no_answer(body: Any, error: type[Exception]) -> None:
@@ -133,6 +138,9 @@ def test_an_answer_without_a_choice_is_no_answer(body: Any, error: type[Exceptio
         ({"error": {"message": "too long", "code": "400"}}, RefusedError),
         ({"error": {"message": "wrong key", "code": 401}}, BackendError),
         ({"object": "error", "message": "no such model", "code": 404}, BackendError),
+        ({"error": {"message": "its own code", "code": 1301}}, TransientError),
+        ({"error": {"message": "its own code", "code": "9" * 5000}}, TransientError),
+        ({"error": {"message": "two", "code": [429]}}, TransientError),
         ({"error": None} | answer(), type(None)),
         (answer(), type(None)),
         ([], type(None)),

@@ -16,6 +16,7 @@ from curate.models.teachers.base import Completion, Request, Sampling
 from curate.models.teachers.openai_server import ServerGenerator
 from curate.models.teachers.options import OpenAIOptions, Teacher
 from curate.models.teachers.stops import cut_at_stop
+from tests.servers.odd_server import Answer, odd_server
 from tests.servers.openai_server import Fault, read_book, serving
 
 TEACHER = Teacher("tiny-teacher")
@@ -127,6 +128,44 @@ def test_a_passing_fault_of_a_gateway_costs_another_try(tmp_path: Path, fault: F
         drawn = draw(url, chats(4), in_flight=1)
     assert {c.finish_reason for c in drawn.values()} == {"stop"}
     assert len(read_book(tmp_path / "book")) == 4 + len(fault.at or ())
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"[" * 100_000, b'"Welcome"', b'{"choices": [{"message": "x"}]}']
+)
+def test_an_answer_that_is_none_is_a_passing_fault_where_others_were_understood(body: bytes):
+    with odd_server() as server:
+        server.answers = {"What is 2": Answer((_whole(body),))}
+        drawn = draw(server.url, chats(4), in_flight=1, patience=2)
+        assert "it answered with" in (drawn["k2"].error or "")
+        assert {drawn[f"k{i}"].finish_reason for i in (0, 1, 3)} == {"stop"}
+        server.answers = {"What is 0": Answer((_whole(body),))}
+        with pytest.raises(BackendError, match=r"check that the url|did not answer"):
+            draw(server.url, chats(4), in_flight=1, patience=0.5)
+
+
+def _whole(body: bytes, *headers: str) -> bytes:
+    lines = ("HTTP/1.1 200 OK", *headers, f"Content-Length: {len(body)}", "", "")
+    return "\r\n".join(lines).encode() + body
+
+
+@pytest.mark.parametrize(
+    "content", ['"18 \\ud83d."', '"18 ?.", "x": NaN', f'"18 ?.", "x": 1e999, "y": {"9" * 5000}']
+)
+def test_json_that_is_nearly_some_is_read(content: str):
+    body = f'{{"choices": [{{"message": {{"content": {content}}}}}]}}'.encode()
+    with odd_server() as server:
+        server.answers = {"What is 0": Answer((_whole(body),))}
+        assert draw(server.url, chats(1))["k0"].text == "18 ?."
+
+
+@pytest.mark.parametrize("wait", ["99999", "9" * 400, formatdate(2**33, usegmt=True)])
+def test_a_server_that_wants_to_be_left_alone_for_long_ends_the_run(wait: str):
+    busy = Answer((f"HTTP/1.1 429 x\r\nRetry-After: {wait}\r\nContent-Length: 0\r\n\r\n".encode(),))
+    with odd_server() as server:
+        server.answers = {"What is 2": busy}
+        with pytest.raises(BackendError, match="did not answer a request in 600 s of trying"):
+            draw(server.url, chats(40), in_flight=4)
 
 
 @pytest.mark.parametrize("status", [403, 451, 413])
