@@ -32,6 +32,7 @@ MOST_PROBLEMS: Final = 20
 """Problems of a recipe that are said at once."""
 WIDEST: Final = 2**63
 """Beyond this no number is counted with, here or in the tables."""
+_HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -122,7 +123,7 @@ def validate(model: type[Model], data: object) -> Model:
             "and no for true and false)"
         )
     fields = cast("dict[str, Any]", data)
-    if lines := list(_too_wide(fields)):
+    if lines := list(_not_held(fields)):
         raise InputError(_listed(lines))
     try:
         return model.model_validate(data)
@@ -139,16 +140,19 @@ def _listed(lines: Sequence[str]) -> str:
     return "\n".join([*different[:MOST_PROBLEMS], *([f"and {more} more"] if more > 0 else [])])
 
 
-def _too_wide(value: object, path: str = "") -> Iterator[str]:
-    """Say of every whole number that is too large to be counted with where it stands."""
+def _not_held(value: object, path: str = "") -> Iterator[str]:
+    """Say of numbers too large to be counted with, and of half characters, where they stand."""
     if isinstance(value, dict):
-        for name, item in cast("dict[str, object]", value).items():
-            yield from _too_wide(item, f"{path}.{name}" if path else name)
+        for name, item in cast("dict[object, object]", value).items():
+            yield from _not_held(name, path)
+            yield from _not_held(item, f"{path}.{name}" if path else str(name))
     elif isinstance(value, list | tuple):
         for index, item in enumerate(cast("Sequence[object]", value)):
-            yield from _too_wide(item, f"{path}[{index}]")
+            yield from _not_held(item, f"{path}[{index}]")
     elif isinstance(value, int) and not -WIDEST <= value < WIDEST:
         yield f"{path}: got {_quote(value)}; numbers of at most 18 digits are read"
+    elif isinstance(value, str) and _HALF.search(value):
+        yield f"{path or 'recipe'}: got {_quote(value)}, of which a character is only half there"
 
 
 def override(data: Any, assignment: str) -> None:

@@ -71,6 +71,8 @@ def test_a_good_recipe_is_read() -> None:
             "questions: {limit: 99999999999999999999, path: questions.jsonl,",
             ["questions.limit: got 99999999999999999999; numbers of at most 18 digits are read"],
         ),
+        ("q, completion", '"\\ud800", completion', ["columns.question: got '\\ud800', of which a"]),
+        ("select: {seed: 3}", '"\\udc00": 3', ["got '\\udc00', of which a character"]),
         ("select: {seed: 3}", "self: {seed: 3}", ["self: unknown key with value {'seed': 3}"]),
         (
             "select: {seed: 3}",
