@@ -138,10 +138,10 @@ def passed(
     setups = MeasureSetups(file, lock, plan)
     sampler = Sampler(file, lock, store, progress, replay=replay, retry=retry, meter=meter)
     _tell_questions(questions, progress)
-    executor = open_executor(file.recipe.runtime.executor, file.recipe.runtime.workers)
-    lock.libraries(deciding_libraries(plan))
     for step in plan.measures:  # a file that one reads may be wrong too
         setups.open(step)
+    lock.libraries(deciding_libraries(plan))
+    executor = open_executor(file.recipe.runtime.executor, file.recipe.runtime.workers)
     try:
         with store.workspace() as work:
             batches = sampler.batches(questions)
