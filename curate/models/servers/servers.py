@@ -19,8 +19,9 @@ class ServerOptions(BaseModel):
     timeout: float = Field(default=600.0, gt=0)
     """Seconds a single request may take."""
     patience: float = Field(default=600.0, ge=0)
-    """Seconds for which one request is tried again after 429, 5xx or a lost connection; then it is
-    a failed sample if the server answers others, and the run stops if it does not.
+    """Seconds for which one request is tried again after 429, 5xx, a lost connection or a garbled
+    answer; then it is a failed sample if the server answers others, and the run stops if it does
+    not, or if it wants to be left alone for longer.
     """
 
     @property

@@ -84,11 +84,22 @@ def test_answers_from_a_prefix_cache_are_refused(student: Path) -> None:
         (Fault(400, body={"error": {"message": "no"}}), "gave no list of models"),
         (Fault(200, body={"models": []}), "gave no list of models"),
         (Fault(401, body={"error": {"message": "no"}}), "401"),
+        (Fault(200, body={"data": [{"id": 1}, {"id": "x"}]}), r"serves \['1', 'x'\], not 'tiny'"),
+        (Fault(200, body={"data": [{"id": ["tiny"]}]}), "gave no list of models"),
+        (Fault(200, body={"data": ["tiny"]}), "gave no list of models"),
     ],
 )
 def test_a_server_that_is_no_vllm_is_refused(student: Path, fault: Fault, said: str) -> None:
     with serving(faults=[fault]) as url, pytest.raises(BackendError, match=said):
         reach(student, url)
+
+
+def test_a_limit_that_is_no_number_is_none(student: Path) -> None:
+    card = {"id": "tiny", "max_model_len": "4096"}
+    with serving(faults=[Fault(200, match="nobody", body={"data": [card]})]) as url:
+        scorer = reach(student, url, patience=0.1)
+        with pytest.raises(BackendError, match="did not answer"):  # it was asked
+            scorer.score([Target((1, 2, 3), ((1, 3),))])
 
 
 def test_a_server_that_reads_less_than_the_student_is_an_error_and_cuts_nothing(
