@@ -77,9 +77,12 @@ test-older-vllm: .venv/.installed-dev  ## Run the tests of the vLLM adapter with
 	@test -d build/$(OLDER_VLLM) || $(PIP_INSTALL) --no-deps --target build/$(OLDER_VLLM) $(OLDER_VLLM)
 	@PYTHONPATH=$(CURDIR)/build/$(OLDER_VLLM) $(BIN)/pytest -m vllm tests/curate/models/teachers $(PYTEST)
 
+# Ten thousand wrong recipes and as many odd answers of servers, a quarter of an hour each.
+MUTANTS := tests/curate/recipe/test_mutants.py tests/curate/models/servers/test_mutants.py
+
 .PHONY: fuzz
 fuzz: .venv/.installed-dev  ## Search for cases that break a law: a thousand new draws a test.
-	@$(BIN)/pytest -m 'not slow' --hypothesis-profile=fuzz $(or $(PYTEST),tests/filters)
+	@$(BIN)/pytest -m 'not slow' --hypothesis-profile=fuzz $(or $(PYTEST),tests/filters $(MUTANTS))
 
 .PHONY: check
 check: .venv/.installed-dev  ## Format, lint, types, import contracts, names.

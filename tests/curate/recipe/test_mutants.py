@@ -157,6 +157,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         }.items():  # fmt: skip
             patch.setenv(name, value)
         patch.delenv("NOTHING", raising=False)
+        for place in ("huggingface_hub.constants", "datasets.config"):
+            patch.setattr(f"{place}.HF_HUB_OFFLINE", True)
         yield folder
 
 

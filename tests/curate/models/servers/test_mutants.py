@@ -17,7 +17,7 @@ from tests.curate.models.servers.answers import answers
 from tests.curate.watched import call, faults_of
 from tests.servers.odd_server import Answer, OddServer, odd_server
 
-COUNT = 20
+COUNT = 40
 """Questions, and so answers, of a run."""
 QUESTIONS = [f"What is {20 + number} plus 5?" for number in range(COUNT)]
 HASTY = (
@@ -34,7 +34,7 @@ def furnish(folder: Path, url: str) -> None:
             for number, question in enumerate(QUESTIONS)
         )
     )
-    sums.write_recipe(folder, url, [sums.source(samples=1)], in_flight=COUNT)
+    sums.write_recipe(folder, url, [sums.source(samples=1)], in_flight=4)
 
 
 def outlast(folder: Path, server: OddServer, drawn: Sequence[Answer]) -> list[str]:
@@ -76,7 +76,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Odd
         yield folder, server
 
 
-@settings(max_examples=settings.default.max_examples // 2)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(drawn=st.lists(answers(), min_size=COUNT, max_size=COUNT))
 def test_a_run_outlasts_every_answer(
     server: tuple[Path, OddServer], drawn: Sequence[Answer]
