@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,9 +30,6 @@ from curate.select.select import select
 from curate.store.keys import key
 from curate.store.store import Store
 from filters.columns import QUESTION_COLUMNS, SOURCE_COLUMNS
-
-if TYPE_CHECKING:
-    import datasets
 
 
 class RunOptions(BaseModel):
@@ -92,13 +89,6 @@ class RunResult:
             **asdict(self.tally),
             "funnel": self.funnel.model_dump(mode="json"),
         }
-
-    @property
-    def dataset(self) -> "datasets.DatasetDict":
-        """The selection, through `datasets.load_dataset`."""
-        import datasets
-
-        return datasets.load_dataset(str(self.folder))
 
     @property
     def audit(self) -> pl.DataFrame:

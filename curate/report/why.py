@@ -16,6 +16,7 @@ from rich.text import Text
 from curate.errors import CONTROLS, InputError, count_of
 from curate.release.runs import Absent, Run
 from curate.report.funnel import pairs
+from curate.report.rich_view import RichView
 from curate.select.ranking import may_be_taken
 from filters.columns import ARM_PREFIX, GLOSSARY, VERDICT_PREFIX, Glossary
 from filters.contract import Filter
@@ -23,9 +24,9 @@ from filters.contract import Filter
 LONGEST_TEXT: Final = 600
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """One sample's way through the chain; prints itself.
+@dataclass(frozen=True, slots=True, repr=False)
+class Explanation(RichView):
+    """One sample's way through the chain; shows itself.
 
     Attributes:
         row: of the audit.

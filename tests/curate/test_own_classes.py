@@ -140,7 +140,7 @@ if __name__ == "__main__":
     told(
         steps=list(plan(recipe).describe()),
         folder=str(first.folder),
-        hashes=[each.summary.dataset_hash for each in (first, again, second, do(alone))],
+        hashes=[each.dataset_hash for each in (first, again, second, do(alone))],
         dropped=[dropped(first, "First"), dropped(second, "First"), dropped(second, "easy")],
         sources=sorted(set(first.audit["source"])),
         written=written == alone,
@@ -176,7 +176,7 @@ again = do(read_recipe("mine.yaml"), replay=True)
 columns = json.loads((third.folder / "dataset/manifest.json").read_text())["glossary"]
 ranked = third.audit.filter("live").sort("question_id", "selection_rank")
 told(
-    hashes=[each.summary.dataset_hash for each in (third, again, fourth)],
+    hashes=[each.dataset_hash for each in (third, again, fourth)],
     dropped=[dropped(third, "First"), dropped(fourth, " + ")],
     measures=MEASURES.names,
     ordered=all(

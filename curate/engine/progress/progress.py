@@ -131,8 +131,8 @@ class Progress:
 def _console() -> Console:
     """Open standard error for a run."""
     if not sys.stderr.isatty():
-        # Who forces colours on a log wants no cursor moved in it.
-        return Console(stderr=True, force_interactive=False)
+        # Who forces colours on a log wants no cursor moved in it, and a notebook shows results.
+        return Console(stderr=True, force_interactive=False, force_jupyter=False)
     # A descriptor of its own: the region stays while a library's words go elsewhere.
     return Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding))
 

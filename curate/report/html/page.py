@@ -50,7 +50,7 @@ def write_report(reference: Path, out: Path | None = None) -> Path:
         InputError: there is no such run, or `out` can't be written.
     """
     audit = Audit.read(reference)
-    path = out or audit.folder.with_name(f"{audit.folder.name}.html")
+    path = out or page_path(audit.folder)
     if path.is_dir():
         raise InputError(f"{str(path)!r} is a folder; wanted a file, as in report.html", "--out")
     few = chosen_few(audit)
@@ -59,6 +59,11 @@ def write_report(reference: Path, out: Path | None = None) -> Path:
     )
     save(page(audit.run.title, _context(audit, samples)), path)
     return path
+
+
+def page_path(run: Path) -> Path:
+    """Name the report of a run: beside its folder, which never changes, and named after it."""
+    return run.with_name(f"{run.name}.html")
 
 
 def page(title: str, context: Mapping[str, Any], template: str = "report.html.jinja") -> str:
@@ -70,14 +75,8 @@ def page(title: str, context: Mapping[str, Any], template: str = "report.html.ji
         template: file beside this module.
     """
     folder = resources.files("curate.report.html")
-    loader = jinja2.FunctionLoader(lambda name: (folder / name).read_text("utf-8"))
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["json"] = _json
-    environment.filters["coded"] = _coded
-    return environment.get_template(template).render(
+    return fill(
+        template,
         title=title,
         # our own files, and plotly's
         style=Markup((folder / "page.css").read_text("utf-8")),  # noqa: S704
@@ -85,6 +84,19 @@ def page(title: str, context: Mapping[str, Any], template: str = "report.html.ji
         plotly=Markup(_plotly()),  # noqa: S704
         **context,
     )
+
+
+def fill(template: str, **context: Any) -> str:
+    """Fill in a file beside this module; what it is given is escaped."""
+    folder = resources.files("curate.report.html")
+    loader = jinja2.FunctionLoader(lambda name: (folder / name).read_text("utf-8"))
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["json"] = _json
+    environment.filters["coded"] = _coded
+    return environment.get_template(template).render(**context)
 
 
 def save(text: str, path: Path) -> None:
