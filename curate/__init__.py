@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from curate.recipe.files import RecipeFile, read_recipe
     from curate.recipe.model import Recipe
     from curate.recipe.plan import make_plan as plan
+    from curate.recipe.pool import pool_recipe
     from curate.report.result import Result
 
-__all__ = ["Recipe", "Result", "RunOptions", "plan", "read_recipe", "run"]
+__all__ = ["Recipe", "Result", "RunOptions", "plan", "pool_recipe", "read_recipe", "run"]
 
 _HOMES = {
     "Recipe": ("curate.recipe.model", "Recipe"),
     "Result": ("curate.report.result", "Result"),
     "RunOptions": ("curate.engine.run", "RunOptions"),
     "plan": ("curate.recipe.plan", "make_plan"),
+    "pool_recipe": ("curate.recipe.pool", "pool_recipe"),
     "read_recipe": ("curate.recipe.files", "read_recipe"),
 }
 

@@ -603,7 +603,7 @@ def store_verify() -> None:
 def store_gc(
     days: Annotated[float, typer.Option(help="keep what was used within so many days")] = 30.0,
 ) -> None:
-    """Remove derived artefacts not used lately; the record is never touched."""
+    """Remove what can be had again and was not used lately; the record is never touched."""
     from curate.store.store import Store
 
     typer.echo(f"freed {Store().gc(days) / 1e6:.1f} MB")

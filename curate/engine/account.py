@@ -30,11 +30,16 @@ from curate.release.partition import ReleaseSpec
 from curate.release.runs import APART
 from curate.select.select import SelectOptions, choice_share, idle_keys
 from curate.sources.questions import QuestionsTable
+from curate.sources.tables import is_from_memory
 from filters.contract import Contract
 
 REPRODUCIBLE = (
     "From the record (`curate run --replay`): the same dataset_hash everywhere. From models run "
     "again: no byte promise, since engines and batch sizes move the last bits."
+)
+FROM_MEMORY = (
+    " What {keys} names came from memory, so the recipe alone can't repeat it: it takes a file of "
+    "the same rows."
 )
 
 
@@ -183,8 +188,14 @@ class Account:
             ],
             "lock": self.lock.used.model_dump(mode="json"),
             "files": sorted({*self.prompts, *filter(None, [self.file.recipe.verdicts_file])}),
-            "reproducible": REPRODUCIBLE,
+            "reproducible": self.reproducible,
         }
+
+    @property
+    def reproducible(self) -> str:
+        """Say what can be made again, and how exactly."""
+        keys = [key for key, path in self.file.recipe.inputs if is_from_memory(path)]
+        return REPRODUCIBLE + (FROM_MEMORY.format(keys=" and ".join(keys)) if keys else "")
 
     def spec(self, funnel: Funnel, identity: Mapping[str, Any]) -> ReleaseSpec:
         """Gather what the release says beside its rows."""
@@ -204,7 +215,7 @@ class Account:
                 models=tuple(self._models()),
                 select=recipe.select.model_dump(mode="json"),
                 calibration=self._calibration(),
-                reproducible=REPRODUCIBLE,
+                reproducible=self.reproducible,
                 formats=recipe.publish.formats,
                 data={k: v for k, v in self.lock.used.data.items() if "://" in k},
                 made_with=made_with(self.plan),

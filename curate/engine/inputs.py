@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -9,7 +10,14 @@ from pydantic import BaseModel
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock
 from curate.sources.questions import QuestionsTable, assign_splits, load_questions
-from curate.sources.tables import TableOptions, commit_of, find
+from curate.sources.tables import (
+    TableOptions,
+    commit_of,
+    digest_in,
+    find,
+    is_from_memory,
+    is_here,
+)
 from curate.store.keys import key
 from curate.store.whole import sha256
 
@@ -17,7 +25,7 @@ Entry = TypeVar("Entry", bound=BaseModel)
 
 
 def lock_data(file: RecipeFile, lock: Lock) -> None:
-    """Note what the recipe reads: digests of local files, commits of data sets of the Hub.
+    """Note what the recipe reads: digests of files and tables here, commits of data of the Hub.
 
     Raises:
         InputError: something is not there, or not as locked.
@@ -28,8 +36,8 @@ def lock_data(file: RecipeFile, lock: Lock) -> None:
         *((source, source.inputs()) for source in recipe.used_sources),
     ):
         for path in paths:
-            if "://" not in path:
-                lock.data(path, key([sha256(match) for match in find(path, file.folder)]))
+            if is_here(path):
+                lock.data(path, _digest(path, file.folder))
             elif not (isinstance(entry, TableOptions) and entry.on_hub):
                 lock.commit(path, None, lambda: None)  # a plug-in reads it, as it likes
         pinned(entry, lock)
@@ -60,3 +68,9 @@ def read_questions(file: RecipeFile, limit: int | None, lock: Lock | None = None
     questions = load_questions(options, file.folder, limit)
     split = assign_splits(questions.frame, recipe.splits.validation, recipe.select.seed)
     return replace(questions, frame=split)
+
+
+def _digest(path: str, folder: Path) -> str:
+    if is_from_memory(path):
+        return digest_in(path)
+    return key([sha256(match) for match in find(path, folder)])

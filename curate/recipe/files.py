@@ -251,11 +251,19 @@ def interpolated(data: Mapping[str, Any]) -> tuple[Recipe, Mapping[str, str]]:
     written: dict[str, str] = {}
     for where, holder, name in path_holders(result):
         text = holder[name]
-        holder[name] = interpolate(text, where)
-        if holder[name] != text:
-            written[str(holder[name])] = str(text)
+        _refuse_rows(text, where)
+        if isinstance(text, str) and (value := interpolate(text, where)) != text:
+            holder[name] = value
+            written[value] = text
     refuse_broken(result)
     return validate(Recipe, result), written
+
+
+def _refuse_rows(value: Any, where: str) -> None:
+    """Refuse in a text what stands for a path in Python: the rows themselves."""
+    items = cast("list[object]", value) if isinstance(value, list) else [""]
+    if not any(isinstance(item, str) for item in items):
+        raise InputError("got rows; write them into a file, and name that", where)
 
 
 def path_holders(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -267,7 +275,7 @@ def path_holders(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], st
         items = data.get(section)
         for index, item in enumerate(cast("list[Any]", items) if isinstance(items, list) else []):
             for name in keys:
-                if isinstance(item, dict) and isinstance(item.get(name), str):  # pyright: ignore[reportUnknownMemberType]
+                if isinstance(item, dict) and item.get(name) is not None:  # pyright: ignore[reportUnknownMemberType]
                     yield f"{section}[{index}].{name}", cast("dict[str, Any]", item), name
 
 

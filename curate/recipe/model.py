@@ -304,6 +304,15 @@ class Recipe(_Section):
         )
 
     @property
+    def inputs(self) -> tuple[tuple[str, str], ...]:
+        """What is read (files, data sets, tables from memory), each behind the key naming it."""
+        sources = ((each.name, path) for each in self.used_sources for path in each.inputs())
+        return (
+            ("questions.path", self.questions.path),
+            *((f"sources.{name}.path", path) for name, path in sources),
+        )
+
+    @property
     def score(self) -> ScoreOptions | None:
         """The student and how it is asked; None where the recipe names none."""
         return self.measures.of("score")

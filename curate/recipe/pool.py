@@ -1,4 +1,4 @@
-"""``curate run pool.jsonl``: a recipe made of nothing but a file of rationales."""
+"""``curate run pool.jsonl``: a recipe made of nothing but rationales."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from curate.errors import InputError
 from curate.recipe.files import RecipeFile, parse_recipe, slug
 from curate.recipe.guesses import columns_of, first_rows, questions_of, usual
-from curate.sources.tables import FORMATS, TableOptions, is_saved
+from curate.sources.tables import FORMATS, TableOptions, is_saved, keep
 from filters.answers import GoldType
 
 _COMPRESSED: Final = (".gz", ".zst")
@@ -43,35 +43,48 @@ def is_pool(reference: str) -> bool:
     return is_saved(path) or suffixes[-1:] in [[suffix] for suffix in FORMATS]
 
 
-def pool_recipe(path: Path, options: PoolOptions, overrides: tuple[str, ...] = ()) -> RecipeFile:
-    """Make the recipe: questions and rationales from one file, every filter that needs no model.
+def pool_recipe(
+    pool: object,
+    gold: str | None = None,
+    question: str | None = None,
+    completion: str | None = None,
+    gold_type: GoldType | None = None,
+    overrides: tuple[str, ...] = (),
+    name: str | None = None,
+) -> RecipeFile:
+    """Make the recipe: questions and rationales from one table, every filter that needs no model.
 
     Args:
-        path: the pool, in any format questions may have.
-        options: its columns.
+        pool: a file in any format questions may have, or the table itself (see
+            `curate.sources.tables.keep`).
+        gold: column of the known answer; guessed, as `init` does, like all that is not given.
+        question: column of the question.
+        completion: column of the rationale.
+        gold_type: type of the known answers.
         overrides: ``key=value``.
+        name: of the runs and of the release; by default the file's, or ``pool``.
 
     Raises:
         InputError: no such file, or no column of a usual name.
+        ValueError: the pool is no table.
     """
-    if path.suffix in {".yaml", ".yml"}:
-        raise InputError(
-            f"{str(path)!r} is a recipe, and --gold, --question, --completion and --gold-type are "
-            "for pools of rationales; a recipe names its columns under questions.columns"
-        )
-    if not path.is_file() and not is_saved(path):
-        raise InputError(f"no file {str(path)!r}; give a pool of rationales, or a recipe")
-    rows = first_rows(TableOptions(path=path.name), path.parent)
-    questions, gold = questions_of(rows, options.question, options.gold, options.gold_type)
-    completion = options.completion or usual(columns_of(rows), "completion")
+    if isinstance(pool, str | Path):
+        path, folder, title = _file(Path(pool))
+    else:
+        path, folder, title = keep(pool), Path.cwd(), "pool"
+    shown = path if isinstance(pool, str | Path) else title
+    title = slug(name or title)
+    rows = first_rows(TableOptions(path=path), folder)
+    questions, answers = questions_of(rows, question, gold, gold_type)
+    completion = completion or usual(columns_of(rows), "completion")
     data: dict[str, Any] = {
-        "name": slug(path.stem),
-        "questions": {"path": path.name, "columns": questions, "gold": gold.as_yaml()},
+        "name": title,
+        "questions": {"path": path, "columns": questions, "gold": answers.as_yaml()},
         "sources": [
             {
                 "use": "import",
-                "name": slug(path.stem),
-                "path": path.name,
+                "name": title,
+                "path": path,
                 "columns": {"question": questions["question"], "completion": completion},
             }
         ],
@@ -90,16 +103,28 @@ def pool_recipe(path: Path, options: PoolOptions, overrides: tuple[str, ...] = (
         recipe=parse_recipe(text, overrides),
         text=text,
         overrides=overrides,
-        folder=path.parent.resolve(),
-        lock=Path("runs") / data["name"] / f"{data['name']}.lock.json",
-        notes=(_columns(path, questions, gold.kind, completion),),
+        folder=folder,
+        lock=Path("runs") / title / f"{title}.lock.json",
+        notes=(_columns(shown, questions, answers.kind, completion),),
     )
 
 
-def _columns(path: Path, questions: Mapping[str, str], kind: str, completion: str) -> str:
+def _columns(shown: str, questions: Mapping[str, str], kind: str, completion: str) -> str:
     """Say which column is taken for what."""
     return (
-        f"{path.name}: questions in {questions['question']!r}, known answers in "
+        f"{shown}: questions in {questions['question']!r}, known answers in "
         f"{questions['gold']!r} (type {kind}), rationales in {completion!r}; name others with "
         "--question, --gold, --gold-type and --completion"
     )
+
+
+def _file(path: Path) -> tuple[str, Path, str]:
+    """Give a pool's path, the folder that begins in, and what it is called."""
+    if path.suffix in {".yaml", ".yml"}:
+        raise InputError(
+            f"{str(path)!r} is a recipe, and --gold, --question, --completion and --gold-type are "
+            "for pools of rationales; a recipe names its columns under questions.columns"
+        )
+    if not path.is_file() and not is_saved(path):
+        raise InputError(f"no file {str(path)!r}; give a pool of rationales, or a recipe")
+    return path.name, path.parent.resolve(), path.stem

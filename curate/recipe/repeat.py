@@ -30,7 +30,7 @@ from curate.recipe.named import leaves, registry_at
 from curate.recipe.pool import PoolOptions, is_pool, pool_recipe
 from curate.release.read import Release
 from curate.release.repositories.hub import HubRepository
-from curate.sources.tables.tables import find
+from curate.sources.tables import find, is_from_memory, is_here
 from curate.store.home import path_of
 
 Allowed = Literal["environment", "files", "runtime", "plug-ins", "push"]
@@ -73,7 +73,7 @@ def open_recipe(
     folder = Path(reference)
     if pool != NO_POOL or (is_pool(reference) and not reference.startswith("hf://")):
         exclusions = [f"exclude_teachers={json.dumps(list(exclude))}"] if exclude else []
-        return pool_recipe(folder, pool, (*overrides, *exclusions))
+        return pool_recipe(folder, **dict(pool), overrides=(*overrides, *exclusions))
     if reference.startswith("hf://"):
         folder = _fetched(reference)
     elif not folder.is_dir() or reference in shipped_recipes():
@@ -156,8 +156,8 @@ def _from_here(data: dict[str, Any], before: Mapping[str, Any]) -> dict[str, str
     """
     texts: dict[str, str] = {}
     for where, holder, name in path_holders(data):
-        text = str(holder[name])
-        change = _is_file(where) and before.get(where) != text
+        text = holder[name]
+        change = _is_file(where) and before.get(where) != text and isinstance(text, str)
         if change and "://" not in text and "${" not in text and not Path(text).is_absolute():
             holder[name] = str(Path.cwd() / path_of(text))
             texts[holder[name]] = text
@@ -170,21 +170,20 @@ def _hold_that_inputs_are_there(file: RecipeFile) -> None:
     Raises:
         InputError: something is not.
     """
-    recipe = file.recipe
-    read = [("questions.path", recipe.questions.path)]
-    read += [
-        (f"sources.{each.name}.path", path) for each in recipe.sources for path in each.inputs()
-    ]
-    for where, path in read:
+    for where, path in file.recipe.inputs:
         try:
-            if "://" not in path:
+            if is_here(path):
                 find(path, file.folder)
         except InputError as error:
-            raise InputError(
-                f"{path!r} is not there, since a release comes without its inputs; name your "
-                f"copy: {where}=...",
-                where,
-            ) from error
+            missing = (
+                f"{path!r} is not there, since a release comes without its inputs; name your copy"
+            )
+            if is_from_memory(path):
+                missing = (
+                    f"its rows came from memory ({path}), so the recipe alone can't repeat it; "
+                    "name a file of the same rows"
+                )
+            raise InputError(f"{missing}: {where}=...", where) from error
 
 
 def _title(release: Release) -> str:
@@ -265,6 +264,8 @@ def _is_file(where: str) -> bool:
 
 def _came_along(path: str) -> bool:
     """Tell whether a path leads to a data set of the Hub, or beside the recipe."""
+    if is_from_memory(path):
+        return True
     if "://" in path:
         return _DATASET.fullmatch(path) is not None
     return "${" not in path and is_beside(path)

@@ -5,6 +5,7 @@
     $CURATE_STORE/            default: the user's data folder
     |-- record/<kind>/<key>/  books (see `curate.store.record`) of samples and measures
     |-- derived/<step>/<key>  verdicts and parsed columns, thrown away at will
+    |-- tables/<digest>       questions and pools that came from memory, while they are in use
     |-- models/               models assembled without the Hub
     |-- locks/                who owns which engine
     `-- work/                 scratch of running runs
@@ -127,6 +128,10 @@ class Store:
         """Keep a derived artefact."""
         write_parquet(frame, self.derived_path(step, key))
 
+    def table_path(self, digest: str) -> Path:
+        """Name the file that holds a table from memory."""
+        return self.root / "tables" / f"{digest}.jsonl.zst"
+
     def workspace(self) -> AbstractContextManager[Path]:
         """Give a scratch folder that is gone afterwards; killed, after the next start."""
         return scratch(self.root / "work")
@@ -137,7 +142,7 @@ class Store:
             yield str(folder.relative_to(self.root)), Book(folder)
 
     def usage(self) -> list[Usage]:
-        """Measure every book and the derived artefacts of every step."""
+        """Measure every book, the derived artefacts of every step, and what else takes up room."""
         usages: list[Usage] = []
         for part, book in self.books():
             usages.append(Usage(part, len(book), _size(book.folder)))
@@ -145,10 +150,12 @@ class Store:
         for folder in sorted((self.root / "derived").glob("*")):
             files = sum(1 for _ in folder.rglob("*.parquet"))
             usages.append(Usage(str(folder.relative_to(self.root)), files, _size(folder)))
-        if (self.root / "models").is_dir():
-            models = self.root / "models"
-            usages.append(Usage("models", sum(1 for _ in models.iterdir()), _size(models)))
-        return usages
+        folders = [self.root / name for name in ("tables", "models")]
+        return usages + [
+            Usage(folder.name, sum(1 for _ in folder.iterdir()), _size(folder))
+            for folder in folders
+            if folder.is_dir()
+        ]
 
     def verify(self) -> list[str]:
         """Check every line and every sealed segment; give one sentence for each damage."""
@@ -168,14 +175,16 @@ class Store:
         return problems
 
     def gc(self, days: float) -> int:
-        """Remove derived artefacts and abandoned scratch not used for `days`; give the bytes freed.
+        """Remove what was not used for `days` and can be had again; give the bytes freed.
 
-        The record is never touched: it holds what was paid for.
+        That is derived artefacts, tables from memory, and abandoned scratch. The record is never
+        touched: it holds what was paid for.
         """
         limit = time.time() - days * 86_400
         freed = 0
         # Everything below, since a killed run leaves scratch files and folders too; folders last.
-        below = [*(self.root / "derived").rglob("*"), *(self.root / "work").rglob("*")]
+        folders = (self.root / name for name in ("derived", "tables", "work"))
+        below = [path for folder in folders for path in folder.rglob("*")]
         old = [path for path in sorted(below, reverse=True) if path.stat().st_mtime < limit]
         for path in old:
             if path.is_file():

@@ -19,6 +19,7 @@ from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock
 from curate.sources import SampledSource
 from curate.sources.questions import QuestionsTable
+from curate.sources.tables import is_here
 from curate.sources.templates import Rendered as Prompt
 from curate.store.store import Store
 
@@ -80,7 +81,7 @@ def preview(file: RecipeFile) -> Preview:
         InputError: its questions or a template can't be read.
     """
     recipe = file.recipe
-    if "://" in recipe.questions.path:
+    if not is_here(recipe.questions.path):
         return Preview(None, ())
     questions = read_questions(file, file.limited_to(None))
     usable = questions.frame.filter(status="ok")

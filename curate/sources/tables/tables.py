@@ -15,16 +15,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final, NamedTuple, Self, cast
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from curate.errors import InputError
 from curate.sources.tables import hub
 from curate.sources.tables.formats import BLOCK, READERS, Unreadable
+from curate.sources.tables.memory import TITLE, is_from_memory, kept, named
 from curate.store.home import path_of
 
 if TYPE_CHECKING:
@@ -43,10 +44,12 @@ class TableOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    path: str
+    path: Annotated[str, BeforeValidator(named)]
     """A file, folder or glob, relative to the recipe's folder: parquet, jsonl, json (a list, or one
     object a line), csv, tsv, all but parquet also as .gz or .zst; or ``hf://datasets/org/name``. Of
     a folder, the data files directly in it are read, in natural order of their names (2 before 10).
+    In Python also the table itself: a list of dicts, a polars or pandas frame, a pyarrow table or a
+    ``datasets.Dataset``.
     """
     config: str | None = None
     """Configuration of the dataset. With `config` or `split` a folder is opened by
@@ -62,6 +65,12 @@ class TableOptions(BaseModel):
     def on_hub(self) -> bool:
         """Whether they are a data set of the Hub."""
         return self.path.startswith("hf://")
+
+    @model_validator(mode="after")
+    def _memory_has_no_parts(self) -> Self:
+        if is_from_memory(self.path) and (self.config or self.split or self.revision):
+            raise ValueError(f"{TITLE} has no config, split or revision; leave them out")
+        return self
 
 
 class Chunk(NamedTuple):
@@ -91,6 +100,9 @@ def read(options: TableOptions, base: Path, columns: Iterable[str]) -> Iterator[
         InputError: nothing is there, or a file as a whole is not what its name says.
     """
     wanted = list(columns)
+    if is_from_memory(options.path):
+        yield from _chunks(TITLE, _file_rows(kept(options.path), TITLE, wanted))
+        return
     folder = base / path_of(options.path)
     saved = is_saved(folder)
     if options.on_hub or options.config or options.split or saved:
@@ -114,12 +126,19 @@ def commit_of(options: TableOptions) -> str | None:
     return hub.commit_of(loaded)
 
 
+def is_here(path: str) -> bool:
+    """Tell whether a path leads to something on this machine, which `find` finds."""
+    return "://" not in path or is_from_memory(path)
+
+
 def find(path: str, base: Path) -> list[Path]:
     """List the data files a path stands for, in natural order.
 
     Raises:
         InputError: there is none; the message names what is there instead.
     """
+    if is_from_memory(path):
+        return [kept(path)]
     place = base / path_of(path)
     if place.is_file():
         return [place]
