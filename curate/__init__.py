@@ -8,7 +8,10 @@
     result.dataset, result.audit, result.why("3fa9"), result.report()
 """
 
-from typing import TYPE_CHECKING, Any
+import sys
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from curate.engine.progress.progress import Progress
@@ -29,6 +32,8 @@ _HOMES = {
     "pool_recipe": ("curate.recipe.pool", "pool_recipe"),
     "read_recipe": ("curate.recipe.files", "read_recipe"),
 }
+_HERE: Final = Path(__file__).parents[1]
+_FILTERS: Final = "filters"
 
 
 def __getattr__(name: str) -> Any:
@@ -63,3 +68,44 @@ def run(
     from curate.report.result import Result
 
     return Result.open(carry_out(recipe, options, progress).folder)
+
+
+class _FiltersBesideUs:
+    """Finds the package ``filters`` beside this one, whatever else has that name.
+
+    A folder ``filters`` where a script stands or a notebook works comes first on the path and would
+    hide it. What such folders hold is found after ours, as ``filters.NAME``.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Find ours; None for any other name, which others then find."""
+        del path, target
+        if name != _FILTERS:
+            return None
+        from pkgutil import extend_path
+
+        spec = PathFinder.find_spec(name, [str(_HERE)])
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec.submodule_search_locations = extend_path(spec.submodule_search_locations, name)
+        return spec
+
+
+def _claim_filters() -> None:
+    """Have ``import filters`` give ours from now on.
+
+    Raises:
+        ImportError: somebody else's was imported before.
+    """
+    module = sys.modules.get(_FILTERS)
+    places = [Path(place).resolve() for place in getattr(module, "__path__", ())]
+    if module is not None and (_HERE / _FILTERS).resolve() not in places:
+        place = getattr(module, "__file__", None) or next(iter(places), "")
+        raise ImportError(
+            f"{str(place)!r} was imported as `filters`, which is the name of a package of curate; "
+            "import curate before it, or give it another name"
+        )
+    sys.meta_path.insert(0, _FiltersBesideUs)
+
+
+_claim_filters()
