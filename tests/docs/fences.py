@@ -44,6 +44,11 @@ def blocks(language: str | None = None) -> list[Block]:
     return [block for block in found if language in {None, block.language}]
 
 
+def cell() -> str:
+    """Give what the README shows of a notebook; a kernel runs it."""
+    return next(block.text for block in blocks("python") if "pool_recipe(rows" in block.text)
+
+
 def commands() -> list[str]:
     """List the lines of all shell blocks, without their comments, each once."""
     lines = [line for block in blocks("sh") for line in block.text.splitlines()]

@@ -27,7 +27,7 @@ from curate.recipe.init import InitOptions, init
 from curate.recipe.plan import make_plan
 from curate.sources.templates import parse_template
 from tests.curate import sums
-from tests.docs.fences import blocks, commands, inline_code, words
+from tests.docs.fences import blocks, cell, commands, inline_code, words
 from tests.docs.test_newcomer import FILTER
 from tests.servers.openai_server import serving
 
@@ -60,7 +60,8 @@ ROOT: Final[Any] = get_command(cli.app)
 SCRIPTS: Final = [
     block.text
     for block in blocks("python")
-    if block.doc == "README.md" and block.text != FILTER.texts[0].text  # that is a file's
+    # the others are a file's, and a notebook's
+    if block.doc == "README.md" and block.text not in {FILTER.texts[0].text, cell()}
 ]
 RECIPE: Final = next(b.text for b in blocks("yaml") if b.text.startswith("name:"))
 HERE: Final = Path(__file__).parents[2]
