@@ -171,7 +171,7 @@ def _settle(filter_: Filter, code: Versions, shards: Sequence[Shard], store: Sto
         return filter_
     pool = pl.concat([shard.read(columns, shard.live) for shard in shards])
     address = key("settle", Contract.of(filter_).parameters, code, digest(pool))
-    artefact = store.derived("settle", address)
+    artefact = store.derived("settle", address, ["settled"])
     if artefact is None:
         parameters = filter_.settle(pool).model_dump(exclude={"name", "on_abstain"})
         artefact = pl.DataFrame({"settled": [json.dumps(parameters)]})

@@ -120,7 +120,7 @@ def _judge_shard(task: _Task) -> ShardVerdicts:
     verdict = f"{VERDICT_PREFIX}{filter_.name}"
     frame = task.frame()
     address = task.key(frame)
-    artefact = store.derived(step, address)
+    artefact = store.derived(step, address, ("sample_id", VERDICT_PREFIX, *filter_.writes))
     fresh = 0 if artefact is not None else frame.height
     if artefact is None:
         verdicts = _verdicts(task, frame)

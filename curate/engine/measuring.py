@@ -119,7 +119,7 @@ def _derive(task: _Task) -> Part:
     step = f"measure-{measure.name}"
     code = (measure.version, *filter(None, [task.source]))
     address = key(measure.name, *code, measure.instrument(), digest(frame))
-    if store.derived(step, address) is None:
+    if store.derived(step, address, ("sample_id", *measure.writes)) is None:
         columns = _typed(measure, measure.derive(frame))
         store.put_derived(step, address, columns.with_columns(frame["sample_id"]))
     return Part(store.derived_path(step, address), tuple(measure.writes))

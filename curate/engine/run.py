@@ -1,5 +1,6 @@
 """Run a recipe: take it through its filters (`curate.engine.pipeline`), select, release."""
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -124,6 +125,7 @@ def run(
 def _run(file: RecipeFile, options: RunOptions, progress: Progress) -> RunResult:
     started = time.monotonic()
     _refuse_used(options.out)
+    _refuse_unwritable(options.out or options.runs / file.recipe.name)
     with passed(
         file,
         progress,
@@ -203,6 +205,18 @@ def _refuse_used(out: Path | None) -> None:
         raise InputError(
             f"{str(out)!r} is not empty; a finished run is never changed: name another folder, or "
             "move this one away",
+            "--out",
+        )
+
+
+def _refuse_unwritable(place: Path) -> None:
+    """Refuse a place where no run folder can be made before anything is paid for it."""
+    place = place.absolute()
+    nearest = next(path for path in (place, *place.parents) if path.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
+        raise InputError(
+            f"the run is to go to {str(place)!r}, and {str(nearest)!r} is no folder to write to; "
+            "name another place",
             "--out",
         )
 

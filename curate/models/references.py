@@ -12,6 +12,7 @@ import hashlib
 import logging
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -197,10 +198,10 @@ def _content_hashes(files: list[Path]) -> list[str]:
         if key not in hashes:
             with file.open("rb") as stream:
                 fresh[key] = hashlib.file_digest(stream, _hasher).hexdigest()
+    hashes |= fresh
     if fresh:
-        with FileLock(book.with_suffix(".lock")):
-            hashes = _read_book(book) | fresh
-            write_whole(book, orjson.dumps(hashes))
+        with suppress(OSError), FileLock(book.with_suffix(".lock")):  # it only saves time
+            write_whole(book, orjson.dumps(_read_book(book) | fresh))
     return [hashes[key] for key in keys]
 
 
@@ -211,9 +212,10 @@ def _hasher() -> "hashlib.blake2b":
 def _read_book(book: Path) -> dict[str, str]:
     """Read remembered hashes; a missing or damaged file only costs time."""
     try:
-        return cast("dict[str, str]", orjson.loads(book.read_bytes()))
-    except (FileNotFoundError, orjson.JSONDecodeError):
+        hashes = orjson.loads(book.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
         return {}
+    return cast("dict[str, str]", hashes) if isinstance(hashes, dict) else {}
 
 
 def _hub_cache() -> Path:

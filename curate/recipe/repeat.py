@@ -105,7 +105,10 @@ def _fetched(reference: str) -> Path:
         version = versions[-1]
     folder = repository.fetch(version, without="data/")
     if lacking := [name for name in WANTED if not (folder / name).is_file()]:
-        raise InputError(f"{reference!r} is no release of this tool: it has no {lacking[0]}")
+        raise InputError(
+            f"{reference!r} is no release of this tool: it has no {lacking[0]}; name another "
+            "version or repository"
+        )
     return folder
 
 

@@ -258,9 +258,13 @@ class _Writer:
                 group = list(self.uncommitted.items())
             if not group:
                 return
-            self._file.write(b"".join(waiting.line for _, waiting in group))
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            try:
+                self._file.write(b"".join(waiting.line for _, waiting in group))
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                error.filename = str(self._index.segments[self._number])
+                raise
             with self._wake:
                 for key, waiting in group:
                     self._place(key, waiting)

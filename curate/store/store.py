@@ -18,7 +18,7 @@ import io
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,14 +111,22 @@ class Store:
         """Name the file that holds a derived artefact."""
         return self.root / "derived" / step / key[:2] / f"{key}.parquet"
 
-    def derived(self, step: str, key: str) -> pl.DataFrame | None:
-        """Read a derived artefact; None where there is none or it is damaged."""
+    def derived(self, step: str, key: str, columns: Iterable[str]) -> pl.DataFrame | None:
+        """Read a derived artefact; None where there is none, or it is damaged or another table.
+
+        Args:
+            step: what made it.
+            key: of what it was made.
+            columns: those that it must have.
+        """
         path = self.derived_path(step, key)
         if not path.exists():
             return None
         try:
             frame = read_parquet(path)
         except (OSError, pa.ArrowInvalid):
+            frame = pl.DataFrame()
+        if not set(columns) <= set(frame.columns):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             return None
         os.utime(path)  # `gc` goes by last use

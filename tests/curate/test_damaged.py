@@ -21,7 +21,9 @@ import pytest
 from curate import cli
 from curate.errors import InputError
 from curate.release.read import Release
+from curate.release.repositories.push import push
 from tests.curate.imported_sums import TERMS, do, write
+from tests.servers.hub import File, Hub
 
 PART = "train-00000-of-00001.parquet"
 FOREIGN = {
@@ -105,7 +107,7 @@ class Whole:
         (to / "sums" / "latest").write_text(f"{self.run.name}\n")
         return to / "sums"
 
-    def arguments(self, command: str, reference: Path, out: Path) -> list[str]:
+    def arguments(self, command: str, reference: Path | str, out: Path) -> list[str]:
         inputs = self.run.parents[2]
         facts = {
             "ref": reference, "out": out, "sample": self.sample, "whole": self.run,
@@ -142,15 +144,17 @@ def called(*arguments: str) -> tuple[int, str]:
 
 def assert_said(code: int, said: str, name: str, *, needed: bool) -> None:
     """Fail unless a command refused the file that it needs, and no other."""
-    lines = said.splitlines()
-    if not needed:
-        assert code == 0, said
-        return
-    assert code == 2, said
-    assert len(lines) == 1, said
-    assert lines[0].startswith("error: ")
-    assert name in lines[0]
-    assert ";" in lines[0], "what can be done"
+    assert code == (2 if needed else 0), said
+    if needed:
+        assert_one_sentence(said, name)
+
+
+def assert_one_sentence(said: str, name: str) -> None:
+    """Fail unless it names a file and what can be done."""
+    assert len(said.splitlines()) == 1, said
+    assert said.startswith("error: ")
+    assert name in said
+    assert ";" in said
 
 
 def cases(files: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str, str]]:
@@ -252,3 +256,77 @@ def test_every_byte_of_the_selection_is_held_to_the_digest(whole: Whole, tmp_pat
         flipped(path, place / len(content))
         with pytest.raises(InputError, match=f"{PART}' is not what was written"):
             Release.open(release).config("default")
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=<...>'")
+@pytest.mark.parametrize("file", ["manifest.json", "recipe.yaml", "recipe.lock.json"])
+def test_what_comes_damaged_from_the_hub_is_named(
+    whole: Whole, hub: Hub, tmp_path: Path, file: str
+) -> None:
+    push(whole.run, "org/sums")
+    repo = hub.repos["org/sums"]
+    tree = repo.trees[repo.tags["v0.1.0"]]
+    for number, damage in enumerate(name for name in DAMAGES if name != "a folder"):
+        path = tmp_path / file
+        path.write_bytes(hub.content(tree[file]))
+        DAMAGES[damage](path)
+        others = {name: entry for name, entry in tree.items() if name != file}
+        content = path.read_bytes() if path.exists() else None
+        more = {} if content is None else {file: File(len(content), content)}
+        repo.commit({**others, **more}, f"damaged-{number}")
+        reference = f"hf://org/sums@damaged-{number}"
+        code, said = called(*whole.arguments("run", reference, tmp_path / str(number)))
+        if (file, damage) == ("manifest.json", "flipped") and code == 0:
+            continue  # nothing says its digest
+        assert_said(code, said, file, needed=True)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_store_is_used_as_far_as_it_is_whole(
+    whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    inputs = whole.run.parents[2]
+    store = Path(shutil.copytree(inputs / "store", tmp_path / "store"))
+    (store / "locks").mkdir(exist_ok=True)
+    (store / "locks" / "engine-1.lock").write_text("1 1\n")
+    monkeypatch.setenv("CURATE_STORE", str(store))
+    for path in [path for path in store.rglob("*") if path.is_file()]:
+        DAMAGES[damage](path)
+    recipe = str(shutil.copy(inputs / "recipe.yaml", tmp_path))
+    for file in ("questions.jsonl", "pool.jsonl"):
+        shutil.copy(inputs / file, tmp_path)
+    again = ["run", recipe, "--quiet", "--limit", "8", "--out"]
+    assert called(*again, str(tmp_path / "a")) == (0, "")
+    assert called("store", "du") == (0, "")
+    lock = tmp_path / "recipe.lock.json"
+    DAMAGES[damage](lock)
+    code, said = called(*again, str(tmp_path / "b"))
+    if damage != "missing":
+        assert_said(code, said, "recipe.lock.json", needed=damage != "flipped" or code != 0)
+
+
+OUTPUTS = {
+    "report": ("report", "{run}", "--out", "{out}.html"),
+    "export": ("export", "{run}", "--format", "trl", "--out", "{out}"),
+    "page": ("diff", "{run}", "{run}", "--html", "{out}.html"),
+    "push": ("push", "{run}", "--repo", "file://{out}"),
+    "run": ("run", "{run}", "{questions}", "{pool}", "--out", "{out}"),
+    "recipe": ("init", "{out}.yaml", "--questions", "{inputs}/questions.jsonl", "--teacher", "a/b"),
+}
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_a_file_where_a_folder_is_wanted_is_named(
+    whole: Whole, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    inputs = whole.run.parents[2]
+    facts = {
+        "run": whole.run, "out": tmp_path / "file" / "out", "inputs": inputs,
+        "questions": f"questions.path={inputs}/questions.jsonl",
+        "pool": f"sources.pool.path={inputs}/pool.jsonl",
+    }  # fmt: skip
+    code, said = called(*(part.format(**facts) for part in OUTPUTS[command]))
+    assert code in {1, 2}
+    assert_one_sentence(said, str(tmp_path / "file"))
+    assert (tmp_path / "file").read_text() == "in the way"

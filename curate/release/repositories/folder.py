@@ -48,7 +48,8 @@ class FolderRepository:
             place = place.parent
         if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
             raise InputError(
-                f"{self.name} can't be written: {str(place)!r} is no folder to write to"
+                f"{self.name} can't be written: {str(place)!r} is no folder to write to; name "
+                "another place"
             )
 
     def card(self) -> str | None:

@@ -104,7 +104,9 @@ def save(text: str, path: Path) -> None:
     try:
         write_whole(path, text.encode())
     except OSError as error:
-        raise InputError(f"can't write {str(path)!r}: {error.strerror}", "--out") from error
+        raise InputError(
+            f"can't write {str(path)!r}: {error.strerror}; name another file", "--out"
+        ) from error
 
 
 def figures_of(charts: Sequence[Chart]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from curate.store.keys import key
 from curate.store.record import Book, sealed_intact
+from curate.store.store import Store
 
 KEYS = [key("entry", number) for number in range(40)]
 
@@ -88,6 +89,18 @@ def test_a_half_written_tail_is_dropped(tmp_path: Path) -> None:
     assert len(book) == 4
     assert book.damaged == []
     assert [p.name.startswith("open-") for p in tmp_path.glob("*.log")] == [False]
+
+
+def test_a_folder_in_a_segment_s_place_costs_that_segment_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "record" / "kind" / "key"
+    fill(folder, range(5))
+    (folder / "0123.log").mkdir()
+    (folder / "open-0123.log").mkdir()
+    assert len(Book(folder)) == 5
+    assert Store(tmp_path).verify() == [
+        f"record/kind/key/{name}: changed since it was sealed"
+        for name in ("0123.log", "open-0123.log")
+    ]
 
 
 def test_books_merge_by_copying_segments(tmp_path: Path) -> None:
