@@ -100,7 +100,8 @@ def _of_system(error: OSError) -> str:
     reason = (error.strerror or str(error) or type(error).__name__).lower()
     # libraries that write files themselves tell the number in their words alone
     number = re.search(r"\b(?:os error|errno) (\d+)", reason)
-    in_the_way = "move away what is there, a file in a folder's place or a folder in a file's"
+    elsewhere = "name a place that can be written: CURATE_STORE for the store, --out for the rest"
+    in_the_way = f"move away what is in its place (a file, or a folder), or {elsewhere}"
     advice = {
         errno.ENOSPC: "make room, then run again",
         errno.EDQUOT: "make room, then run again",
@@ -112,7 +113,7 @@ def _of_system(error: OSError) -> str:
         errno.EEXIST: in_the_way,
     }.get(
         error.errno or int(number[1] if number else 0),
-        "name a place that can be written: CURATE_STORE for the store, --out for what is made",
+        elsewhere,
     )
     return f"{place}{reason}; {advice}. What was recorded before is kept"
 

@@ -71,8 +71,8 @@ def find_run(reference: Path) -> Path:
         others = sorted(str(path.parent) for path in Path("runs").glob("*/latest"))
         hint = f"there are {', '.join(others)}" if others else "no run was finished here yet"
         raise InputError(
-            f"no finished run at {str(reference)!r}: there is no manifest.json, {ACCOUNT} or "
-            f"latest in it; {hint}"
+            f"no finished run at {str(reference)!r}; {hint} (it has no manifest.json, {ACCOUNT} or "
+            "latest)"
         )
     name = latest.read_bytes().decode(errors="replace").strip() if latest.is_file() else ""
     if name not in {path.name for path in folders}:
