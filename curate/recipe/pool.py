@@ -14,6 +14,9 @@ from curate.sources.tables import FORMATS, TableOptions, is_saved, keep
 from filters.answers import GoldType
 
 _COMPRESSED: Final = (".gz", ".zst")
+_START: Final = 1000
+"""Bytes that are read to tell a list from a recipe."""
+_BOM: Final = b"\xef\xbb\xbf"
 
 
 class PoolOptions(BaseModel):
@@ -37,10 +40,15 @@ def is_pool(reference: str) -> bool:
     Both can be ``.json``: what begins with a list is a pool.
     """
     path = Path(reference)
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in _COMPRESSED]
-    if suffixes[-1:] == [".json"]:
-        return path.is_file() and path.read_bytes()[:1000].lstrip().startswith(b"[")
-    return is_saved(path) or suffixes[-1:] in [[suffix] for suffix in FORMATS]
+    if path.suffix.lower() == ".json":
+        return path.is_file() and _begins_with_list(path)
+    name = path.with_suffix("") if path.suffix.lower() in _COMPRESSED else path
+    return is_saved(path) or name.suffix.lower() in FORMATS
+
+
+def _begins_with_list(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(_START).removeprefix(_BOM).lstrip().startswith(b"[")
 
 
 def pool_recipe(

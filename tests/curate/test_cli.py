@@ -1,5 +1,6 @@
 """The command line as a user meets it: light to start, every verb answers."""
 
+import gzip
 import json
 import os
 import re
@@ -189,7 +190,7 @@ def test_a_pool_needs_no_recipe(workplace: Path) -> None:
         invoke("run", "odd.jsonl", "--gold", "y")
 
 
-@pytest.mark.parametrize("name", ["pool.jsonl", "pool.json", "pool.csv"])
+@pytest.mark.parametrize("name", ["pool.jsonl", "pool.json", "pool.csv", "pool.json.gz"])
 def test_run_check_and_plan_take_a_pool_alike(workplace: Path, name: str) -> None:
     rows = [
         {
@@ -199,9 +200,10 @@ def test_run_check_and_plan_take_a_pool_alike(workplace: Path, name: str) -> Non
         }
         for n, answer in enumerate(["yes", "no"] * 3)
     ]
-    lines = {"pool.json": json.dumps(rows), "pool.csv": pl.DataFrame(rows).write_csv()}
-    text = lines.get(name, "".join(json.dumps(row) + "\n" for row in rows))
-    (workplace / name).write_text(text)
+    lists = dict.fromkeys(("pool.json", "pool.json.gz"), json.dumps(rows))
+    texts = {**lists, "pool.csv": pl.DataFrame(rows).write_csv()}
+    text = texts.get(name, "".join(json.dumps(row) + "\n" for row in rows)).encode()
+    (workplace / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
     guess = "questions in 'question', known answers in 'answer' (type boolean), rationales in 'outp"
     assert guess in invoke("check", name)
     assert not (workplace / "runs").exists()
