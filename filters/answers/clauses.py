@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from filters.answers.compare import GoldType
-from filters.answers.dress import after_bullet, strip_math, undress
+from filters.answers.dress import WORDED, after_bullet, strip_math, undress
 from filters.answers.numbers import clean, parse_number
 from filters.answers.options import last_option, read_option
 from filters.answers.plain import BOOLEAN_WORD, DATE, QUOTES, as_date, parse_boolean, tidy
@@ -72,7 +72,7 @@ _WORDING = re.compile(
     r"(?<![\\A-Za-z{])(?!(?:sin|cos|tan|log|max|min|mod|gcd|lcm)\b)[A-Za-z]{3,}(?=[\s,.;]|$)"
     rf"|[{_EASTERN}]{{2}}"
 )
-_TEXT_GROUP = re.compile(r"\\(?:text|mathrm|textrm|mbox)\s*\{[^{}]*\}|\\(?:begin|end)\{\w+\*?\}")
+_TEXT_GROUP = re.compile(rf"\\(?:{WORDED})\s*\{{[^{{}}]*\}}|\\(?:begin|end)\{{\w+\*?\}}")
 _SIGNS = re.compile(
     r"\\[A-Za-z]|[\^_√π]|[A-Za-z0-9)\]]\s*[-+*/=<>]\s*[A-Za-z0-9(\[\\]|[\d)]\s*,\s*[-\d(\\]|^\s*[\[({]"
 )

@@ -1,6 +1,7 @@
 """What is written around an answer and is not part of it: emphasis, tags, LaTeX's text commands."""
 
 import re
+from typing import Final
 
 _TAG = re.compile(
     r"</?(?:a|answer|b|br|center|code|div|em|final_answer|h[1-6]|i|li|mark|p|pre|span|strong|u|ul|ol)"
@@ -11,10 +12,11 @@ _STRONG = re.compile(r"(?<![\w)])\*\*|\*\*(?![\d(])|__|`+")
 """Not the power of ``2**3``."""
 _EMPHASIS = re.compile(r"(?<![\w*])\*(?![\s*])([^*\n]{0,200}[^\s*])\*(?![\w*])")
 _UNDERLINED = re.compile(r"(?<![\w\\}])_(?![\s_{])([^_\n]{0,200}[^\s_])_(?!\w)")
+WORDED: Final = "text|textrm|textbf|textit|textnormal|mathrm|rm|mbox|hbox|operatorname"
+r"""LaTeX's commands, without ``\``, whose content is words: a unit, a name, "and"."""
 _TEXT_COMMAND = re.compile(
-    r"\\(?:text|textbf|textit|textrm|textsf|texttt|textnormal|emph|mathrm|mathbf|mathit|mathsf"
-    r"|mathtt|mathbb|mbox|hbox|operatorname|boldsymbol|bm|underline|boxed|fbox|displaylines)\*?\s*"
-    r"\{([^{}]*)\}"
+    rf"\\(?:{WORDED}|textsf|texttt|emph|mathbf|mathit|mathsf|mathtt|mathbb|boldsymbol|bm|underline"
+    r"|boxed|fbox|displaylines)\*?\s*\{([^{}]*)\}"
 )
 _NESTED = 4
 _ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from typing import Final
 
-from filters.answers.dress import strip_math, undress, unwrap_text
+from filters.answers.dress import WORDED, strip_math, undress, unwrap_text
 from filters.answers.numbers import Number, numbers_equal, parse_number
 from filters.answers.units import is_unit
 
@@ -73,11 +73,11 @@ _SYNONYMS: Final = (
     (re.compile(r"\\?%|percent(?![A-Za-z])"), "%"),
 )
 _UNIT = re.compile(
-    r"(.*[\w}\])])\s*\\(?:text|mathrm|textrm|textbf|mbox|rm|operatorname)\s*\{\s*([^{}]{2,60})\}"
+    r"(.*[\w}\])])\s*\\(?:" + WORDED + r")\s*\{\s*([^{}]{2,60})\}"
     r"(?:\^\{?-?\d\}?)?\s*\.?",
     re.DOTALL,
 )
-_TEXT_GROUP = re.compile(r"\\(?:text|mathrm|textrm|textbf|mbox|rm|operatorname)\s*\{[^{}]*\}")
+_TEXT_GROUP = re.compile(rf"\\(?:{WORDED})\s*\{{[^{{}}]*\}}")
 _TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
 _DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*\^\s*\{?\\(?:circ|degree)s?\}?")
 _AND = re.compile(r"(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])")
