@@ -165,7 +165,7 @@ def test_an_excluded_teacher_is_nowhere(folder: Path, tmp_path: Path) -> None:
         push(both.folder, f"file://{tmp_path / 'repo'}")
     one = do(folder, MORE, "exclude_teachers=[eve]")
     assert set(one.audit["teacher"].unique()) == set(both.audit["teacher"].unique()) - {"eve"}
-    assert "20 more are of excluded teachers" in (one.folder / "dataset/README.md").read_text()
+    assert "20 more of excluded teachers" in (one.folder / "dataset/README.md").read_text()
     none = do(folder, MORE, "exclude_teachers=[more]")
     assert set(none.audit["source"]) == {"pool"}
     assert "more" not in none.summary.manifest["terms"]
