@@ -30,7 +30,7 @@ def leaves(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
     """Give every value of a recipe with its place."""
     if isinstance(value, dict):
         for name, part in cast("dict[str, Any]", value).items():
-            yield from leaves(part, f"{where}.{name}" if where else name)
+            yield from leaves(part, f"{where}.{name}" if where else str(name))
     elif isinstance(value, list):
         for index, part in enumerate(cast("list[Any]", value)):
             yield from leaves(part, f"{where}[{index}]")

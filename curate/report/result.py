@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import polars as pl
 
-from curate.errors import InputError
+from curate.errors import InputError, count_of
 from curate.release.funnel import Funnel
 from curate.release.runs import Run
 from curate.report.html.page import fill, page_path, write_report
@@ -159,7 +159,8 @@ class Result:
     @property
     def _title(self) -> str:
         funnel = self.funnel
-        return f"{self.run.title}: {funnel.picks[0].rows:,} of {funnel.samples:,} samples selected"
+        samples = count_of(funnel.samples, "sample")
+        return f"{self.run.title}: {funnel.picks[0].rows:,} of {samples} selected"
 
     def _rows(self) -> Iterator[tuple[str, str, str]]:
         """Give what each filter left, then the selection and the arms."""

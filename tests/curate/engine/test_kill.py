@@ -149,7 +149,7 @@ def test_a_run_killed_again_and_again_asks_for_nothing_twice(tmp_path: Path, kil
     assert_rows_are_in_the_book(tmp_path / first["folder"], book)
     kept, store = sums.recorded(tmp_path), Store(tmp_path / sums.STORE)
     store.gc(days=0)
-    assert not [*(store.root / "work").iterdir(), *(store.root / "derived").rglob(".*")]
+    assert not [*(store.root / "work").glob("*"), *(store.root / "derived").rglob(".*")]
     assert sums.recorded(tmp_path) == kept
 
 
