@@ -89,7 +89,7 @@ def main() -> None:
             print(_stopped(), file=sys.stderr)
         raise
     except OSError as error:
-        print(f"error: {_of_system(error)}", file=sys.stderr)
+        print(f"error: {as_message(OSError(_of_system(error)))}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -96,7 +96,7 @@ def _change(draw: st.DrawFn, tree: Any, place: Place, mistakes: Mistakes) -> Non
         case "replace":
             holder[step] = draw(mistakes.values(holder, step))
         case "wrap":
-            forms = ([value], {"a": value}, [value, value], str(value))
+            forms = ([value], {"a": value}, [value, deepcopy(value)], str(value))
             holder[step] = draw(st.sampled_from(forms))
         case "delete":
             del holder[step]

@@ -77,3 +77,10 @@ def test_a_lock_file_that_can_not_lie_beside_its_recipe_is_said(tmp_path: Path) 
     assert done.stderr.splitlines()[0] == said
     assert (tmp_path / lock).is_file()
     assert not list(folder.glob("*.lock.json"))
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "data/" + "\u00e9" * 200 + "/x.jsonl"])
+def test_a_name_that_no_file_can_have_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"has \d+ bytes, and at most 255 are possible"):
+        path_of(name)
+    assert path_of("x" * 255) == Path("x" * 255)
