@@ -121,7 +121,8 @@ def load_questions(
     summary = summarise(frame, golds, refusals)
     _refuse_unusable(summary, len(refusals), options)
     usable_before = (frame["status"] == "ok").cast(pl.UInt32).cum_sum().shift(1, fill_value=0)
-    within = usable_before < (frame.height + 1 if limit is None else limit)
+    most = frame.height + 1  # a count of rows has 32 bits, which a limit may exceed
+    within = usable_before < (most if limit is None else min(limit, most))
     table = pl.DataFrame(inputs, schema=dict.fromkeys(inputs, pl.String))
     return QuestionsTable(frame.filter(within), frame.filter(~within), table, summary)
 

@@ -333,6 +333,7 @@ def test_a_limit_counts_usable_questions_and_forgets_none(tmp_path: Path) -> Non
     assert table.frame["question"].to_list() == ["bad?", "1?", "worse?", "2?"]
     assert table.beyond["question"].to_list() == ["3?"]
     assert table.summary.rows == table.inputs.height == 5
+    assert load(tmp_path, rows, limit=2**32).frame.height == 5
 
 
 @given(share=st.floats(0, 1), more=st.floats(0, 1), seed=st.integers(0, 9))
