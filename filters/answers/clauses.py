@@ -12,7 +12,7 @@ from filters.answers.dress import WORDED, after_bullet, strip_math, undress
 from filters.answers.numbers import clean, parse_number
 from filters.answers.options import last_option, read_option
 from filters.answers.plain import BOOLEAN_WORD, DATE, QUOTES, as_date, parse_boolean, tidy
-from filters.answers.units import is_unit
+from filters.answers.units import unit_at
 from filters.answers.words import read_words
 
 _MAX_CLAUSE: Final = 300
@@ -77,7 +77,6 @@ _SIGNS = re.compile(
     r"\\[A-Za-z]|[\^_√π]|[A-Za-z0-9)\]]\s*[-+*/=<>]\s*[A-Za-z0-9(\[\\]|[\d)]\s*,\s*[-\d(\\]|^\s*[\[({]"
 )
 _WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}(?![A-Za-z}])")
-_LETTERS = re.compile(r"[A-Za-z]+")
 _LONE = re.compile(r"[*$]*-?\w[\w'(),+-]*[*$.]*")
 _LONGEST_FORMULA: Final = 120
 _PROSE: Final = 6
@@ -287,16 +286,18 @@ def _number(clause: str) -> str | None:
         right = cleaned.rpartition("=")[2]
         return _leading(right) if any(c.isdecimal() for c in right) else None
     if not any(c.isdecimal() for c in cleaned):
-        head, _, rest = cleaned.partition(" and ")
-        if rest and read_words(rest) is None:
-            head = cleaned
-        elif rest:
-            return cleaned if read_words(cleaned) is not None else None
-        head = _ASIDE.split(head, maxsplit=1)[0]
-        return head.strip() if read_words(head) is not None else None
+        return _in_words(cleaned)
     if _begins(cleaned, first):
         return None
     return None if _ALGEBRA.search(cleaned) else _last_expression(cleaned)
+
+
+def _in_words(text: str) -> str | None:
+    """Read the number in words that a clause begins with: all of "two hundred and six"."""
+    if read_words(text.partition(" and ")[2]) is not None:  # two numbers, or one of two parts
+        return text if read_words(text) is not None else None
+    head = _ASIDE.split(text, maxsplit=1)[0]
+    return head.strip() if read_words(head) is not None else None
 
 
 def _begins(text: str, first: re.Match[str] | None) -> bool:
@@ -331,10 +332,7 @@ def _last_expression(text: str) -> str | None:
     before = text[: last.start()]
     if _DENIED.search(before) or _LIST_BEFORE.search(before) or _MULTIPLIED.search(before):
         return None
-    if _ALGEBRA_BEHIND.match(text, last.end()):
-        return None
-    glued = _LETTERS.match(text, last.end())
-    if glued and not is_unit(glued[0]):
+    if _ALGEBRA_BEHIND.match(text, last.end()) or not unit_at(text, last.end()):
         return None
     return last[0].strip() if parse_number(last[0].strip()) else None
 

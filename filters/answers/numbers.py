@@ -24,7 +24,7 @@ from math import factorial, isqrt
 from typing import NamedTuple
 
 from filters.answers.dress import undress, unwrap_text
-from filters.answers.units import is_unit, parts_in
+from filters.answers.units import parts_in, unit_at
 from filters.answers.words import read_words
 
 MAX_LENGTH = 256
@@ -92,7 +92,6 @@ _UNIT = re.compile(
     r"[^\W\d_]"
     r"(?:[^\d+*=<>^]|\^\{?-?[1-6]\}?|\*(?=[^\W\d_]))*$)"
 )
-_GLUED_WORD = re.compile(r"[A-Za-z]+")
 _LEAD = re.compile(
     r"[\s\"'*_:>~≈]*(?:(?:is|are|about|approximately|approx\.?|roughly|around|exactly|only|just|"
     r"equals?|to|a total of|us|usd|rs\.?|now|still|indeed|actually)\b[\s*_:]*)*",
@@ -202,8 +201,7 @@ def parse_number(text: str) -> Number | None:
         return None if value is None else Number(value)
     if not _UNIT.match(text, reading[1]):
         return _compound(text[start:])
-    glued = _GLUED_WORD.match(text, reading[1])
-    return reading[0] if glued is None or is_unit(glued[0]) else None
+    return reading[0] if unit_at(text, reading[1]) else None
 
 
 def _compound(text: str) -> Number | None:

@@ -1,7 +1,9 @@
 """Units: letters that may stand on a number, and how many parts a unit has."""
 
+import re
 from typing import Final
 
+_WORD = re.compile(r"[A-Za-z]+")
 _LETTERS: Final = frozenset("mgshlLtdWVAJNCFcp")
 _SHORT: Final = frozenset(
     (
@@ -43,6 +45,12 @@ def is_unit(word: str) -> bool:
     if len(word) == 1:
         return word in _LETTERS
     return len(word) > 3 or word.lower() in _SHORT
+
+
+def unit_at(text: str, at: int) -> bool:
+    """Tell whether what is written onto a number that ends there is a unit, or no letter at all."""
+    word = _WORD.match(text, at)
+    return word is None or is_unit(word[0])
 
 
 def parts_in(unit: str, part: str) -> int | None:
