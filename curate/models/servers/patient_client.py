@@ -23,6 +23,7 @@ from tenacity import (
 from curate.errors import BackendError, InputError
 from curate.models.servers.faults import (
     GarbledError,
+    RefusedError,
     TransientError,
     UnansweredError,
     error_in,
@@ -54,7 +55,7 @@ class PatientClient:
         self._model = model
         self._options = options
         self._url, _, self._query = options.url.partition("?")
-        self._secret = session.headers.get("Authorization", "").removeprefix("Bearer ").encode()
+        self._secret = session.headers.get("Authorization", "").removeprefix("Bearer ")
         self._hold_until = 0.0
         self._reached = False
         self._understood = False
@@ -108,10 +109,11 @@ class PatientClient:
         async def once() -> T:
             try:
                 answer = read(await self._once(path, data))
-            except GarbledError as error:
-                if not self._understood:
-                    raise
-                raise TransientError(f"it {error.answer}") from error
+            except (RefusedError, TransientError, BackendError) as error:
+                error.args = tuple(self._without_secret(str(part)) for part in error.args)
+                if isinstance(error, GarbledError) and self._understood:
+                    raise TransientError(f"it {self._without_secret(error.answer)}") from error
+                raise
             except RecursionError as error:
                 raise TransientError("it answered with lists in lists in lists") from error
             self._understood = True
@@ -138,9 +140,12 @@ class PatientClient:
         nobody = not self._reached and isinstance(error, aiohttp.ClientConnectorError)
         return stop_before_delay(min(patience, UNREACHABLE) if nobody else patience)(state)
 
-    def _without_secret(self, data: bytes) -> bytes:
-        """Take the key out of an answer: what a server quotes goes into messages and the record."""
-        return data.replace(self._secret, b"[key]") if self._secret else data
+    def _without_secret(self, text: str) -> str:
+        """Take the key out of what a server is quoted with, in messages and in the record.
+
+        Out of errors alone: a key may be a word ("EMPTY", "token") that stands in every answer.
+        """
+        return text.replace(self._secret, "[key]") if self._secret else text
 
     async def _once(self, path: str, body: bytes | None) -> Any:
         pause = self._hold_until - asyncio.get_running_loop().time()
@@ -156,14 +161,16 @@ class PatientClient:
             async with self._session.request(
                 method, url, data=body, max_redirects=MOST_REDIRECTS, allow_redirects=follows
             ) as response:
-                data = self._without_secret(await response.read())
+                data = await response.read()
         except aiohttp.TooManyRedirects as error:
             raise BackendError(
                 f"{self.where(path)} redirects again and again; check its `url` under runtime"
             ) from error
         self._reached = True
         if response.status != 200:
-            error = fault(response.status, response.headers, data, self.where(path))
+            # Before it is shortened, which may cut the key in two.
+            spoken = self._without_secret(data.decode(errors="replace")).encode()
+            error = fault(response.status, response.headers, spoken, self.where(path))
             if isinstance(error, TransientError) and error.wait is not None:
                 now = asyncio.get_running_loop().time()
                 self._hold_until = max(self._hold_until, now + error.wait)

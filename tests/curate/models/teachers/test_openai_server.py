@@ -168,6 +168,29 @@ def test_a_server_that_wants_to_be_left_alone_for_long_ends_the_run(wait: str):
             draw(server.url, chats(40), in_flight=4)
 
 
+@pytest.mark.parametrize("key", ["EMPTY", "token", "choices", "a", "1"])
+def test_a_key_that_is_a_word_changes_no_answer(key: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TEACHER_KEY", key)
+    with serving() as first, serving() as second:
+        assert draw(first, chats(2), api_key_env="TEACHER_KEY") == draw(second, chats(2))
+
+
+@pytest.mark.parametrize("key", ["s3cret-value", "choices"])
+@pytest.mark.parametrize(
+    "body", ['{{"error": {{"message": "no {}", "code": 401}}}}', "no {}", '{{"a": "{}"}}']
+)
+def test_a_key_in_a_good_status_is_shown_nowhere(
+    key: str, body: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TEACHER_KEY", key)
+    with odd_server() as server:
+        server.answers = {"What is 0": Answer((_whole(body.format(key).encode()),))}
+        with pytest.raises(BackendError) as caught:
+            draw(server.url, chats(1), api_key_env="TEACHER_KEY")
+    assert "[key]" in str(caught.value)
+    assert key == "choices" or key not in str(caught.value)
+
+
 @pytest.mark.parametrize("status", [403, 451, 413])
 def test_a_prompt_that_is_refused_is_one_failed_sample(status: int):
     fault = Fault(status, match="What is 2", body={"error": {"message": "flagged"}})
