@@ -105,6 +105,10 @@ def odd_server() -> Iterator[OddServer]:
     async def open_port() -> asyncio.Server:
         return await asyncio.start_server(server.serve, "127.0.0.1", 0)
 
+    async def close_port() -> None:
+        listening.close()  # in its own thread: from another it races with what just hung up
+        await server.hang_up()
+
     listening = loop.run_until_complete(open_port())
     server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -112,8 +116,7 @@ def odd_server() -> Iterator[OddServer]:
     try:
         yield server
     finally:
-        listening.close()
-        asyncio.run_coroutine_threadsafe(server.hang_up(), loop).result()
+        asyncio.run_coroutine_threadsafe(close_port(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         for task in asyncio.all_tasks(loop):
