@@ -288,6 +288,9 @@ GLOSSARY: Final = Glossary(
                "given the question", "score", published=True, per_token=True),
         Column("rationale_entropies", _EACH_TOKEN, "entropy of the distribution each of these was "
                "drawn from", "score", published=True, per_token=True),
+        Column("rationale_ranks", pl.List(_COUNT), "rank of each of these tokens among all the "
+               "student knows, 1 for the likeliest, 100 at most", "score", published=True,
+               per_token=True),
         Column("answer_logprobs_with_rationale", _EACH_TOKEN, "log-probability of each token of "
                "the answer, given the rationale", "score", published=True, per_token=True),
         Column("answer_logprobs_without_rationale", _EACH_TOKEN, "log-probability of each token of "

@@ -58,6 +58,8 @@ def derive(
         executor: where shards are worked on.
         progress: told of every shard.
     """
+    if measure.scope == "dataset":
+        measure = measure.settle(_all_live(measure, table))
     tasks = [_Task(measure, source, shard, store.root) for shard in table.shards]
     with progress.stage(f"measure {measure.name}", len(tasks), "shards", brief=True) as stage:
         for shard, part in zip(table.shards, executor.map(_derive, tasks), strict=True):
@@ -118,6 +120,8 @@ def _derive(task: _Task) -> Part:
     frame = shard.read(measure.reads, shard.live)
     step = f"measure-{measure.name}"
     code = (measure.version, *filter(None, [task.source]))
+    if len(measure.writes) < len(type(measure).writes):
+        code += tuple(measure.writes)
     address = key(measure.name, *code, measure.instrument(), digest(frame))
     if store.derived(step, address, ("sample_id", *measure.writes)) is None:
         columns = _typed(measure, measure.derive(frame))
@@ -155,6 +159,11 @@ def _live(measure: Measure, shard: Shard) -> pl.DataFrame:
     return shard.read(measure.reads, shard.live)
 
 
+def _all_live(measure: Measure, table: Table) -> pl.DataFrame:
+    frames = [_live(measure, shard) for shard in table.shards]
+    return pl.concat(frames).sort("question_id", "sample_id")
+
+
 class _Ledger:
     """Counts items, each once, and has the missing ones measured."""
 
@@ -184,7 +193,8 @@ class _Ledger:
         if not missing:
             return
         if self._replay and self._measure.needs:
-            lacking = f", or without {self._measure.detail}" if self._measure.detail else ""
+            details = " and ".join(self._measure.details)
+            lacking = f", or without {details}" if details else ""
             raise RecordError(
                 f"--replay: the record lacks {count_of(len(missing), 'item')} of measure "
                 f"{self._measure.name!r}{lacking}; run without --replay to have them measured"
@@ -210,10 +220,10 @@ class _Ledger:
 
     def _has(self, address: str) -> bool:
         """Tell whether the record holds an item, with all that is asked of it."""
-        detail = self._measure.detail
-        if detail is None or address not in self._book:
+        details = self._measure.details
+        if not details or address not in self._book:
             return address in self._book
-        return detail in (self._book.get(address) or {})
+        return set(details) <= (self._book.get(address) or {}).keys()
 
     def values(self, items: Sequence[Item]) -> dict[str, Mapping[str, Any]]:
         """Look up recorded values by key; an item that could not be measured is left out."""

@@ -64,6 +64,8 @@ class MeasureSetups:
                 texts={source.name: _reading(source) for source in recipe.sources},
                 filter=step.filter,
                 server=recipe.runtime.student,
+                score=recipe.score,
+                demand=step.demand,
             )
         )
 

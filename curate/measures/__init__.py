@@ -10,10 +10,16 @@ from typing import Final, cast
 from pydantic import BaseModel
 
 from curate.measures.base import DerivedMeasure, Measure, MemoMeasure, Setup
+from curate.measures.casl import Casl
+from curate.measures.curve import Curve
 from curate.measures.embed import Embed
+from curate.measures.importance import Importance
+from curate.measures.local import Local
 from curate.measures.overrides import Overrides
 from curate.measures.parse import Parse
+from curate.measures.reflection import Reflection
 from curate.measures.score import Score
+from curate.measures.signals import Signals
 from curate.measures.tokens import Tokens
 from curate.measures.verify import Verify
 from filters.columns import GLOSSARY, Glossary
@@ -26,6 +32,12 @@ SHIPPED: Final[tuple[type[Measure], ...]] = (
     Embed,
     Overrides,
     Score,
+    Signals,
+    Reflection,
+    Casl,
+    Local,
+    Curve,
+    Importance,
 )
 """Every measure of this project."""
 

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 import polars as pl
 from pydantic import BaseModel
 
+from curate.measures.score_options import ScoreOptions
 from curate.models.references import ResolvedModel
 from curate.models.rendering import Rendered
 from curate.models.servers.servers import StudentServer
@@ -69,7 +70,9 @@ class Setup:
         folder: what relative paths are relative to.
         texts: how the text of each source is read, by its name.
         filter: the filter that it serves; None where several do, or an order.
+        demand: columns that somebody reads, of those that are written on demand.
         server: where the student is served; None where it is loaded.
+        score: how the recipe has its student asked; None where it names none.
     """
 
     options: BaseModel | None = None
@@ -78,6 +81,8 @@ class Setup:
     texts: Mapping[str, TextOptions] = field(default_factory=dict[str, TextOptions])
     filter: Filter | None = None
     server: StudentServer | None = None
+    score: ScoreOptions | None = None
+    demand: Collection[str] = ()
 
 
 class Measure(ABC):
@@ -91,6 +96,7 @@ class Measure(ABC):
         section: model of its options in the recipe, None where it takes none.
         needs: models it asks for; without any, a replay may work values out anew.
         item_bytes: of one recorded item, for a forecast of the disk.
+        cost: what it has a model read of a row, where it is worth a word; a clause for the plan.
     """
 
     name: ClassVar[str]
@@ -100,6 +106,7 @@ class Measure(ABC):
     section: ClassVar[type[BaseModel] | None] = None
     needs: ClassVar[Collection[Need]] = ()
     item_bytes: ClassVar[int] = 0
+    cost: ClassVar[str] = ""
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Make the class the owner of its columns."""
@@ -112,14 +119,34 @@ class Measure(ABC):
             )
 
     @classmethod
-    def columns(cls, options: BaseModel | None) -> Glossary:
-        """Give the columns that it writes under these options; all but those made on demand."""
-        del options
+    def columns(
+        cls,
+        options: BaseModel | None,  # noqa: ARG003 - the hook's shape
+        demand: Collection[str] = (),  # noqa: ARG003
+    ) -> Glossary:
+        """Give the columns that it writes under these options.
+
+        Args:
+            options: its section of the recipe.
+            demand: columns that somebody reads; of those made on demand only they are written.
+        """
         return cls.writes
 
     @classmethod
+    def reads_for(cls, demand: Collection[str]) -> Sequence[str]:
+        """Give the columns needed to write those asked for: all of `reads`, or fewer."""
+        del demand
+        return cls.reads
+
+    @classmethod
+    def wanted(cls, options: BaseModel | None) -> Sequence[str]:
+        """Name the columns that its own section of the recipe asks for, whoever reads them."""
+        del options
+        return ()
+
+    @classmethod
     def on_demand(cls, column: str) -> str:
-        """Say how a recipe asks for a column that `columns` leaves out."""
+        """Say how a recipe gets a column that is not written though it is asked for."""
         return f"ask for {column!r} under measures.{cls.name}"
 
     @classmethod
@@ -151,7 +178,25 @@ class Measure(ABC):
 
 
 class DerivedMeasure(Measure):
-    """A measure cheap and pure enough to be done again at will."""
+    """A measure cheap and pure enough to be done again at will.
+
+    Attributes:
+        scope: what it compares a row with: nothing, its live siblings (``question``), or what
+            `settle` learned of all live rows (``dataset``).
+    """
+
+    scope: ClassVar[Literal["sample", "question", "dataset"]] = "sample"
+
+    def settle(self, pool: pl.DataFrame) -> Self:  # noqa: ARG002 - the hook's shape
+        """Learn what depends on all live rows; what was learned is part of the instrument.
+
+        Args:
+            pool: all of them with the columns of `reads`, sorted by question and sample.
+
+        Returns:
+            A measure that derives; this one where the scope is no ``dataset``.
+        """
+        return self
 
     @abstractmethod
     def derive(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -162,11 +207,11 @@ class MemoMeasure(Measure):
     """A measure whose values are kept for ever in the record.
 
     Attributes:
-        detail: key that a recorded value must hold to be used again, where the recipe asks for more
-            than was once recorded; None takes every value.
+        details: keys that a recorded value must hold to be used again, where more is asked for
+            than was once recorded.
     """
 
-    detail: str | None = None
+    details: Collection[str] = ()
 
     def pool(self) -> PoolRequest | None:
         """Ask for rows to look at once a run (calibration, a threshold); None for no look."""

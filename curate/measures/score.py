@@ -12,24 +12,30 @@ log RD is averaged over several and half its range is kept as `rd_spread`.
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import polars as pl
 from pydantic import BaseModel
 
 from curate.errors import ModelError
+from curate.measures.asking import Asking
 from curate.measures.base import Item, MemoMeasure, Need, PoolRequest, Setup
 from curate.measures.calibration import Scored, conclude
 from curate.measures.masking import states_value
 from curate.measures.probes import choose_probes
 from curate.measures.rows import READS, Row, rows_of
-from curate.measures.score_options import ScoreOptions, choose_dtype, choose_layout
+from curate.measures.score_options import ScoreOptions
 from curate.models.references import ResolvedModel
-from curate.models.rendering import Layout, Rendered, render
+from curate.models.rendering import Rendered, render
 from curate.models.servers.servers import StudentServer
-from curate.models.students.pairs import Pair, PairReader, SpanScorer
-from filters.columns import GLOSSARY, Glossary
+from curate.models.students.pairs import Pair, PairReader
+from filters.columns import GLOSSARY, Column, Glossary
+
+_ENTROPIES: Final = "rationale_entropies"
+_RECORDED: Final = {"rationale_ranks": "ranks"}
+"""Keys of a recorded value that hold lists; the others are below ``per_token``."""
 
 
 class Score(MemoMeasure):
@@ -42,6 +48,7 @@ class Score(MemoMeasure):
         options: as the recipe gives them.
         student: the same, found on this machine.
         server: where it is, for dtype ``served``; else None.
+        demand: columns of single tokens that somebody reads.
 
     Raises:
         ModelError: an encoder-decoder is wanted of a server.
@@ -56,50 +63,59 @@ class Score(MemoMeasure):
     item_bytes: ClassVar[int] = 350
 
     def __init__(
-        self, options: ScoreOptions, student: ResolvedModel, server: StudentServer | None = None
+        self,
+        options: ScoreOptions,
+        student: ResolvedModel,
+        server: StudentServer | None = None,
+        demand: Collection[str] = (),
     ) -> None:
         self.options = options
-        self.writes = self.columns(options)
-        if options.per_token:
-            self.detail = "per_token"
-        self._student = student
-        self._server = server
-        self._layout: Layout = choose_layout(options, student.path)
-        if server and self._layout == "encoder":
-            raise ModelError(
-                f"{options.student!r} is an encoder-decoder, of which a server says nothing; drop "
-                "`dtype: served` under measures.score, so that it is loaded here"
-            )
-        self._dtype = choose_dtype(options.dtype)
+        self.writes = self.columns(options, demand)
+        lists = self.writes.where(lambda column: column.per_token)
+        self.details = sorted({_RECORDED.get(name, "per_token") for name in lists})
+        self._asking = Asking(options, student, server)
         self._reader: PairReader | None = None
 
     @classmethod
-    def columns(cls, options: BaseModel | None) -> Glossary:
-        """Leave the columns of single tokens out, unless they are asked for."""
-        lists = isinstance(options, ScoreOptions) and options.per_token
-        return cls.writes if lists else cls.writes.where(lambda column: not column.per_token)
+    def columns(cls, options: BaseModel | None, demand: Collection[str] = ()) -> Glossary:
+        """Leave columns of single tokens out that nobody reads, and entropies that nobody tells.
+
+        What is read only, and not released, lies in scratch. Ranks are younger than `per_token`:
+        unless something reads them they are left out, so that what was recorded without suffices.
+        """
+        assert options is None or isinstance(options, ScoreOptions)
+        released = options is not None and options.per_token
+        served = options is not None and options.dtype == "served"
+
+        def written() -> Iterator[Column]:
+            for column in cls.writes.values():
+                wanted = column.name in demand or (released and column.name not in _RECORDED)
+                if not column.per_token:
+                    yield column
+                elif wanted and not (served and column.name == _ENTROPIES):
+                    yield column if released else replace(column, published=False, kept=False)
+
+        return Glossary(written())
 
     @classmethod
     def on_demand(cls, column: str) -> str:
-        """Name the option that brings the columns of single tokens."""
-        del column
+        """Say what keeps a column from being written, or which option brings it."""
+        if column == _ENTROPIES:
+            return (
+                "no server of measures.score tells entropies: drop `dtype: served`, so that the "
+                "student is loaded here"
+            )
         return "add `per_token: true` under measures.score"
 
     @classmethod
     def open(cls, setup: Setup) -> Self:
         """Score for the recipe's student."""
         assert isinstance(setup.options, ScoreOptions)
-        return cls(setup.options, setup.models["student"], setup.server)
+        return cls(setup.options, setup.models["student"], setup.server, setup.demand)
 
     def instrument(self) -> Mapping[str, Any]:
         """Identify the student and the way it is asked."""
-        return {
-            "student": self._student.name,
-            "revision": self._student.revision,
-            "dtype": self._dtype,
-            "layout": self._layout,
-            "templates": list(self.options.templates),
-        }
+        return {**self._asking.identity, "templates": list(self.options.templates)}
 
     def pool(self) -> PoolRequest | None:
         """Ask for more questions than are calibrated on: not all have right and wrong siblings."""
@@ -144,26 +160,17 @@ class Score(MemoMeasure):
         if not waiting:
             return
         reader = self._reader = self._reader or PairReader.load(
-            self._student.path,
-            self._open,
-            self._layout,
+            self._asking.student.path,
+            self._asking.open,
+            self._asking.layout,
             self.options.templates,
-            per_token=self.options.per_token,
+            per_token=bool(self.details),
         )
         for start in range(0, len(waiting), reader.window):
             window = waiting[start : start + reader.window]
             values = reader.read([item.payload for item in window])
             for item, value in zip(window, values, strict=True):
                 yield item.key, value
-
-    def _open(self) -> SpanScorer:
-        if self._server is None:
-            from curate.models.students.sharded import open_student
-
-            return open_student(self._student.path, self._dtype)
-        from curate.models.students.served import ServedScorer
-
-        return ServedScorer(self._student.path, self._student.name, self._server)
 
     def assemble(
         self,
@@ -178,7 +185,7 @@ class Score(MemoMeasure):
         """
         follows = facts.get("student_follows")
         made = [self._columns(row, values) | {"student_follows": follows} for row in rows_of(frame)]
-        refuse_no_effect([row["rd_paper"] for row in made], self._student.name)
+        refuse_no_effect([row["rd_paper"] for row in made], self._asking.student.name)
         return pl.DataFrame(
             [
                 pl.Series(name, [row.get(name) for row in made], dtype=dtype)
@@ -201,9 +208,9 @@ class Score(MemoMeasure):
         pair = next((pair for row in rows_of(frame) if (pair := self._pair(row))), None)
         if pair is None:
             return None
-        tokenizer = load_tokenizer(self._student.path)
-        line = self.options.templates[0]
-        return render(pair.question, pair.masked, line, pair.answer, tokenizer, self._layout)
+        tokenizer = load_tokenizer(self._asking.student.path)
+        line, layout = self.options.templates[0], self._asking.layout
+        return render(pair.question, pair.masked, line, pair.answer, tokenizer, layout)
 
     def close(self) -> None:
         """Free the student."""
@@ -252,7 +259,7 @@ class Score(MemoMeasure):
             "rd_spread": (max(masked) - min(masked)) / 2,
             "states_gold": states_value(pair.rationale, row.gold, row.kind, row.options),
             "score_truncated": both["truncated"],
-            **(_lists(row, both["per_token"], alone["per_token"]) if self.detail else {}),
+            **(_lists(row, both, alone) if self.details else {}),
         }
 
 
@@ -274,12 +281,14 @@ def _lists(row: Row, both: Mapping[str, Any], alone: Mapping[str, Any]) -> dict[
     """Make the columns of single tokens; ends count in the row's rationale as it stands there."""
     text = row.rationale or ""
     before = len(text) - len(text.lstrip())
+    tokens = both["per_token"]
     return {
-        "rationale_token_ends": [before + end for end in both["ends"]],
-        "rationale_logprobs": both["rationale"],
-        "rationale_entropies": both["entropies"],
-        "answer_logprobs_with_rationale": both["answer"],
-        "answer_logprobs_without_rationale": alone["answer"],
+        "rationale_token_ends": [before + end for end in tokens["ends"]],
+        "rationale_logprobs": tokens["rationale"],
+        _ENTROPIES: tokens["entropies"],
+        "rationale_ranks": both.get("ranks", ()),
+        "answer_logprobs_with_rationale": tokens["answer"],
+        "answer_logprobs_without_rationale": alone["per_token"]["answer"],
     }
 
 

@@ -41,9 +41,10 @@ class ScoreOptions(BaseModel):
     ``served``: the student is not loaded but asked where `runtime.student` says, which is slower.
     """
     per_token: bool = False
-    """Also write the log-probability of every token of rationale and answer, the entropies of the
-    rationale's, and where each token ends, in columns of lists; what was scored without is run
-    again and keeps its scores.
+    """Also release the log-probability of every token of rationale and answer, the entropies of the
+    rationale's (none of a served student), their ranks where a score reads them, and where each
+    token ends, in columns of lists. What was scored without is run again and keeps its scores. A
+    score that is made of them, such as `rsr`, needs no such word.
     """
 
     @field_validator("templates")

@@ -270,12 +270,6 @@ class Recipe(_Section):
                 "'served' wants a server; name it under runtime: {student: {url: ...}}",
                 "measures.score.dtype",
             )
-        if served and served.per_token:
-            raise InputError(
-                "no server gives entropies; drop this, or `dtype: served`, so that the student is "
-                "loaded here",
-                "measures.score.per_token",
-            )
 
     def _excluded_are_known(self) -> None:
         """Refuse to exclude who is not there, as far as that can be known before files are read."""

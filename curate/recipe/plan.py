@@ -5,12 +5,14 @@ first filter that needs them, so that dear measures see only rows still live.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
+import polars as pl
 from pydantic import BaseModel
 
 from curate.errors import InputError, did_you_mean
-from curate.measures import MEASURES, Measure, known_columns
+from curate.measures import MEASURES, Measure, MemoMeasure, known_columns
 from curate.recipe.model import Recipe
 from curate.select.arms import Arm
 from curate.select.select import needed_columns
@@ -29,12 +31,14 @@ class MeasureStep:
         options: its section of the recipe, or the defaults; None where it takes none.
         needed_by: what reads its columns first: ``filter diversity``, ``select`` or ``arms``.
         filter: the filter it serves, for a measure that takes the filter's own parameters.
+        demand: columns that somebody reads of it.
     """
 
     kind: type[Measure]
     options: BaseModel | None
     needed_by: str
     filter: Filter | None = None
+    demand: frozenset[str] = frozenset()
 
     @property
     def measure(self) -> str:
@@ -44,7 +48,7 @@ class MeasureStep:
     @property
     def writes(self) -> Glossary:
         """The columns."""
-        return self.kind.columns(self.options)
+        return self.kind.columns(self.options, self.demand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ class Plan:
         for more in steps:
             written = written.plus(more.values())
         # in the order of the glossary, whichever step comes first
-        return Glossary([*GLOSSARY.among(written).values(), *written.values()])
+        first = [written[name] for name in GLOSSARY if name in written]
+        return Glossary([*first, *written.values()])
 
     def describe(self) -> Iterator[str]:
         """Say each step in one line."""
@@ -93,7 +98,8 @@ class Plan:
             yield f"{SOURCES.name_of(type(source))} samples: {source.name}"
         for step in self.steps:
             if isinstance(step, MeasureStep):
-                yield f"measure {step.measure} (for {step.needed_by})"
+                cost = f": {step.kind.cost}" if step.kind.cost else ""
+                yield f"measure {step.measure} (for {step.needed_by}){cost}"
             else:
                 yield f"filter {step.filter.name}"
         yield f"select by {', '.join(recipe.select.order_by) or 'seeded hash'}"
@@ -113,6 +119,7 @@ class _Steps:
 
     def need(self, names: Iterable[str], reader: str, where: str, served: Filter | None) -> None:
         """Make sure that somebody writes each column."""
+        wanted: dict[str, list[str]] = {}
         for name in names:
             if name in self.columns:
                 continue
@@ -120,16 +127,32 @@ class _Steps:
             if kind is None:
                 raise InputError(self._nobody_writes(name, reader), where)
             self._check_options(kind, name, reader, where)
-            self.add_measure(kind.name, reader, served)
+            wanted.setdefault(kind.name, []).append(name)
+        for measure, columns in wanted.items():
+            self.add_measure(measure, reader, served, columns)
 
-    def add_measure(self, name: str, reader: str, served: Filter | None) -> None:
-        """Append a measure, after what it reads itself, and note its columns."""
+    def add_measure(
+        self, name: str, reader: str, served: Filter | None, demand: Sequence[str] = ()
+    ) -> None:
+        """Have a measure write columns, after what it reads itself.
+
+        One that is there already writes more where it is remembered, since a model is asked once;
+        a derived one is derived once more, where its columns are wanted.
+        """
         kind = MEASURES.get(name)
         assert kind is not None
-        reads = [column for column in kind.reads if not column.startswith(VERDICT_PREFIX)]
-        self.need(reads, f"measure {name!r}", "measures", None)
-        step = MeasureStep(kind, options_of(self.recipe, kind), reader, served)
-        self.steps.append(step)
+        reads = kind.reads_for(demand)
+        self.need(
+            [column for column in reads if not column.startswith(VERDICT_PREFIX)],
+            f"measure {name!r}", "measures", None,
+        )  # fmt: skip
+        step = MeasureStep(kind, options_of(self.recipe, kind), reader, served, frozenset(demand))
+        place = next((n for n, other in enumerate(self.steps) if _widens(step, other)), None)
+        if place is None:
+            self.steps.append(step)
+        else:
+            earlier = cast("MeasureStep", self.steps[place])
+            step = self.steps[place] = replace(earlier, demand=earlier.demand | step.demand)
         self.columns |= step.writes.keys()
 
     def add_filter(self, added: Filter) -> None:
@@ -154,9 +177,9 @@ class _Steps:
                 "...}}",
                 where,
             )
-        if name not in kind.columns(options):
+        if name not in kind.columns(options, [name]):
             raise InputError(
-                f"{reader} reads column {name!r}, which is written on demand only; "
+                f"{reader} reads column {name!r}, which this recipe does not have; "
                 f"{kind.on_demand(name)}",
                 where,
             )
@@ -177,6 +200,15 @@ class _Steps:
             )
         hint = did_you_mean(name, list(known_columns()))
         return f"{reader} reads column {name!r}, which nobody writes; {hint}"
+
+
+def _widens(step: MeasureStep, other: Step) -> bool:
+    """Tell whether a step asks more of what another one has a model measure."""
+    return (
+        isinstance(other, MeasureStep)
+        and other.kind is step.kind
+        and issubclass(step.kind, MemoMeasure)
+    )
 
 
 def options_of(recipe: Recipe, kind: type[Measure]) -> BaseModel | None:
@@ -203,13 +235,37 @@ def make_plan(recipe: Recipe) -> Plan:
         reads = Contract.of(added).reads
         steps.need(reads, f"filter {added.name!r}", f"filters[{index}]", added)
         steps.add_filter(added)
+    for kind in MEASURES:
+        options = options_of(recipe, kind) if recipe.measures.of(kind.name) is not None else None
+        steps.need(kind.wanted(options), f"measures.{kind.name}", f"measures.{kind.name}", None)
     arms = tuple(Arm.parse(text) for text in recipe.arms)
     steps.need(_ranked(recipe, ()), "select", "select", None)
     for arm in arms:
         steps.need(_ranked(recipe, [arm]), f"arm {arm.text!r}", "arms", None)
         if arm.kind.judged_again:
             _can_be_left_out(arm, recipe)
-    return Plan(recipe, tuple(steps.steps), arms)
+    plan = Plan(recipe, tuple(steps.steps), arms)
+    _orders_by_no_list(plan)
+    return plan
+
+
+def _orders_by_no_list(plan: Plan) -> None:
+    """Refuse an order by what has no lowest and no highest.
+
+    Raises:
+        InputError: a column holds a list.
+    """
+    columns = plan.glossary
+    keys = [("select.order_by", key) for key in plan.recipe.select.order_by]
+    keys += [(f"arm {arm.text!r}", key) for arm in plan.arms for key in arm.order_by]
+    for where, key in keys:
+        column = columns.get(key.removeprefix("-"))
+        if column is not None and isinstance(column.dtype, pl.List):
+            raise InputError(
+                f"{column.name!r} ({column.meaning}) holds a list, and an order wants a number; "
+                "name a score or a length, such as rationale_words",
+                where,
+            )
 
 
 def _can_be_left_out(arm: Arm, recipe: Recipe) -> None:

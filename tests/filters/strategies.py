@@ -25,14 +25,6 @@ _TEXTS: Final = (
     "From 04/30/2021 count back ten days: April 20, 2021.",
     "I'm sorry, I cannot help with that.",
 )
-_POOLS: Final[dict[str, Sequence[str]]] = {
-    "gold_type": ("number", "latex", "choice", "boolean", "date", "string"),
-    "gold": ("7", "14", "A", "yes", "04/20/2021", "$\\frac{1}{2}$", "ynst", "?"),
-    "answer": ("7", "7.0", "14", "(A)", "yes", "04/20/2021", "\\frac12", "ynst", "?"),
-    "finish_reason": ("stop", "length", "error"),
-    "source": ("teacher", "strict"),
-    "verify_outcome": ("equal", "different", "unparseable", "too_large", "time_out"),
-}
 _UNIT_VECTORS: Final = (
     [1.0, 0.0, 0.0],
     [0.0, 1.0, 0.0],
@@ -41,6 +33,25 @@ _UNIT_VECTORS: Final = (
     [0.0, 0.6, 0.8],
     [-1.0, 0.0, 0.0],
 )
+_POOLS: Final[dict[str, Sequence[Any]]] = {
+    "gold_type": ("number", "latex", "choice", "boolean", "date", "string"),
+    "gold": ("7", "14", "A", "yes", "04/20/2021", "$\\frac{1}{2}$", "ynst", "?"),
+    "answer": ("7", "7.0", "14", "(A)", "yes", "04/20/2021", "\\frac12", "ynst", "?"),
+    "finish_reason": ("stop", "length", "error"),
+    "source": ("teacher", "strict"),
+    "verify_outcome": ("equal", "different", "unparseable", "too_large", "time_out"),
+    "embedding": _UNIT_VECTORS,
+}
+_LOGS: Final = st.floats(-20, 0, width=32)
+_TOKENS: Final[dict[str, st.SearchStrategy[Any]]] = {
+    "rationale_token_ends": st.integers(1, 40),
+    "rationale_logprobs": _LOGS,
+    "rationale_entropies": st.floats(0, 9, width=32),
+    "rationale_ranks": st.integers(1, 100),
+    "answer_logprobs_with_rationale": _LOGS,
+    "answer_logprobs_without_rationale": _LOGS,
+}
+"""One entry a token: of a row's rationale there are as many of each, and so of its answer."""
 
 
 def value(column: str, dtype: pl.DataType) -> st.SearchStrategy[Any]:
@@ -50,13 +61,13 @@ def value(column: str, dtype: pl.DataType) -> st.SearchStrategy[Any]:
 
 def present(column: str, dtype: pl.DataType) -> st.SearchStrategy[Any]:
     """Draw one value of a column that is not null."""
-    if column == "embedding":
-        return st.sampled_from(_UNIT_VECTORS)
     if column in _POOLS:
         return st.sampled_from(_POOLS[column])
     if column.startswith(VERDICT_PREFIX):
         fields = {"keep": st.none() | st.booleans(), "reason": st.none(), "score": st.none()}
         return st.fixed_dictionaries(fields)
+    if column in _TOKENS:
+        return st.lists(_TOKENS[column], min_size=1, max_size=6)
     if isinstance(dtype, pl.List):
         return st.lists(st.sampled_from(_TEXTS), min_size=1, max_size=4)
     if dtype == pl.String:
@@ -66,6 +77,16 @@ def present(column: str, dtype: pl.DataType) -> st.SearchStrategy[Any]:
     if dtype.is_float():
         return st.floats(-1e6, 1e6)
     return st.integers(0, 2_000)
+
+
+def _align(row: dict[str, Any]) -> None:
+    """Bring lists over the same tokens to one length, and ends into order."""
+    for text in ("rationale_", "answer_"):
+        lists = [name for name in _TOKENS if name.startswith(text) and row.get(name)]
+        length = min((len(row[name]) for name in lists), default=0)
+        row |= {name: row[name][:length] for name in lists}
+    if ends := row.get("rationale_token_ends"):
+        row["rationale_token_ends"] = sorted(ends)
 
 
 def dtype_of(column: str, glossary: Glossary = GLOSSARY) -> pl.DataType:
@@ -103,6 +124,7 @@ def rows(
         shared = {name: draw(values[name]) for name in reads if name in QUESTION_COLUMNS}
         for _ in range(size):
             own = {name: draw(values[name]) for name in reads if name not in shared}
+            _align(own)
             drawn.append(
                 {"sample_id": ids[len(drawn)], "question_id": f"q{question}", **shared, **own}
             )

@@ -63,8 +63,10 @@ class Student:
             logs = torch.log_softmax(logits.float(), dim=-1)
         entries: list[Any] = [None]
         for place in range(1, len(ids)):
-            value = float(logs[place - 1, ids[place]])
-            entries.append({str(ids[place]): {"logprob": value, "rank": 1, "decoded_token": "x"}})
+            row = logs[place - 1]
+            own = row[ids[place]]
+            facts = {"logprob": float(own), "rank": int((row >= own).sum()), "decoded_token": "x"}
+            entries.append({str(ids[place]): facts})
         shown = entries[self._forgets :] if body.get("prompt_logprobs") == 0 else None
         return web.json_response({"choices": [{"text": "", "prompt_logprobs": shown}]})
 

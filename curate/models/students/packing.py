@@ -22,6 +22,26 @@ WORTH_A_PASS: Final = 16
 """Tokens from which a common beginning is worth a pass of its own."""
 
 
+HIGHEST_RANK: Final = 100
+"""Where ranks are cut off: RSR (arXiv 2601.14249) goes no further, and deeper ones are noise."""
+
+
+class TokenValues(NamedTuple):
+    """What is known of tokens, one entry each.
+
+    Attributes:
+        logs: log-probabilities in nats (n).
+        entropies: of the distributions they were predicted from, in nats, nan where not wanted (n);
+            empty where nobody tells them.
+        ranks: 1 + the number of entries of the vocabulary with a larger logit, `HIGHEST_RANK` at
+            most; 0 where not wanted (n).
+    """
+
+    logs: Sequence[float]
+    entropies: Sequence[float] = ()
+    ranks: Sequence[int] = ()
+
+
 class Summed(NamedTuple):
     """What a span of tokens came to.
 
@@ -29,13 +49,16 @@ class Summed(NamedTuple):
         total: sum of log-probabilities in nats.
         tokens: how many there are.
         logs: log-probability of each in nats; empty unless the target asks for every token.
-        entropies: of the distribution each was predicted from, in nats; likewise.
+        entropies: of the distribution each was predicted from, in nats; likewise, and empty where
+            a server reads, for none tells them.
+        ranks: 1 for the token that was likeliest, `HIGHEST_RANK` at most; likewise.
     """
 
     total: float
     tokens: int
     logs: tuple[float, ...] = ()
     entropies: tuple[float, ...] = ()
+    ranks: tuple[int, ...] = ()
 
 
 class Target(NamedTuple):
@@ -45,7 +68,7 @@ class Target(NamedTuple):
         ids: token ids, at least one of them before the first span.
         spans: half-open ranges of positions in `ids`.
         source: token ids for the encoder; empty for decoder-only models.
-        per_token: whether each token's log-probability and entropy are wanted, too.
+        per_token: whether each token's log-probability, entropy and rank are wanted, too.
     """
 
     ids: tuple[int, ...]
@@ -157,14 +180,12 @@ def readers(span: tuple[int, int]) -> range:
     return range(span[0] - 1, span[1] - 1)
 
 
-def sums(
-    logs: Sequence[float], entropies: Sequence[float], targets: Sequence[Target]
-) -> list[list[Summed]]:
+def sums(values: TokenValues, targets: Sequence[Target]) -> list[list[Summed]]:
     """Cut runs of values into the spans they belong to.
 
     Args:
-        logs: of each wanted token, target by target, span by span (n).
-        entropies: likewise; read only where a target asks for every token (n).
+        values: of each wanted token, target by target, span by span; all but the log-probabilities
+            are read only where a target asks for every token.
         targets: what was wanted.
     """
     results: list[list[Summed]] = []
@@ -173,9 +194,13 @@ def sums(
         summed: list[Summed] = []
         for start, end in target.spans:
             part = slice(at, at + end - start)
-            total = Summed(float(sum(logs[part])), end - start)
+            total = Summed(float(sum(values.logs[part])), end - start)
             if target.per_token:
-                total = total._replace(logs=tuple(logs[part]), entropies=tuple(entropies[part]))
+                total = total._replace(
+                    logs=tuple(values.logs[part]),
+                    entropies=tuple(values.entropies[part]),
+                    ranks=tuple(values.ranks[part]),
+                )
             summed.append(total)
             at = part.stop
         results.append(summed)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from curate.models.students import packing
-from curate.models.students.packing import Summed, Target
+from curate.models.students.packing import HIGHEST_RANK, Summed, Target, TokenValues
 
 
 class PaddedBatches:
@@ -90,11 +90,24 @@ class PaddedBatches:
         for row, target in enumerate(targets):
             rows = [column[at] for span in target.spans for at in packing.readers(span)]
             wanted = [token for a, b in target.spans for token in target.ids[a:b]]
-            logs = self._torch.log_softmax(logits[row, rows].float(), dim=-1)
-            scores = logs[range(len(wanted)), wanted].double().tolist()
-            entropies = self._torch.special.entr(logs.exp()).sum(dim=-1) if target.per_token else ()
-            results += packing.sums(scores, [float(entropy) for entropy in entropies], [target])
+            read = logits[row, rows].float()
+            results += packing.sums(
+                self._values(read, wanted, per_token=target.per_token), [target]
+            )
         return results
+
+    def _values(self, logits: Any, tokens: list[int], *, per_token: bool) -> TokenValues:
+        """Look tokens up in the logits they were predicted from (n x vocabulary)."""
+        logs = self._torch.log_softmax(logits, dim=-1)
+        own = range(len(tokens)), tokens
+        values = TokenValues(logs[own].double().tolist())
+        if not per_token:
+            return values
+        entropies = self._torch.special.entr(logs.exp()).sum(dim=-1)
+        ranks = (logits > logits[own][:, None]).sum(dim=-1) + 1
+        return TokenValues(
+            values.logs, entropies.double().tolist(), ranks.clamp(max=HIGHEST_RANK).tolist()
+        )
 
 
 def pad(rows: Sequence[Sequence[int]]) -> tuple[packing.Ints, packing.Ints]:

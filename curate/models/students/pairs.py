@@ -56,6 +56,12 @@ class SpanScorer(Protocol):
         ...
 
 
+def context_limit(tokenizer: Any, scorer: SpanScorer) -> int:
+    """Give the most tokens that student and tokenizer say they read."""
+    limits = (scorer.context, tokenizer.model_max_length)
+    return min([n for n in limits if n and n < _NO_LIMIT], default=_NO_LIMIT)
+
+
 class _Fitted(NamedTuple):
     """The targets of one pair.
 
@@ -107,8 +113,7 @@ class PairReader:
         self._layout: Layout = layout
         self._templates = templates
         self._per_token = per_token
-        limits = (scorer.context, tokenizer.model_max_length)
-        self._limit = min([n for n in limits if n and n < _NO_LIMIT], default=_NO_LIMIT)
+        self._limit = context_limit(tokenizer, scorer)
 
     @classmethod
     def load(
@@ -148,7 +153,8 @@ class PairReader:
             Where values of single tokens are wanted, ``per_token``, under the first template and
             not masked: ``answer``, the log-probability of each of the answer's tokens in nats;
             and for the rationale's own tokens ``ends`` (characters of the rationale up to each
-            token's end), ``rationale`` (log-probabilities) and ``entropies``.
+            token's end), ``rationale`` (log-probabilities) and ``entropies``. Beside it stand
+            their ``ranks``, of which older records have none.
         """
         fitted = [self._fit(pair) for pair in pairs]
         targets = [
@@ -262,19 +268,20 @@ def _value(pair: Pair, fitted: _Fitted | None, scores: Scores) -> dict[str, Any]
 def _single(fitted: _Fitted | None, scores: Scores) -> dict[str, Any]:
     """Give the values of single tokens, for the record."""
     if fitted is None:
-        return {"per_token": {}}
+        return {"per_token": {}, "ranks": ()}
     answer, *own = scores[fitted.paper[0]]
     if fitted.rationale:
         own = scores[fitted.rationale[0]]
     if not own:
-        return {"per_token": {"answer": answer.logs}}
+        return {"per_token": {"answer": answer.logs}, "ranks": ()}
     return {
         "per_token": {
             "answer": answer.logs,
             "ends": fitted.ends,
             "rationale": own[0].logs,
             "entropies": own[0].entropies,
-        }
+        },
+        "ranks": own[0].ranks,
     }
 
 

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from curate.errors import BackendError, ModelError, count_of
+from curate.errors import BackendError, count_of
 from curate.models.coroutines import complete
 from curate.models.servers.faults import GarbledError, RefusedError
 from curate.models.servers.patient_client import PatientClient
 from curate.models.servers.servers import StudentServer
 from curate.models.servers.slots import fill
 from curate.models.students import packing
-from curate.models.students.packing import Summed, Target
+from curate.models.students.packing import HIGHEST_RANK, Summed, Target, TokenValues
 from curate.models.students.tokenizing import load_context
 
 _WINDOW: Final = 48
@@ -56,15 +56,11 @@ class ServedScorer:
     def score(self, targets: Sequence[Target]) -> list[list[Summed]]:
         """Score every span of every target; see `curate.models.students.scorer.Scorer.score`.
 
+        No server tells entropies, so there are none.
+
         Raises:
-            ModelError: a target wants entropies, which no server gives.
             BackendError: the server refuses a sequence, or does not say how likely its tokens are.
         """
-        if any(target.per_token for target in targets):
-            raise ModelError(
-                "per_token wants entropies, which no server gives; drop it, or `dtype: served`, so "
-                "that the student is loaded here"
-            )
         return complete(self._score(targets))
 
     def close(self) -> None:
@@ -99,15 +95,16 @@ class ServedScorer:
 
             async def serve(number: int) -> None:
                 target = targets[number]
-                logs = await self._logs(client, target)
-                wanted = [log for a, b in target.spans for log in logs[a:b]]
-                (results[number],) = packing.sums(wanted, (), [target])
+                tokens = await self._tokens(client, target)
+                wanted = [token for a, b in target.spans for token in tokens[a:b]]
+                logs, ranks = zip(*wanted, strict=True) if wanted else ((), ())
+                (results[number],) = packing.sums(TokenValues(logs, (), ranks), [target])
 
             await fill(self._options.in_flight, range(len(targets)), serve)
         return [results[number] for number in range(len(targets))]
 
-    async def _logs(self, client: PatientClient, target: Target) -> list[float]:
-        """Give the log-probability of each token of a target, as far as its last span."""
+    async def _tokens(self, client: PatientClient, target: Target) -> list[tuple[float, int]]:
+        """Give log-probability and rank of each token of a target, as far as its last span."""
         ids = target.ids[: max(end for _, end in target.spans)]
         if self._limit and len(ids) >= self._limit:
             raise BackendError(
@@ -116,18 +113,19 @@ class ServedScorer:
                 "the server with a larger --max-model-len, or with its default"
             )
 
-        def read(answer: Any) -> list[float]:
+        def read(answer: Any) -> list[tuple[float, int]]:
             try:
                 entries: list[dict[str, Any]] = answer["choices"][0]["prompt_logprobs"]
                 rest = [
-                    float(entry[str(token)]["logprob"])
+                    (float(own["logprob"]), min(int(own["rank"]), HIGHEST_RANK))
                     for entry, token in zip(entries[1:], ids[1:], strict=True)
+                    for own in [entry[str(token)]]
                 ]
             except (KeyError, IndexError, TypeError, ValueError) as error:
                 raise self._no_vllm(client.where("/completions")) from error
-            if not all(map(math.isfinite, rest)):
+            if not all(math.isfinite(log) and rank > 0 for log, rank in rest):
                 raise self._no_vllm(client.where("/completions"))
-            return [0.0, *rest]  # nothing predicts a first token, and nobody wants it
+            return [(0.0, 1), *rest]  # nothing predicts a first token, and nobody wants it
 
         body = {
             "model": self._model,

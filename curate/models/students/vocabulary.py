@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.models.students import packing
-from curate.models.students.packing import Ints, Summed, Target
+from curate.models.students.packing import HIGHEST_RANK, Ints, Summed, Target, TokenValues
 
 Flags = NDArray[np.bool_]
 
@@ -41,6 +41,8 @@ _LONG: Final = 32
 """Tokens from which a span is read through screened normalisers; its mean evens their errors."""
 _SHARE: Final = 1e-4
 """Of a row's mass, above which a logit is computed in float32."""
+_ROUNDING: Final = 2.0**-18
+"""Share of a logit by which float32 may round it one way in a product and another way alone."""
 _DOUBT: Final = 5e-4
 """Estimated error of a normaliser in nats, above which it is computed in full; in a mean over a
 long span it is at most a fifth of that."""
@@ -56,7 +58,7 @@ class Wanted(NamedTuple):
         rows: place in `places` of each wanted token (n).
         tokens: their ids, target by target, span by span (n).
         exact: which places a short span reads (m).
-        entropies: which places' entropy is wanted (m).
+        per_token: which places are read for more than a sum (m).
     """
 
     members: list[int]
@@ -65,7 +67,7 @@ class Wanted(NamedTuple):
     rows: Ints
     tokens: list[int]
     exact: Flags
-    entropies: Flags
+    per_token: Flags
 
     @classmethod
     def of(cls, members: list[int], targets: Sequence[Target], paths: Sequence[Ints]) -> "Wanted":
@@ -153,43 +155,50 @@ class Vocabulary:
             )
             tokens = [token for read in waiting for token in read.wanted.tokens]
             exact = np.concatenate([read.wanted.exact for read in waiting])
-            entropies = np.concatenate([read.wanted.entropies for read in waiting])
-            logs, spread = self.log_probabilities(hidden, rows, tokens, exact, entropies)
+            per_token = np.concatenate([read.wanted.per_token for read in waiting])
+            values = self.values(hidden, rows, tokens, exact, per_token)
         members = [member for read in waiting for member in read.wanted.members]
         targets = [target for read in waiting for target in read.wanted.targets]
-        return members, packing.sums(logs, spread, targets)
+        return members, packing.sums(values, targets)
 
-    def log_probabilities(
-        self, hidden: Any, rows: Ints, tokens: Sequence[int], exact: Flags, entropies: Flags
-    ) -> tuple[list[float], list[float]]:
-        """Take the log-softmax of some tokens, in float32.
+    def values(
+        self, hidden: Any, rows: Ints, tokens: Sequence[int], exact: Flags, per_token: Flags
+    ) -> TokenValues:
+        """Take the log-softmax of some tokens, in float32, and more where it is wanted.
 
         Args:
             hidden: states (m x width).
             rows: row of each wanted token (n).
             tokens: their ids (n).
             exact: rows whose normaliser may not be screened (m).
-            entropies: rows whose entropy is wanted; they are not screened either (m).
-
-        Returns:
-            Log-probability of each wanted token in nats (n), and the entropy of the distribution
-            it was predicted from, nan where that is not wanted (n).
+            per_token: rows of which entropy and ranks are wanted; they are not screened either (m).
         """
         torch = self._torch
-        normalisers, spread = torch.full((2, len(hidden)), torch.nan, device=self._device)
-        full = exact | entropies if self.screens else np.ones_like(exact)
+        normalisers, entropies = torch.full((2, len(hidden)), torch.nan, device=self._device)
+        full = exact | per_token if self.screens else np.ones_like(exact)
         for which, way in (
-            (full & ~entropies, self._normalisers),
+            (full & ~per_token, self._normalisers),
             (~full, self._screened),
         ):
             for chunk in self._chunks(which):
                 normalisers[chunk] = way(hidden[chunk])
-        for chunk in self._chunks(entropies):
-            normalisers[chunk], spread[chunk] = self._with_entropies(hidden[chunk])
         at = torch.from_numpy(rows).to(self._device)
         ids = torch.tensor(tokens, dtype=torch.int64, device=self._device)
-        log_probabilities = self._logits(hidden, at, ids) - normalisers[at]
-        return log_probabilities.double().tolist(), spread[at].double().tolist()
+        logits = self._logits(hidden, at, ids)
+        ranks = torch.zeros(len(rows), dtype=torch.int64, device=self._device)
+        for chunk in self._chunks(per_token):
+            entries = [
+                _Entries(torch.from_numpy(those).to(self._device), local, ids, logits)
+                for those, local in _once_a_row(rows, chunk.cpu().numpy())
+            ]
+            normalisers[chunk], entropies[chunk] = self._in_detail(hidden[chunk], entries)
+            for each in entries:
+                ranks[each.numbers] = each.ahead + 1
+        return TokenValues(
+            (logits - normalisers[at]).double().tolist(),
+            entropies[at].double().tolist(),
+            ranks.clamp(max=HIGHEST_RANK).tolist(),
+        )
 
     def _chunks(self, which: Flags) -> Iterator[Any]:
         """Give the numbers of marked rows, as many at a time as are multiplied together."""
@@ -213,18 +222,31 @@ class Vocabulary:
             total = torch.logaddexp(total, torch.logsumexp(logits, dim=-1))
         return total
 
-    def _with_entropies(self, states: Any) -> tuple[Any, Any]:
-        """Do the same, and take the entropy of the distribution (m each).
+    def _in_detail(self, states: Any, entries: Sequence["_Entries"]) -> tuple[Any, Any]:
+        """Do the same, take the entropy of the distribution (m each), and count ranks.
 
-        That of a whole is its parts' own, weighed by their mass, and that of the masses.
+        The entropy of a whole is its parts' own, weighed by their mass, and that of the masses. A
+        part's own is its normaliser less the mean of its logits.
+
+        Args:
+            states: of rows (m x width).
+            entries: of the vocabulary that are looked for in them; told what is ahead of them.
         """
         torch = self._torch
         entr = torch.special.entr
         total = torch.full((len(states),), -torch.inf, device=self._device)
         entropy = torch.zeros_like(total)
+        start = 0
         for logits in self._tiles(states):
-            of_tile = torch.logsumexp(logits, dim=-1)
-            within = entr(logits.sub_(of_tile[:, None]).exp_()).sum(dim=-1)
+            for each in entries:
+                each.count(logits, start)
+            start += logits.shape[1]
+            highest = logits.amax(dim=-1)
+            below = logits.sub_(highest[:, None])
+            mass = below.exp()
+            size = mass.sum(dim=-1)
+            within = size.log() - mass.mul_(below).sum(dim=-1) / size
+            of_tile = highest + size.log()
             joint = torch.logaddexp(total, of_tile)
             before, here = (total - joint).exp(), (of_tile - joint).exp()
             entropy = before * entropy + here * within + entr(before) + entr(here)
@@ -319,6 +341,59 @@ class Vocabulary:
         if self._cap:
             logits = self._torch.tanh(logits / self._cap) * self._cap
         return logits
+
+
+class _Entries:
+    """Entries of the vocabulary, one a row at most, and how many are ahead of each.
+
+    Args:
+        numbers: which of all wanted tokens they are (k).
+        rows: in which of the states' rows each is looked for, ascending (k).
+        ids: of all wanted tokens (n).
+        logits: likewise.
+    """
+
+    def __init__(self, numbers: Any, rows: Ints, ids: Any, logits: Any) -> None:
+        self.numbers = numbers
+        self._rows = rows
+        self._ids = ids[numbers]
+        # A logit that was computed alone is rounded otherwise than a tile's, and ties are ties.
+        self._behind = logits[numbers] + _ROUNDING * logits[numbers].abs()
+        self.ahead = self._ids.new_zeros(len(rows))
+
+    def count(self, tile: Any, start: int) -> None:
+        """Count what of a tile is ahead of each.
+
+        Args:
+            tile: logits of all rows (m x tile).
+            start: the tile's first entry.
+        """
+        if len(self._rows) < len(tile):
+            tile = tile[self._rows]
+        place = self._ids - start
+        inside = ((place >= 0) & (place < tile.shape[1])).nonzero()[:, 0]
+        own = self._behind.clone()
+        own[inside] = tile[inside, place[inside]]
+        self.ahead += (tile > own[:, None]).count_nonzero(dim=-1)
+
+
+def _once_a_row(rows: Ints, chunk: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Deal the entries of some rows out, so that each share has a row once; the first has all.
+
+    Args:
+        rows: row of each entry (n).
+        chunk: rows to look at, ascending, each with an entry (m).
+
+    Yields:
+        Numbers of entries, and the place of each one's row in `chunk`, ascending.
+    """
+    numbers = np.flatnonzero(np.isin(rows, chunk))
+    places = np.searchsorted(chunk, rows[numbers])
+    order = np.argsort(places, kind="stable")
+    numbers, places = numbers[order], places[order]
+    turn = np.arange(len(places)) - np.searchsorted(places, places)
+    for now in range(int(turn.max(initial=-1)) + 1):
+        yield numbers[turn == now], places[turn == now]
 
 
 @cache

@@ -10,6 +10,7 @@ from curate.engine.progress.progress import Progress
 from curate.engine.run import RunOptions, RunResult, run
 from curate.errors import InputError
 from curate.recipe.files import read_recipe
+from curate.store.store import Store
 from filters.columns import GLOSSARY
 from tests.curate.engine.test_thresholds import write_student
 from tests.servers.student_server import serving_student
@@ -72,35 +73,81 @@ def test_tokens_are_measured_when_asked_for_and_kept(folder: Path) -> None:
 
 
 def test_a_release_with_tokens_loads(folder: Path) -> None:
-    result = do(folder, ASKED)
+    result = do(folder, ASKED, "select.order_by=[rsr]")
     rows = datasets.load_dataset(str(result.folder / "dataset"), split="train")
     assert set(rows.column_names) >= PER_TOKEN
     assert len(rows[0]["rationale_logprobs"]) == len(rows[0]["rationale_token_ends"])
 
 
-def test_whoever_reads_tokens_nobody_writes_is_told_how_to_have_them(folder: Path) -> None:
-    with pytest.raises(InputError, match=r"add `per_token: true` under measures\.score"):
-        do(folder, "select.order_by=[rationale_entropies]")
+def test_a_score_over_tokens_needs_no_word_and_releases_no_token(folder: Path) -> None:
+    items = 2 * len(SUMS)
+    by_rsr = do(folder, "select.order_by=[rsr]")
+    assert (by_rsr.tally.measured, by_rsr.tally.reused) == (items, 0)
+    assert by_rsr.audit["rsr"].null_count() == 0
+    assert not PER_TOKEN & set(by_rsr.audit.columns)
+    others = ["casl", "hes", "-answer_gain_reflective", "nll_rationale_no_heads"]
+    again = do(folder, f"select.order_by={others}".replace("'", ""), "arms=[lowest:rank_mean]")
+    assert (again.tally.measured, again.tally.reused) == (0, items)
+    assert {"hes", "rank_mean", "head_share"} <= set(again.audit.columns)
+    rows = datasets.load_dataset(str(again.folder / "dataset"), split="train")
+    assert {"hes", "rank_mean"} <= set(rows.column_names)
+    assert not PER_TOKEN & set(rows.column_names)
+
+
+def test_a_run_that_recorded_no_ranks_has_them_read(folder: Path) -> None:
+    items = 2 * len(SUMS)
+    asked = do(folder, ASKED)
+    for part, book in Store().books():
+        for key in list(book.keys()) if "score" in part else ():
+            value = book.get(key) or {}
+            assert "ranks" in value
+            book.append(key, {name: value[name] for name in value if name != "ranks"})
+        book.close()
+    again = do(folder, "select.order_by=[rsr]")
+    assert (again.tally.measured, again.tally.reused) == (items, 0)
+    assert again.audit["rsr"].null_count() == 0
+    assert again.audit["nll_rationale"].to_list() == asked.audit["nll_rationale"].to_list()
+
+
+def test_scores_that_read_steps_anew_are_recorded(folder: Path) -> None:
+    options = [
+        "measures.local.columns=[nll_local]",
+        "measures.curve.columns=[reveal_step, answer_curve]",
+        "measures.importance.columns=[prunable_share]",
+    ]
+    first = do(folder, *options)
+    assert first.tally.measured == 2 * len(SUMS) + 3 * len(SUMS)
+    again = do(folder, *options)
+    assert again.tally.measured == 0
+    for row in first.audit.iter_rows(named=True):
+        assert row["nll_local"] == pytest.approx(row["nll_rationale"], abs=1e-4), "of one step"
+        assert len(row["answer_curve"]) == 2
+        assert row["reveal_step"] in {0, 1}
 
 
 def test_a_served_student_gives_what_a_loaded_one_gives(folder: Path) -> None:
     items = 2 * len(SUMS)
-    loaded = do(folder)
+    asked = ["select.order_by=[rsr]"]
+    loaded = do(folder, *asked)
     with serving_student(folder / "student", "student", context=2048) as url:
-        served = do(folder, *SERVED, f"runtime.student.url={url}")
+        served = do(folder, *SERVED, *asked, f"runtime.student.url={url}")
     assert (served.tally.measured, served.tally.reused) == (items, 0), "recorded apart"
-    again = do(folder, *SERVED, f"runtime.student.url={url}")
+    again = do(folder, *SERVED, *asked, f"runtime.student.url={url}")
     assert (again.tally.measured, again.tally.reused) == (0, items), "the server is gone"
     audits = (done.audit.sort("sample_id").iter_rows(named=True) for done in (loaded, served))
     for one, other in zip(*audits, strict=True):
         for name in ("nll_masked", "nll_with_rationale", "nll_without_rationale", "nll_rationale"):
             assert one[name] == pytest.approx(other[name], abs=1e-4)
+        assert one["rsr"] == pytest.approx(other["rsr"], abs=1e-4)
 
 
 WRONG = {
     "a server nobody asks": (["runtime.student.url=http://h/v1"], "nobody asks it"),
     "nobody to ask": (SERVED, "'served' wants a server"),
-    "entropies": ([*SERVED, ASKED, "runtime.student.url=http://h/v1"], "no server gives entropies"),
+    "entropies": (
+        [*SERVED, "select.order_by=[hes]", "runtime.student.url=http://h/v1"],
+        "no server of measures.score tells entropies: drop `dtype: served`",
+    ),
 }
 
 

@@ -71,8 +71,9 @@ def columns(measure: Any, frame: pl.DataFrame, facts: dict[str, Any] | None = No
     return made
 
 
-def score(folder: Path, **options: Any) -> Score:
-    return Score(ScoreOptions(student=str(folder), **options), resolve(str(folder)))
+def score(folder: Path, *demand: str, **options: Any) -> Score:
+    chosen = ScoreOptions(student=str(folder), **options)
+    return Score(chosen, resolve(str(folder)), demand=demand)
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +129,7 @@ def test_every_token_is_written_on_demand(student: Path, layout: Any) -> None:
 
     model = AutoModelForCausalLM.from_pretrained(student)
     tokenizer = AutoTokenizer.from_pretrained(student)
-    asked = score(student, layout=layout, per_token=True)
+    asked = score(student, "rationale_ranks", layout=layout, per_token=True)
     texts = [f"  {TEXTS[0]}", *TEXTS[1:]]
     made = columns(asked, rows(texts))
     for row, text in zip(made.iter_rows(named=True), texts, strict=True):
@@ -139,10 +140,11 @@ def test_every_token_is_written_on_demand(student: Path, layout: Any) -> None:
         begin = layout == "plain"
         both = encode(tokenizer, shown[0].text, [shown[0].answer, shown[0].rationale], begin=begin)
         alone = encode(tokenizer, shown[1].text, [shown[1].answer], begin=begin)
-        (answer, _), (own, entropies) = loop_by_token(model, both)
+        (answer, *_), (own, entropies, ranks) = loop_by_token(model, both)
         near = {"abs": TOLERANCE}
         assert row["rationale_logprobs"] == pytest.approx(own, **near)
         assert row["rationale_entropies"] == pytest.approx(entropies, **near)
+        assert row["rationale_ranks"] == ranks
         assert row["answer_logprobs_with_rationale"] == pytest.approx(answer, **near)
         without = loop_by_token(model, alone)[0][0]
         assert row["answer_logprobs_without_rationale"] == pytest.approx(without, **near)
@@ -167,14 +169,14 @@ def test_tokens_of_a_cut_rationale_stand_where_they_stood(student: Path) -> None
 
 
 def test_what_was_scored_without_tokens_does_not_do_with_them(student: Path) -> None:
-    plain, asked = score(student), score(student, per_token=True)
+    plain, asked = score(student), score(student, "rationale_ranks", "rationale_logprobs")
     keys = [item.key for item in plain.items(rows())]
     assert [item.key for item in asked.items(rows())] == keys, "one record for both"
-    assert asked.detail is not None
+    assert asked.details
     values = dict(plain.compute(plain.items(rows())))
-    assert all(asked.detail not in value for value in values.values())
+    assert not any(set(asked.details) & value.keys() for value in values.values())
     values = dict(asked.compute(asked.items(rows())))
-    assert all(asked.detail in value for value in values.values())
+    assert all(set(asked.details) <= value.keys() for value in values.values())
     plain.assemble(rows(), values, {})
     plain.close()
     asked.close()

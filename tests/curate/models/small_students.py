@@ -147,11 +147,11 @@ DECODERS = {
 
 def loop(model: Any, target: Target) -> list[float]:
     """The definition, one token sequence at a time: mean NLL of each span."""
-    return [-float(np.mean(logs)) for logs, _ in loop_by_token(model, target)]
+    return [-float(np.mean(logs)) for logs, _, _ in loop_by_token(model, target)]
 
 
-def loop_by_token(model: Any, target: Target) -> list[tuple[list[float], list[float]]]:
-    """Give log-probabilities and entropies of each span's tokens."""
+def loop_by_token(model: Any, target: Target) -> list[tuple[list[float], list[float], list[int]]]:
+    """Give log-probabilities, entropies and ranks of each span's tokens."""
     with torch.no_grad():
         if target.source:
             begin = model.config.decoder_start_token_id
@@ -164,10 +164,16 @@ def loop_by_token(model: Any, target: Target) -> list[tuple[list[float], list[fl
             shift = 1
         logs = torch.log_softmax(logits[0].double(), dim=-1)
         entropies = -(logs.exp() * logs).sum(dim=-1)
+
+        def rank(t: int) -> int:
+            row = logits[0, t - shift]
+            return min(1 + int((row > row[target.ids[t]]).sum()), 100)
+
         return [
             (
                 [float(logs[t - shift, target.ids[t]]) for t in range(*span)],
                 [float(entropies[t - shift]) for t in range(*span)],
+                [rank(t) for t in range(*span)],
             )
             for span in target.spans
         ]
@@ -184,12 +190,12 @@ def gap(scorer: Scorer, targets: Sequence[Target]) -> float:
 
 
 def gap_by_token(scorer: Scorer, targets: Sequence[Target]) -> float:
-    """Largest difference from the loop in any token's log-probability or entropy, in nats."""
+    """Largest difference from the loop in any token's values, in nats, or in ranks."""
     return max(
         abs(a - b)
         for target, sums in zip(targets, scorer.score(targets), strict=True)
-        for mine, (logs, entropies) in zip(sums, loop_by_token(scorer.model, target), strict=True)
-        for ours, theirs in ((mine.logs, logs), (mine.entropies, entropies))
+        for mine, loops in zip(sums, loop_by_token(scorer.model, target), strict=True)
+        for ours, theirs in zip((mine.logs, mine.entropies, mine.ranks), loops, strict=True)
         for a, b in zip(ours, theirs, strict=True)
     )
 

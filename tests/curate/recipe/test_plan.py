@@ -12,7 +12,7 @@ from curate.errors import InputError
 from curate.measures import MEASURES, DerivedMeasure
 from curate.measures.embed import EmbedOptions
 from curate.recipe.files import parse_recipe
-from curate.recipe.plan import Plan, make_plan
+from curate.recipe.plan import FilterStep, Plan, make_plan
 from filters.columns import Column, Glossary
 from tests.curate.registering import registered
 
@@ -133,10 +133,55 @@ def test_what_nobody_writes_is_refused_with_the_way_out(order: str, says: str) -
         planned(select={"order_by": [order]})
 
 
-def test_columns_on_demand_are_refused_with_the_option_that_brings_them() -> None:
-    arms = ["lowest:rationale_logprobs"]
-    with pytest.raises(InputError, match="per_token: true"):
-        planned(arms=arms, measures={"score": {"student": "org/student"}})
+STUDENT = {"score": {"student": "org/student"}}
+
+
+def test_nothing_is_ordered_by_a_list() -> None:
+    with pytest.raises(InputError, match=r"'rationale_logprobs' .* holds a list"):
+        planned(arms=["lowest:rationale_logprobs"], measures=STUDENT)
+
+
+def test_a_score_of_single_tokens_has_them_written_and_not_released() -> None:
+    plan = planned(select={"order_by": ["rsr"]}, measures=STUDENT)
+    assert [step.measure for step in plan.measures] == ["parse", "score", "signals"]
+    lists = plan.glossary.where(lambda column: column.per_token)
+    assert set(lists) == {"rationale_logprobs", "rationale_ranks"}
+    assert not any(column.published or column.kept for column in lists.values())
+    assert "rsr" in plan.glossary.published
+    assert "hes" not in plan.glossary
+    whole = planned(
+        select={"order_by": ["rsr"]},
+        measures={"score": {"student": "org/student", "per_token": True}},
+    )
+    lists = whole.glossary.where(lambda column: column.per_token)
+    assert "rationale_entropies" in lists
+    assert all(column.published for column in lists.values())
+
+
+def test_a_model_is_asked_once_for_what_several_steps_read() -> None:
+    plan = planned(
+        filters=[{"use": "rationale_difficulty", "variant": "paper"}],
+        select={"order_by": ["rsr", "casl"]},
+        arms=["highest:hes", "highest:answer_gain_reflective"],
+        measures=STUDENT,
+    )
+    steps = [step.measure for step in plan.measures]
+    assert steps.count("score") == 1
+    assert steps.index("score") < plan.steps.index(FilterStep(plan.filters[0]))
+    lists = plan.glossary.where(lambda column: column.per_token)
+    assert {"rationale_ranks", "rationale_entropies", "rationale_token_ends"} <= lists.keys()
+    derived = [step for step in plan.measures if step.measure == "signals"]
+    assert {"rsr", "hes", "nll_heads"} <= {name for step in derived for name in step.writes}
+
+
+def test_a_section_may_ask_for_columns_that_nothing_reads() -> None:
+    asked = {**STUDENT, "signals": {"columns": ["hes"]}, "curve": {"columns": ["reveal_step"]}}
+    plan = planned(measures=asked)
+    assert {"hes", "reveal_step"} <= plan.glossary.published.keys()
+    assert "answer_curve" not in plan.glossary
+    (curve,) = (line for line in plan.describe() if "curve" in line)
+    assert "the answer behind each of its steps" in curve
+    assert [step.measure for step in planned(measures=STUDENT).measures] == ["parse"]
 
 
 def test_the_glossary_of_a_plan_is_of_what_it_writes() -> None:

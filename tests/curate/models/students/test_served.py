@@ -13,13 +13,20 @@ from typing import Any
 
 import pytest
 
-from curate.errors import BackendError, InputError, ModelError
+from curate.errors import BackendError, InputError
 from curate.models.servers.servers import StudentServer
 from curate.models.students.packing import Target
 from curate.models.students.scorer import load_scorer
 from curate.models.students.served import ServedScorer
 from curate.models.students.tokenizing import load_tokenizer
-from tests.curate.models.small_students import TOLERANCE, gap, llama, loop, siblings
+from tests.curate.models.small_students import (
+    TOLERANCE,
+    gap,
+    llama,
+    loop,
+    loop_by_token,
+    siblings,
+)
 from tests.servers.openai_server import Fault, serving
 from tests.servers.student_server import serving_student
 
@@ -113,9 +120,13 @@ def test_a_server_that_reads_less_than_the_student_is_an_error_and_cuts_nothing(
         assert scorer.score([Target((5,) * 70, ((60, 63),))])[0][0].tokens == 3
 
 
-def test_entropies_are_not_to_be_had(student: Path, url: str) -> None:
-    with pytest.raises(ModelError, match="per_token wants entropies"):
-        reach(student, url).score([Target((1, 2, 3), ((1, 3),), per_token=True)])
+def test_single_tokens_have_ranks_and_no_entropies(student: Path, url: str) -> None:
+    targets = [target._replace(per_token=True) for target in siblings(11)[:4]]
+    for target, sums in zip(targets, reach(student, url).score(targets), strict=True):
+        for mine, (logs, _, ranks) in zip(sums, loop_by_token(llama(), target), strict=True):
+            assert mine.logs == pytest.approx(logs, abs=TOLERANCE)
+            assert mine.ranks == tuple(ranks)
+            assert mine.entropies == ()
 
 
 def test_a_key_that_is_not_set_is_told_before_anything_is_asked(student: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from curate.models.students import vocabulary
-from curate.models.students.packing import Target
+from curate.models.students.packing import HIGHEST_RANK, Target
 from curate.models.students.vocabulary import Vocabulary, Wanted
 
 ENTRIES, WIDTH, ROWS = 70_000, 48, 96
@@ -34,7 +34,7 @@ def logs(head: Vocabulary, states: Any, exact: bool) -> Any:
     rows = np.arange(len(states))
     none = np.zeros(len(states), dtype=np.bool_)
     with torch.inference_mode():
-        return np.array(head.log_probabilities(states, rows, ids.tolist(), which, none)[0])
+        return np.array(head.values(states, rows, ids.tolist(), which, none).logs)
 
 
 @pytest.fixture
@@ -58,20 +58,49 @@ def test_screened_agrees_with_full(config: dict[str, float]) -> None:
 
 
 @pytest.mark.usefixtures("screening")
-def test_rows_whose_entropy_is_wanted_are_not_screened() -> None:
+def test_rows_read_for_more_than_a_sum_are_not_screened() -> None:
     drawn = Drawn()
     head = Vocabulary(drawn)
     rows, ids = np.arange(ROWS), ((np.arange(ROWS) * 731) % ENTRIES).tolist()
     wanted = rows % 3 == 0
     with torch.inference_mode():
         whole = torch.log_softmax(drawn.layer(drawn.states).double(), dim=-1)
-        found, entropies = head.log_probabilities(
-            drawn.states, rows, ids, np.zeros_like(wanted), wanted
-        )
-    assert np.array(found)[wanted] == pytest.approx(whole[rows, ids].numpy()[wanted], abs=1e-5)
+        values = head.values(drawn.states, rows, ids, np.zeros_like(wanted), wanted)
+    logs, entropies, ranks = map(np.array, values)
+    assert logs[wanted] == pytest.approx(whole[rows, ids].numpy()[wanted], abs=1e-5)
     expected = torch.special.entr(whole.exp()).sum(dim=-1).numpy()
-    assert np.array(entropies)[wanted] == pytest.approx(expected[wanted], abs=1e-5)
-    assert np.isnan(np.array(entropies)[~wanted]).all()
+    assert entropies[wanted] == pytest.approx(expected[wanted], abs=1e-5)
+    assert np.isnan(entropies[~wanted]).all()
+    assert (ranks[~wanted] == 0).all()
+
+
+def test_ranks_are_counted_over_all_tiles_for_every_token_of_a_row() -> None:
+    drawn = Drawn()
+    # Of each row the likeliest, some further down, and one beyond the last rank that is told.
+    with torch.inference_mode():
+        logits = drawn.layer(drawn.states)
+        order = logits.argsort(dim=-1, descending=True)
+    depths = [0, 1, 37, 98, 99, 100, 30_000]
+    rows = np.array([row for depth in depths for row in range(depth % 5, ROWS)])
+    ids = [int(order[row, depth]) for depth in depths for row in range(depth % 5, ROWS)]
+    expected = [min(depth + 1, HIGHEST_RANK) for depth in depths for _ in range(depth % 5, ROWS)]
+    every = np.ones(ROWS, dtype=np.bool_)
+    with torch.inference_mode():
+        values = Vocabulary(drawn).values(drawn.states, rows, ids, every, every)
+    assert list(values.ranks) == expected
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_is_as_likely_is_not_ahead(dtype: Any) -> None:
+    drawn = Drawn()
+    drawn.layer = drawn.layer.to(dtype)
+    with torch.no_grad():
+        drawn.layer.weight[60_000] = drawn.layer.weight[3]
+    states = 4 * drawn.layer.weight[[3, 60_000]].detach()
+    rows, every = np.arange(2), np.ones(2, dtype=np.bool_)
+    with torch.inference_mode():
+        values = Vocabulary(drawn).values(states, rows, [3, 60_000], every, every)
+    assert values.ranks == [1, 1]
 
 
 @pytest.mark.usefixtures("screening")
