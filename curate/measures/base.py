@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import polars as pl
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from curate.measures.score_options import ScoreOptions
 from curate.models.references import ResolvedModel
@@ -30,6 +30,19 @@ from filters.contract import Filter
 
 Need = Literal["student", "encoder"]
 """A model that a recipe names for its measures: under ``score`` or ``embed``."""
+
+
+class ColumnOptions(BaseModel):
+    """Columns that are written though nothing reads them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    columns: tuple[str, ...] = ()
+    """Columns to write though no filter, order or arm reads them."""
+    before_filters: bool = False
+    """Write these before any filter judges, wrong rationales included, and not behind the last one:
+    dearer, and what it takes to compare scores by whether they tell right from wrong.
+    """
 
 
 class Item(NamedTuple):
@@ -137,12 +150,6 @@ class Measure(ABC):
         """Give the columns needed to write those asked for: all of `reads`, or fewer."""
         del demand
         return cls.reads
-
-    @classmethod
-    def wanted(cls, options: BaseModel | None) -> Sequence[str]:
-        """Name the columns that its own section of the recipe asks for, whoever reads them."""
-        del options
-        return ()
 
     @classmethod
     def on_demand(cls, column: str) -> str:

@@ -11,13 +11,18 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 import polars as pl
+from pydantic import BaseModel
 
-from curate.measures.base import DerivedMeasure
+from curate.measures.base import ColumnOptions, DerivedMeasure
 from filters.columns import Column, Glossary
 
 _FEWEST: Final = 8
 """Rows below which four coefficients are noise."""
 _REGRESSORS: Final = ("nll_rationale_no_heads", "nll_heads", "head_share")
+
+
+class CaslOptions(ColumnOptions):
+    """The mean likelihood of a rationale, cleared of its step heads."""
 
 
 class Casl(DerivedMeasure):
@@ -29,6 +34,7 @@ class Casl(DerivedMeasure):
     """
 
     name: ClassVar[str] = "casl"
+    section: ClassVar[type[BaseModel] | None] = CaslOptions
     scope: ClassVar[Literal["sample", "question", "dataset"]] = "dataset"
     reads = ("rationale", "nll_rationale", *_REGRESSORS)
     writes = Glossary(

@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 import polars as pl
+from pydantic import BaseModel
 
-from curate.measures.base import DerivedMeasure
+from curate.measures.base import ColumnOptions, DerivedMeasure
 from curate.measures.signals import answer_gains
 from filters.columns import Column, Glossary
 
@@ -20,10 +21,15 @@ _ALIKE: Final = 1e-12
 _WITH, _WITHOUT = "answer_logprobs_with_rationale", "answer_logprobs_without_rationale"
 
 
+class ReflectionOptions(ColumnOptions):
+    """The gain of the answer, weighed by how siblings differ."""
+
+
 class Reflection(DerivedMeasure):
     """Writes ``answer_gain_reflective``; null where siblings are alike, or there is but one."""
 
     name: ClassVar[str] = "reflection"
+    section: ClassVar[type[BaseModel] | None] = ReflectionOptions
     scope: ClassVar[Literal["sample", "question", "dataset"]] = "question"
     reads = ("rationale", _WITH, _WITHOUT)
     writes = Glossary(

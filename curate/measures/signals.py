@@ -19,10 +19,9 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field
 
-from curate.errors import did_you_mean
-from curate.measures.base import DerivedMeasure, Setup
+from curate.measures.base import ColumnOptions, DerivedMeasure, Setup
 from curate.measures.steps import SPLIT_AT, split_steps
 from filters.columns import Column, Glossary
 
@@ -38,13 +37,9 @@ _WITHOUT: Final = "answer_logprobs_without_rationale"
 _LISTS: Final = (_LOGS, _ENDS, _RANKS, _ENTROPIES, _WITH, _WITHOUT)
 
 
-class SignalOptions(BaseModel):
+class SignalOptions(ColumnOptions):
     """Scores over single tokens of the student's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    columns: tuple[str, ...] = ()
-    """Columns to write though no filter, order or arm reads them."""
     split_at: tuple[str, ...] = Field(default=SPLIT_AT, min_length=1)
     """What a step of a rationale ends with; ASLEC's own are ``[". ", "? "]``."""
     head_tokens: int = Field(default=1, ge=1)
@@ -53,16 +48,6 @@ class SignalOptions(BaseModel):
     """Share of the most uncertain tokens whose entropies `hes` adds up; one token at least."""
     low_prob: float = Field(default=0.01, gt=0, lt=1)
     """Probability below which `low_prob_share` counts a token."""
-
-    @field_validator("columns")
-    @classmethod
-    def _are_signals(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
-        for name in columns:
-            if name not in Signals.writes:
-                raise ValueError(
-                    f"no signal is {name!r}; {did_you_mean(name, list(Signals.writes))}"
-                )
-        return columns
 
 
 class Tokens:
@@ -219,11 +204,6 @@ class Signals(DerivedMeasure):
         return ("rationale", *dict.fromkeys(reads))
 
     @classmethod
-    def wanted(cls, options: BaseModel | None) -> Sequence[str]:
-        """Name what the recipe asks for by name."""
-        return options.columns if isinstance(options, SignalOptions) else ()
-
-    @classmethod
     def open(cls, setup: Setup) -> Self:
         """Write the columns that somebody reads."""
         assert isinstance(setup.options, SignalOptions)
@@ -231,7 +211,7 @@ class Signals(DerivedMeasure):
 
     def instrument(self) -> Mapping[str, Any]:
         """Identify where steps end, and the thresholds."""
-        return self._options.model_dump(mode="json", exclude={"columns"})
+        return self._options.model_dump(mode="json", exclude=set(ColumnOptions.model_fields))
 
     def derive(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Go over every row's tokens."""

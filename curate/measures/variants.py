@@ -10,10 +10,10 @@ from itertools import chain, islice
 from typing import Any, ClassVar, Self
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from curate.measures.asking import Asking
-from curate.measures.base import Item, MemoMeasure, Need, Setup
+from curate.measures.base import ColumnOptions, Item, MemoMeasure, Need, Setup
 from curate.measures.rows import READS, Row, rows_of
 from curate.measures.score_options import ScoreOptions
 from curate.measures.steps import SPLIT_AT, split_steps
@@ -25,13 +25,9 @@ from filters.columns import Glossary
 Step = tuple[int, int]
 
 
-class StepOptions(BaseModel):
+class StepOptions(ColumnOptions):
     """Where steps end."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    columns: tuple[str, ...] = ()
-    """Columns to write though no filter, order or arm reads them."""
     split_at: tuple[str, ...] = Field(default=SPLIT_AT, min_length=1)
     """What a step of a rationale ends with."""
     most_steps: int = Field(default=64, ge=1)
@@ -74,11 +70,6 @@ class VariantMeasure(MemoMeasure):
         return cls.writes.among(demand)
 
     @classmethod
-    def wanted(cls, options: BaseModel | None) -> Sequence[str]:
-        """Name what the recipe asks for by name."""
-        return options.columns if isinstance(options, StepOptions) else ()
-
-    @classmethod
     def open(cls, setup: Setup) -> Self:
         """Ask the recipe's student."""
         assert isinstance(setup.options, StepOptions)
@@ -88,7 +79,9 @@ class VariantMeasure(MemoMeasure):
 
     def instrument(self) -> Mapping[str, Any]:
         """Identify the student, the way it is asked, and where steps end."""
-        own = self._options.model_dump(mode="json", exclude={"columns", *self.afterwards})
+        own = self._options.model_dump(
+            mode="json", exclude={*ColumnOptions.model_fields, *self.afterwards}
+        )
         return {**self._asking.identity, "template": self._template, **own}
 
     @abstractmethod

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from curate.errors import InputError, did_you_mean
 from curate.measures import MEASURES, Measure, MemoMeasure, known_columns
+from curate.measures.base import ColumnOptions
 from curate.recipe.model import Recipe
 from curate.select.arms import Arm
 from curate.select.select import needed_columns
@@ -131,6 +132,21 @@ class _Steps:
         for measure, columns in wanted.items():
             self.add_measure(measure, reader, served, columns)
 
+    def need_sections(self, *, before_filters: bool) -> None:
+        """Make sure that somebody writes what sections of measures ask for by name."""
+        for kind in MEASURES:
+            options = self.recipe.measures.of(kind.name)
+            if isinstance(options, ColumnOptions) and options.before_filters == before_filters:
+                where = f"measures.{kind.name}.columns"
+                for name in options.columns:
+                    if name not in kind.writes:
+                        raise InputError(
+                            f"{kind.name!r} writes no column {name!r}; "
+                            f"{did_you_mean(name, list(kind.writes))}",
+                            where,
+                        )
+                self.need(options.columns, f"section {where}", where, None)
+
     def add_measure(
         self, name: str, reader: str, served: Filter | None, demand: Sequence[str] = ()
     ) -> None:
@@ -231,13 +247,12 @@ def make_plan(recipe: Recipe) -> Plan:
     if budget is not None and budget.tokens is not None:
         # Before any filter: arms draw on rows that filters stopped, and all have one unit.
         steps.need(["rationale_tokens"], "select.budget", "select.budget", None)
+    steps.need_sections(before_filters=True)
     for index, added in enumerate(recipe.filters):
         reads = Contract.of(added).reads
         steps.need(reads, f"filter {added.name!r}", f"filters[{index}]", added)
         steps.add_filter(added)
-    for kind in MEASURES:
-        options = options_of(recipe, kind) if recipe.measures.of(kind.name) is not None else None
-        steps.need(kind.wanted(options), f"measures.{kind.name}", f"measures.{kind.name}", None)
+    steps.need_sections(before_filters=False)
     arms = tuple(Arm.parse(text) for text in recipe.arms)
     steps.need(_ranked(recipe, ()), "select", "select", None)
     for arm in arms:

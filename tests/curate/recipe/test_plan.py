@@ -12,7 +12,7 @@ from curate.errors import InputError
 from curate.measures import MEASURES, DerivedMeasure
 from curate.measures.embed import EmbedOptions
 from curate.recipe.files import parse_recipe
-from curate.recipe.plan import FilterStep, Plan, make_plan
+from curate.recipe.plan import FilterStep, MeasureStep, Plan, make_plan
 from filters.columns import Column, Glossary
 from tests.curate.registering import registered
 
@@ -182,6 +182,22 @@ def test_a_section_may_ask_for_columns_that_nothing_reads() -> None:
     (curve,) = (line for line in plan.describe() if "curve" in line)
     assert "the answer behind each of its steps" in curve
     assert [step.measure for step in planned(measures=STUDENT).measures] == ["parse"]
+
+
+def test_what_a_section_asks_for_is_measured_behind_the_filters_or_before_them() -> None:
+    def steps(**options: Any) -> list[str]:
+        asked = {**STUDENT, "casl": {"columns": ["casl"], **options}}
+        plan = planned(filters=[{"use": "completeness"}], measures=asked)
+        return [step.measure if isinstance(step, MeasureStep) else "filter" for step in plan.steps]
+
+    chain = ["score", "signals", "casl"]
+    assert steps() == ["parse", "filter", *chain]
+    assert steps(before_filters=True) == ["parse", *chain, "filter"]
+
+
+def test_a_section_can_ask_for_its_own_columns_alone() -> None:
+    with pytest.raises(InputError, match="'signals' writes no column 'rrs'; did you mean 'rsr'"):
+        planned(measures={**STUDENT, "signals": {"columns": ["rrs"]}})
 
 
 def test_the_glossary_of_a_plan_is_of_what_it_writes() -> None:
