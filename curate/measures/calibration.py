@@ -9,18 +9,14 @@ false.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from curate.measures.statistics import FEWEST, aucs, means, spearman
 
 Kind = Literal["right", "wrong", "planted", "bare"]
-Floats = NDArray[np.float64]
-
-FEWEST_PAIRS = 8
-"""Questions with a right and a wrong sibling below which nothing can be concluded."""
-_DRAWS = 2000
-_SEED = 20250928
 
 
 class Scored(NamedTuple):
@@ -47,7 +43,7 @@ def conclude(scored: Sequence[Scored]) -> dict[str, Any]:
 
     Returns:
         ``student_follows``: true where the masked AUC's interval lies above 0.5, false where it
-        does not, None where fewer than `FEWEST_PAIRS` questions have a right and a wrong sibling;
+        does not, None where fewer than `FEWEST` questions have a right and a wrong sibling;
         ``reason`` says which in words; ``auc_masked`` and ``auc_unmasked`` with ``value``, 95 %
         interval ``low`` to ``high`` and ``questions``; ``median_rd_true``, ``median_rd_planted``,
         ``median_rd_bare`` (as published, unmasked); ``template_spearman``, rank agreement of the
@@ -55,7 +51,7 @@ def conclude(scored: Sequence[Scored]) -> dict[str, Any]:
     """
     masked, unmasked = _auc(scored, masked=True), _auc(scored, masked=False)
     follows: bool | None = None
-    if masked is None or masked["questions"] < FEWEST_PAIRS:
+    if masked is None or masked["questions"] < FEWEST:
         reason = "too_few_pairs"
     else:
         follows = masked["low"] > 0.5
@@ -75,41 +71,14 @@ def conclude(scored: Sequence[Scored]) -> dict[str, Any]:
 
 
 def _auc(scored: Sequence[Scored], *, masked: bool) -> dict[str, Any] | None:
-    """Give the chance that a right sibling scores below a wrong one, questions weighing alike.
-
-    The interval is the bootstrap's over questions, since siblings are not independent.
-    """
-    sides: dict[str, tuple[list[float], list[float]]] = {}
-    for row in scored:
-        if row.kind in {"right", "wrong"}:
-            values = row.masked if masked else row.paper
-            side = sides.setdefault(row.question, ([], []))
-            side[row.kind == "wrong"].append(float(np.mean(values)))
-    shares = np.array(
-        [
-            np.mean([(r < w) + (r == w) / 2 for r in right for w in wrong])
-            for _, (right, wrong) in sorted(sides.items())
-            if right and wrong
-        ],
-        dtype=np.float64,
-    )
-    if not len(shares):
-        return None
-    low, high = _interval(shares)
-    return {
-        "value": float(shares.mean()),
-        "low": low,
-        "high": high,
-        "questions": len(shares),
-    }
-
-
-def _interval(shares: Floats) -> tuple[float, float]:
-    """Bootstrap the mean: its 2.5 and 97.5 percentiles, always the same for the same shares."""
-    generator = np.random.default_rng(_SEED)
-    draws = generator.integers(0, len(shares), size=(_DRAWS, len(shares)))
-    means = np.sort(shares[draws].mean(axis=1))
-    return float(means[_DRAWS // 40]), float(means[-1 - _DRAWS // 40])
+    """Give the chance that a right sibling scores below a wrong one, questions weighing alike."""
+    rows = [row for row in scored if row.kind in {"right", "wrong"}]
+    logs = [float(np.mean(row.masked if masked else row.paper)) for row in rows]
+    questions, group = np.unique([row.question for row in rows], return_inverse=True)
+    right = np.array([row.kind == "right" for row in rows], dtype=np.bool_)
+    shares = aucs(-np.array(logs, dtype=np.float64), right, group, len(questions))
+    [auc] = means(shares[:, None], fewest=1)
+    return asdict(auc) if auc.questions else None
 
 
 def _median(scored: Sequence[Scored], kind: Kind) -> float | None:
@@ -119,16 +88,6 @@ def _median(scored: Sequence[Scored], kind: Kind) -> float | None:
 
 def _spearman(pairs: Sequence[Sequence[float]]) -> float | None:
     """Correlate the ranks of the first two templates' scores."""
-    if len(pairs) < FEWEST_PAIRS:
+    if len(pairs) < FEWEST:
         return None
-    first, second = (_ranks(np.array([pair[side] for pair in pairs])) for side in (0, 1))
-    if float(first.std()) == 0 or float(second.std()) == 0:
-        return None
-    return float(np.corrcoef(first, second)[0, 1])
-
-
-def _ranks(values: Floats) -> Floats:
-    """Rank values from 0, ties sharing their mean rank."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts) - 1
-    return (last - (counts - 1) / 2)[place]
+    return spearman(*(np.array([pair[side] for pair in pairs]) for side in (0, 1)))

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.measures.calibration import FEWEST_PAIRS, Kind, Scored, conclude
+from curate.measures.calibration import Kind, Scored, conclude
 from curate.measures.probes import choose_probes
+from curate.measures.statistics import FEWEST
 from curate.models.rendering import question_text
 
 
@@ -38,11 +39,11 @@ def test_a_student_that_cannot_tell_does_not_follow() -> None:
 
 
 def test_too_few_pairs_conclude_nothing() -> None:
-    for gaps in ([], [0.5] * (FEWEST_PAIRS - 1)):
+    for gaps in ([], [0.5] * (FEWEST - 1)):
         found = conclude(pairs(gaps))
         assert found["student_follows"] is None
         assert found["reason"] == "too_few_pairs"
-    assert conclude(pairs([0.5] * FEWEST_PAIRS))["student_follows"] is True
+    assert conclude(pairs([0.5] * FEWEST))["student_follows"] is True
 
 
 def test_a_question_without_a_wrong_sibling_counts_for_the_medians_only() -> None:
