@@ -31,8 +31,10 @@ from filters.contract import Filter
 Floats = NDArray[np.float64]
 
 _BINS: Final = 48
-_GRID: Final = 40
+_GRID: Final = 32
 _MOST_TEACHERS: Final = 8
+_POINTS: Final = 8_000
+"""Points of all charts of scores and length together, so that more scores make no larger page."""
 TAIL: Final = 0.005
 """Quantile at either end behind which values share the last bar."""
 
@@ -201,6 +203,7 @@ def scores_length_chart(audit: Audit, texts: pl.DataFrame) -> Chart | None:
     scores = [score for score in in_order(audit) if length and _both(audit, score, length).height]
     if length is None or not scores:
         return None
+    texts = texts.gather_every(max(-(-len(scores) * texts.height // _POINTS), 1))
     views = tuple(View(each.name, _against(audit, texts, each, length)) for each in scores)
     counted = _both(audit, scores[0], length)
     few = _few(texts, scores[0], length)
@@ -239,7 +242,7 @@ def _against(audit: Audit, texts: pl.DataFrame, score: Column, length: str) -> F
     counts, x_edges, y_edges = np.histogram2d(x, y, bins=_GRID)
     shade: Trace = {
         "type": "heatmap", "x": floats(_middles(x_edges)), "y": floats(_middles(y_edges)),
-        "z": [[float(np.log1p(n)) if n else None for n in row] for row in counts.T],
+        "z": [floats(np.where(row > 0, np.log1p(row), np.nan), 3) for row in counts.T],
         "colorscale": [[0, "@card"], [1, "@shade"]], "showscale": False, "hoverinfo": "skip",
         "name": "all rows",
     }  # fmt: skip
