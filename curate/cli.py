@@ -450,6 +450,30 @@ def report_command(
     _tell_absent(run)
 
 
+@app.command("scores")
+def scores_command(
+    run: Annotated[Path, typer.Argument(help="a run folder, or runs/NAME for the latest")],
+    *,
+    html: Annotated[Path | None, typer.Option(help="write it as a page into this file")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the scores of a run: agreement, choice, length, right and wrong, teachers."""
+    from rich.console import Console
+
+    from curate.report.html.score_page import write_score_comparison
+    from curate.report.scores.comparison import compare
+    from curate.report.scores.view import ComparisonView
+
+    comparison = compare(run)
+    if html is not None:
+        typer.echo(write_score_comparison(comparison, html))
+    elif as_json:
+        typer.echo(comparison.model_dump_json(indent=2))
+    else:
+        Console().print(ComparisonView(comparison))
+    _tell_absent(run)
+
+
 @app.command("push")
 def push_command(
     run: Annotated[Path, typer.Argument(help="a run folder, or runs/NAME for the latest")],

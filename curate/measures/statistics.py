@@ -290,7 +290,7 @@ def _units(values: Floats) -> Floats:
     return whole.reshape(-1, _MOST_UNITS, values.shape[1]).sum(axis=0)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def _multiplicities(units: int) -> NDArray[np.uint8]:
     """Count how often each draw has each unit, always the same for as many units."""
     generator = np.random.default_rng(_SEED)

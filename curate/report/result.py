@@ -16,6 +16,8 @@ from curate.errors import InputError, count_of
 from curate.release.funnel import Funnel
 from curate.release.runs import Run
 from curate.report.html.page import fill, page_path, write_report
+from curate.report.scores.comparison import compare
+from curate.report.scores.view import ComparisonView
 from curate.report.why import Explanation, explain
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ else:
     _Path = type(Path())  # Path itself can't be derived from before Python 3.12
 
 _COLUMNS: Final = ("", "samples", "questions")
-_ASKED: Final = ".dataset  .audit  .why(SAMPLE_ID)  .report()"
+_ASKED: Final = ".dataset  .audit  .why(SAMPLE_ID)  .scores()  .report()"
 
 
 class Link(NamedTuple):
@@ -130,6 +132,14 @@ class Result:
             InputError: no sample, or more than one, has an id that starts so.
         """
         return explain(self.folder, sample)
+
+    def scores(self) -> ComparisonView:
+        """Set its scores side by side; the figures are in `comparison` of what is shown.
+
+        Raises:
+            InputError: none of them tells the samples of a question apart.
+        """
+        return ComparisonView(compare(self.folder))
 
     def report(self) -> Path:
         """Write one HTML file beside the run that shows where every sample went and why."""

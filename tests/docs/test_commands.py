@@ -49,6 +49,7 @@ NOT_RUN: Final = {
     "curate export runs/first-look --format sharegpt --out out/sharegpt": "likewise",
     "curate plan first-look arms=[longest]": "likewise, where there is such an arm",
     "curate run first-look arms=[longest]": "likewise",
+    "curate scores runs/a": "needs a student's scores; test_comparison does it with made up ones",
     "curate push runs/a --repo owner/name": "needs the Hub; test_hub does it to a local one",
     "curate run hf://owner/name@v0.1.0": "needs the Hub; test_repeat does it to a local one",
 }

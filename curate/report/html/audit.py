@@ -19,6 +19,8 @@ OUTCOMES: Final = ("selected", "live", "dropped", "abstained", "quarantined")
 """Where a sample may have ended: `live` beyond the budget, `abstained` where that stopped it."""
 MOST: Final = 2_000
 """Rows whose texts a page holds."""
+_MORE: Final = ("states_gold", "steps", "tokens_per_step", "cluster", "selection_rank")
+"""Columns read beside scores and lengths, where there are such."""
 _TEXTS: Final = ("question", "gold", "answer", "rationale", "prompt_id")
 
 
@@ -28,7 +30,7 @@ class Audit:
 
     Attributes:
         run: as `Run` reads it.
-        rows: one row a sample: ids, ``teacher``, scores and lengths, ``cluster``, arms,
+        rows: one row a sample: ids, ``teacher``, scores and lengths, `_MORE`, arms,
             ``outcome`` (see `OUTCOMES`), ``rejected_by``, ``rejected_reason``, ``filter`` (number
             of the one that stopped it, as many as there are where none did), ``right`` (whether its
             answer was judged right), and a column `number_of` for each threshold, null where the
@@ -223,7 +225,7 @@ def _read(run: Run) -> pl.DataFrame:
     if one_per in names:
         columns["one_per"] = pl.col(one_per)
     glossary = run.glossary
-    numbers = [*glossary.scores, *glossary.lengths, "cluster", "selection_rank"]
+    numbers = [*glossary.scores, *glossary.lengths, *_MORE]
     numbers = [name for name in dict.fromkeys(numbers) if name in names]
     # Verdicts are as wide as all else together; of each only what is compared is kept.
     rows = run.samples().select(

@@ -27,16 +27,31 @@ ROW: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
+class Cell:
+    """A figure in a table, with what is said smaller below it.
+
+    Attributes:
+        text: the figure.
+        note: its interval.
+        heat: shade of the cell, -4 to 4; the figure says the same.
+    """
+
+    text: str
+    note: str = ""
+    heat: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Numbers:
     """A table.
 
     Attributes:
         columns: headings; the first is of the rows' names.
-        rows: texts, as many as there are headings.
+        rows: cells, as many as there are headings.
     """
 
     columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[str | Cell, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,18 @@ from curate.report.html.choice import arms_chart, frontier_chart, what_if_chart
 from curate.report.html.figures import Chart, Numbers
 from curate.report.html.flow import coverage_chart, funnel_charts, pass_rate_chart
 from curate.report.html.projection import project
+from curate.report.html.score_charts import score_charts
 from curate.report.html.scores import in_order, map_chart, scores_chart, scores_length_chart
+from curate.report.scores.comparison import Comparison
 from curate.store.whole import write_whole
 from filters.columns import VERDICT_PREFIX
 
 _RATIONALES: Final = 1_300_000
-"""Bytes of rationales on a page; the longest are cut to a common length that keeps to it."""
+"""Bytes of rationales and their scores on a page; the longest texts are cut to a common length that
+keeps to it.
+"""
+_NUMBER: Final = 8
+"""Bytes of a score."""
 _QUESTIONS: Final = 400_000
 """Bytes of questions."""
 _ANSWER: Final = 200
@@ -96,6 +102,7 @@ def fill(template: str, **context: Any) -> str:
     )  # fmt: skip
     environment.filters["json"] = _json
     environment.filters["coded"] = _coded
+    environment.filters["broken"] = _broken
     return environment.get_template(template).render(**context)
 
 
@@ -132,6 +139,11 @@ def _coded(text: str) -> Markup:
     return Markup("").join(coded % part if n % 2 else part for n, part in enumerate(parts))
 
 
+def _broken(name: str) -> Markup:
+    """Let a long name in snake_case be broken behind its underscores."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
 def _context(audit: Audit, samples: pl.DataFrame) -> dict[str, Any]:
     charts = list(_charts(audit, samples))
     return {
@@ -161,10 +173,12 @@ def _context(audit: Audit, samples: pl.DataFrame) -> dict[str, Any]:
 def _charts(audit: Audit, samples: pl.DataFrame) -> Iterator[Chart]:
     yield from funnel_charts(audit)
     layout = project(audit, samples, samples)
+    comparison = Comparison.of(audit)
     charts = (
         coverage_chart(audit), pass_rate_chart(audit), scores_chart(audit),
-        scores_length_chart(audit, samples), map_chart(audit, samples, layout),
-        what_if_chart(audit), frontier_chart(audit), arms_chart(audit),
+        scores_length_chart(audit, samples), *(score_charts(comparison) if comparison else ()),
+        map_chart(audit, samples, layout), what_if_chart(audit), frontier_chart(audit),
+        arms_chart(audit),
     )  # fmt: skip
     yield from (chart for chart in charts if chart is not None)
 
@@ -200,10 +214,11 @@ def _samples(audit: Audit, samples: pl.DataFrame) -> dict[str, Any]:
         "question_id", "question", "gold"
     )
     places = {row: number for number, row in enumerate(questions["question_id"])}
-    longest = _longest(samples["rationale"], _RATIONALES)
-    longest_question = _longest(questions["question"], _QUESTIONS)
     scores = [score.name for score in in_order(audit)]
     numbers = [*scores, *([audit.length] if audit.length else [])]
+    texts = max(_RATIONALES - _NUMBER * samples.height * len(numbers), _RATIONALES // 2)
+    longest = _longest(samples["rationale"], texts)
+    longest_question = _longest(questions["question"], _QUESTIONS)
     return {
         "folder": str(audit.folder),
         "numbers": numbers,
@@ -249,7 +264,8 @@ def _verdicts(audit: Audit, row: Mapping[str, Any]) -> Iterator[tuple[str, str, 
 
 
 def _rounded(value: float | None) -> float | None:
-    return value if value is None else float(f"{value:.6g}")
+    """Round scores for a small page; counts stay as they are."""
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def _cut(text: str | None, longest: int) -> str | None:

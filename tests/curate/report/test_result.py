@@ -61,7 +61,10 @@ def test_its_table_counts_what_the_funnel_does(result: Result) -> None:
         "all", "completeness", "length", "correctness", "diversity", "selected", "random",
         "all_correct", "without_correctness",
     ]  # fmt: skip
-    assert lines[-2:] == [str(result.folder), ".dataset  .audit  .why(SAMPLE_ID)  .report()"]
+    assert lines[-2:] == [
+        str(result.folder),
+        ".dataset  .audit  .why(SAMPLE_ID)  .scores()  .report()",
+    ]
     page = html(result)
     for line in lines[:-2]:
         assert "".join(line.split()) in "".join(page.text.split())

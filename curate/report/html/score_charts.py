@@ -1,0 +1,192 @@
+"""Scores side by side, as the report and ``curate scores --html`` show them.
+
+What is a matrix stands as a table whose cells are shaded, since a heat map could not be read by
+who can't see it; what is one figure a score is drawn with its interval.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from curate.measures.statistics import Estimate
+from curate.report.html.figures import (
+    ROW,
+    Cell,
+    Chart,
+    Figure,
+    Numbers,
+    Trace,
+    View,
+    figure,
+    floats,
+    marked,
+    plain,
+)
+from curate.report.scores.comparison import Comparison
+from curate.report.scores.separation import Separation
+from curate.report.scores.teachers import Teachers
+from curate.report.scores.verdicts import Verdict
+from curate.report.scores.words import (
+    CANT_TELL,
+    agreement_words,
+    figured,
+    lead_form,
+    length_words,
+    listed,
+    mean_words,
+    middle,
+    overlap_words,
+    separation_words,
+    span,
+    teacher_words,
+    which_teacher,
+)
+
+_SHADES = 4
+
+
+def score_charts(comparison: Comparison) -> Iterator[Chart]:
+    """Draw what there is to compare."""
+    if comparison.agreement:
+        says = tuple(agreement_words(comparison))
+        numbers = _matrix(comparison.agreement)
+        yield Chart("agreement", "Agreement of scores", says, (), numbers, open=True)
+    if comparison.overlap:
+        says = tuple(overlap_words(comparison.overlap))
+        numbers = _matrix(comparison.overlap.shares, "z.0%")
+        yield Chart("overlap", "What each score would take", says, (), numbers, open=True)
+    if comparison.length:
+        yield _length(comparison)
+    yield _separation(comparison.separation)
+    if comparison.teachers:
+        yield _which_teacher(comparison.teachers)
+        yield _teachers(comparison.teachers)
+
+
+def _matrix(table: Mapping[str, Mapping[str, Estimate]], form: str = "z.2f") -> Numbers:
+    rows = tuple(
+        (one, *(Cell("") if one == other else _cell(table[one][other], form) for other in table))
+        for one in table
+    )
+    return Numbers(("", *table), rows)
+
+
+def _cell(estimate: Estimate, form: str, *, shaded: bool = True) -> Cell:
+    heat = round(_SHADES * (estimate.value or 0.0)) if shaded else 0
+    return Cell(middle(estimate, form), span(estimate, form), heat)
+
+
+def _length(comparison: Comparison) -> Chart:
+    lengths = list(dict.fromkeys(name for row in comparison.length.values() for name in row))
+    views = tuple(
+        View(
+            length,
+            _forest(
+                {score: row[length] for score, row in comparison.length.items() if length in row},
+                f"Spearman correlation with {length}",
+                0.0,
+            ),
+        )
+        for length in lengths
+    )
+    rows = tuple(
+        (score, *(_cell(row[n], "z.2f") if n in row else "" for n in lengths))
+        for score, row in comparison.length.items()
+    )
+    says = tuple(length_words(comparison))
+    return Chart("length", "Length inside questions", says, views,
+                 Numbers(("score", *lengths), rows))  # fmt: skip
+
+
+def _separation(separation: Separation) -> Chart:
+    rows = tuple(
+        (
+            one.score,
+            _cell(one.auc, "z.2f", shaded=False),
+            _cell(one.auc_unstated, "z.2f", shaded=False),
+            _cell(one.wrong, "z.0%", shaded=False) if one.sided else "",
+        )
+        for one in separation.scores
+    )
+    heads = ("score", "AUC", "AUC, gold not stated", "wrong ones taken")
+    numbers = Numbers(heads, rows) if rows else None
+    says, views = tuple(separation_words(separation)), tuple(_separated(separation))
+    return Chart("separation", "Right and wrong", says, views, numbers)
+
+
+def _separated(separation: Separation) -> Iterator[View]:
+    """Draw what scores see, each figure beside chance."""
+    aucs = {one.score: one.auc for one in separation.scores}
+    unstated = {one.score: one.auc_unstated for one in separation.scores}
+    wrong = {one.score: one.wrong for one in separation.scores if one.sided}
+    chance = separation.chance_wrong.value
+    for label, title, table, at in (
+        ("AUC", "AUC, right before wrong", aucs, 0.5),
+        ("AUC, gold not stated", "AUC of pairs that don't state the known answer", unstated, 0.5),
+        ("Wrong ones taken", "share of wrong ones among each question's best", wrong, chance),
+    ):
+        if any(estimate.value is not None for estimate in table.values()):
+            yield View(label, _forest(table, title, at, "chance"))
+
+
+def _which_teacher(teachers: Teachers) -> Chart:
+    rows = tuple(
+        (one.by, one.best or CANT_TELL, _lead(one), _others(one)) for one in teachers.verdicts
+    )
+    heads = ("figure", "best", "lead over the next", "told from")
+    says = (which_teacher(teachers), *teacher_words(teachers))
+    return Chart("which-teacher", "Which teacher for this student", says, (), Numbers(heads, rows),
+                 open=True)  # fmt: skip
+
+
+def _lead(verdict: Verdict) -> Cell:
+    if verdict.lead is None:
+        return Cell("")
+    return _cell(verdict.lead, lead_form(verdict), shaded=False)
+
+
+def _others(verdict: Verdict) -> str:
+    """Say from whom the best is told, or who can't be told apart."""
+    if verdict.best is not None:
+        return f"all, next {verdict.runner_up}"
+    return f"not {' from '.join((verdict.alike[0], listed(verdict.alike[1:])))}"
+
+
+def _teachers(teachers: Teachers) -> Chart:
+    views = tuple(View(name, _forest(row, name, None)) for name, row in teachers.figures.items())
+    rows = tuple(
+        (
+            one.name,
+            f"{one.rows:,}",
+            f"{one.scored:,}",
+            *(_cell(row[one.name], "z.3g", shaded=False) for row in teachers.figures.values()),
+        )
+        for one in teachers.teachers
+    )
+    heads = ("teacher", "samples", "scored", *teachers.figures)
+    says = tuple(mean_words(teachers))
+    return Chart("by-teacher", "Scores by teacher", says, views, Numbers(heads, rows), open=True)
+
+
+def _forest(table: Mapping[str, Estimate], title: str, at: float | None, label: str = "") -> Figure:
+    """Draw figures with their intervals, one below the other, and a line where chance is."""
+    drawn = {name: one for name, one in table.items() if one.value is not None}
+    values, lows, highs = (
+        [getattr(one, end) for one in drawn.values()] for end in ("value", "low", "high")
+    )
+    trace: Trace = {
+        "type": "scatter", "mode": "markers", "x": floats(values), "y": list(map(plain, drawn)),
+        "marker": {"color": "@live", "size": 9}, "showlegend": False,
+        "error_x": {
+            "type": "data", "symmetric": False, "color": "@ink", "thickness": 1.5,
+            "array": floats(high - value for high, value in zip(highs, values, strict=True)),
+            "arrayminus": floats(value - low for value, low in zip(values, lows, strict=True)),
+        },
+        "hovertext": [f"{plain(name)}: {figured(one, 'z.3g')}" for name, one in drawn.items()],
+        "hoverinfo": "text",
+    }  # fmt: skip
+    categories = {"type": "category", "autorange": "reversed", "tickfont": {"size": 12}}
+    line: dict[str, Any] = marked(at, label) if at is not None else {}
+    return figure(
+        [trace], height=ROW * len(drawn) + 90, x={"title": {"text": plain(title)}}, y=categories,
+        **line,
+    )  # fmt: skip
