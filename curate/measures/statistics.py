@@ -10,7 +10,7 @@ multiplicities.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,20 +109,18 @@ def agreements(values: Floats, group: Counts, groups: int) -> Iterator[tuple[int
         are all the same there.
     """
     present = ~np.isnan(values)
-    offsets: dict[tuple[int, bytes], Floats] = {}
+    ranked: dict[tuple[int, bytes], _Ranked] = {}
 
-    def centred(column: int, rows: Flags) -> Floats:
+    def among(column: int, rows: Flags) -> _Ranked:
         key = column, np.packbits(rows).tobytes()
-        if key not in offsets:
-            offsets[key] = _centred(np.where(rows, values[:, column], np.nan), group, groups)
-        return offsets[key]
+        if key not in ranked:
+            ranked[key] = _ranked(np.where(rows, values[:, column], np.nan), group, groups)
+        return ranked[key]
 
     for one in range(values.shape[1]):
         for other in range(one + 1, values.shape[1]):
             rows = present[:, one] & present[:, other]
-            count = np.bincount(group[rows], minlength=groups)
-            a, b = centred(one, rows), centred(other, rows)
-            yield one, other, _correlations(a, b, group, count)
+            yield one, other, _correlations(among(one, rows), among(other, rows), group)
 
 
 def correlations(first: Floats, second: Floats, group: Counts, groups: int) -> Floats:
@@ -131,20 +129,37 @@ def correlations(first: Floats, second: Floats, group: Counts, groups: int) -> F
     return correlation
 
 
-def _centred(values: Floats, group: Counts, groups: int) -> Floats:
-    """Give how far each rank lies from the middle of its group; 0 for rows without a value."""
+class _Ranked(NamedTuple):
+    """The ranks of a column inside groups.
+
+    Attributes:
+        offsets: how far each rank lies from the middle of its group; 0 for rows without a value.
+        spread: sum of their squares, of each group.
+        rows: with a value, how many of each group.
+    """
+
+    offsets: Floats
+    spread: Floats
+    rows: Counts
+
+
+def _ranked(values: Floats, group: Counts, groups: int) -> _Ranked:
     count = np.bincount(group[~np.isnan(values)], minlength=groups)
-    return np.nan_to_num(ranks_inside(values, group) - (count[group] - 1) / 2)
+    offsets = np.nan_to_num(ranks_inside(values, group) - (count[group] - 1) / 2)
+    spread = _sums(offsets * offsets, group, groups)
+    return _Ranked(offsets, spread, count)
 
 
-def _correlations(a: Floats, b: Floats, group: Counts, count: Counts) -> Floats:
-    both, one, other = (
-        np.bincount(group, weights=products, minlength=len(count))
-        for products in (a * b, a * a, b * b)
-    )
+def _correlations(one: _Ranked, other: _Ranked, group: Counts) -> Floats:
+    products = _sums(one.offsets * other.offsets, group, len(one.rows))
+    spread = one.spread * other.spread
     with np.errstate(invalid="ignore", divide="ignore"):
-        correlation = both / np.sqrt(one * other)
-    return np.where((count >= FEWEST_SIBLINGS) & (one * other > 0), correlation, np.nan)
+        correlation = products / np.sqrt(spread)
+    return np.where((one.rows >= FEWEST_SIBLINGS) & (spread > 0), correlation, np.nan)
+
+
+def _sums(values: Floats, group: Counts, groups: int) -> Floats:
+    return np.bincount(group, weights=values, minlength=groups).astype(np.float64)
 
 
 def aucs(values: Floats, right: Flags, group: Counts, groups: int) -> Floats:

@@ -5,6 +5,7 @@ who can't see it; what is one figure a score is drawn with its interval.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from curate.measures.statistics import Estimate
@@ -29,6 +30,7 @@ from curate.report.scores.words import (
     CANT_TELL,
     agreement_words,
     figured,
+    intervals,
     lead_form,
     length_words,
     listed,
@@ -45,7 +47,13 @@ _SHADES = 4
 
 
 def score_charts(comparison: Comparison) -> Iterator[Chart]:
-    """Draw what there is to compare."""
+    """Draw what there is to compare; the first chart says what intervals are."""
+    first, *others = _charts(comparison)
+    yield replace(first, says=(*first.says, intervals()))
+    yield from others
+
+
+def _charts(comparison: Comparison) -> Iterator[Chart]:
     if comparison.agreement:
         says = tuple(agreement_words(comparison))
         numbers = _matrix(comparison.agreement)
@@ -82,7 +90,7 @@ def _length(comparison: Comparison) -> Chart:
             length,
             _forest(
                 {score: row[length] for score, row in comparison.length.items() if length in row},
-                f"Spearman correlation with {length}",
+                f"Spearman with {length}",
                 0.0,
             ),
         )

@@ -6,7 +6,6 @@ from pathlib import Path
 from curate.report.html.page import figures_of, page, save
 from curate.report.html.score_charts import score_charts
 from curate.report.scores.comparison import Comparison
-from curate.report.scores.words import intervals
 
 
 def write_score_comparison(comparison: Comparison, out: Path) -> Path:
@@ -24,7 +23,6 @@ def write_score_comparison(comparison: Comparison, out: Path) -> Path:
         "charts": charts,
         "figures": figures_of(charts),
         "headline": list(_headline(comparison)),
-        "note": intervals(),
     }
     save(page(f"{comparison.title}: scores", context, "scores.html.jinja"), out)
     return out

@@ -41,8 +41,8 @@ def span(estimate: Estimate, form: str = "z.2f") -> str:
 def intervals() -> str:
     """Say how intervals are made."""
     return (
-        "In brackets: 95 % intervals from questions drawn with replacement, since siblings are "
-        f"not independent. Below {FEWEST} questions nothing is told."
+        "With each figure stands its 95 % interval, from questions drawn with replacement, since "
+        f"siblings are not independent. Below {FEWEST} questions nothing is told."
     )
 
 
