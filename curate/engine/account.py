@@ -154,6 +154,7 @@ class Account:
         sources: what each source gave.
         result: what the steps did.
         prompts: text of the prompts beside the recipe, by file.
+        faults: which of those planted the scores saw; None where none were.
     """
 
     file: RecipeFile
@@ -164,6 +165,7 @@ class Account:
     sources: Sequence[SourceResult]
     result: ChainResult
     prompts: Mapping[str, str]
+    faults: Mapping[str, Any] | None = None
 
     def identity(self) -> dict[str, Any]:
         """Say what made this release, without time, host or path."""
@@ -189,6 +191,7 @@ class Account:
             "lock": self.lock.used.model_dump(mode="json"),
             "files": sorted({*self.prompts, *filter(None, [self.file.recipe.verdicts_file])}),
             "reproducible": self.reproducible,
+            **({"planted_faults": self.faults} if self.faults else {}),
         }
 
     @property
@@ -215,6 +218,7 @@ class Account:
                 models=tuple(self._models()),
                 select=recipe.select.model_dump(mode="json"),
                 calibration=self._calibration(),
+                faults=self.faults,
                 reproducible=self.reproducible,
                 formats=recipe.publish.formats,
                 data={k: v for k, v in self.lock.used.data.items() if "://" in k},

@@ -4,18 +4,19 @@ Each step runs over all shards before the next begins, so that one model is resi
 """
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from curate.engine.executors.base import Executor
 from curate.engine.filtering import Versions, judge, versions
 from curate.engine.limits import Meter
-from curate.engine.measuring import MeasureResult, derive, memoise
+from curate.engine.measuring import MeasureResult, Recording, derive, memoise
 from curate.engine.progress.progress import Progress
 from curate.engine.table import Part, Shard, Table, write_part
 from curate.measures.base import DerivedMeasure, Measure, MemoMeasure
@@ -92,7 +93,7 @@ class Chain:
         for index, step in enumerate(steps):
             match step:
                 case MeasureStep():
-                    result.measured.append(self._measure(step, table))
+                    result.measured.append(self.measure(step, table))
                 case FilterStep(filter_):
                     if filter_.name in fork_before:
                         fork = Table(table.questions, [shard.fork() for shard in table.shards])
@@ -125,17 +126,24 @@ class Chain:
             shard.add(_filled(shard, other, columns, work))
         return [shard.live for shard in fork.shards], rerun
 
-    def _measure(self, step: MeasureStep, table: Table) -> MeasureResult:
+    def measure(
+        self, step: MeasureStep, table: Table, facts: Mapping[str, Any] | None = None
+    ) -> MeasureResult:
+        """Write a measure's columns for the live rows of a table.
+
+        Args:
+            step: of the plan.
+            table: shards are changed in place.
+            facts: what the measure concluded of the run's pool; None where it has yet to look.
+        """
         measure = self.open_measure(step)
         if isinstance(measure, DerivedMeasure):
             source = source_digest(type(measure))
             keeper = self._keeper(source)
             return derive(measure, source, table, keeper, self.executor, self.progress)
         assert isinstance(measure, MemoMeasure)
-        return memoise(
-            measure, table, self.store, self.work, self.progress, replay=self.replay,
-            meter=self.meter,
-        )  # fmt: skip
+        recording = Recording(self.store, self.progress, self.meter, self.replay)
+        return memoise(measure, table, recording, self.work, facts)
 
     def _keeper(self, source: str | None) -> Store:
         """Give the store of what is derived: scratch where nobody knows which code derives it."""

@@ -68,40 +68,51 @@ def derive(
     return MeasureResult(measure.name, measure.instrument(), {}, 0, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Where remembered values lie, and what may be done for those that are missing.
+
+    Attributes:
+        store: where the record lies.
+        progress: told of every item measured.
+        meter: ends the measuring at a limit.
+        replay: refuse to call a model.
+    """
+
+    store: Store
+    progress: Progress
+    meter: Meter
+    replay: bool
+
+
 def memoise(
     measure: MemoMeasure,
     table: Table,
-    store: Store,
+    recording: Recording,
     work: Path,
-    progress: Progress,
-    *,
-    replay: bool,
-    meter: Meter,
+    facts: Mapping[str, Any] | None = None,
 ) -> MeasureResult:
     """Write a remembered measure's columns for every live row, adding a part to each shard.
 
     Args:
         measure: the configured measure; closed afterwards.
         table: shards are changed in place.
-        store: where the record lies.
+        recording: where values are looked up and kept.
         work: scratch of this run; assembled columns live there.
-        progress: told of every item measured.
-        replay: refuse to call a model.
-        meter: ends the measuring at a limit.
+        facts: what the measure concluded of the run's pool; None where it has yet to look.
 
     Raises:
-        RecordError: `replay` is set, and an item is not in the record that a model is asked for.
+        RecordError: the run is a replay, and an item is not in the record that a model is asked
+            for.
         SpendingLimitError: a limit was reached; what was measured is recorded.
     """
     try:
-        with store.book(
+        with recording.store.book(
             measure.name,
             key(measure.name, measure.version, measure.instrument()),
             about=measure.instrument(),
         ) as book:
-            return _memoise(
-                measure, table, work, _Ledger(measure, book, progress, meter, replay=replay)
-            )
+            return _memoise(measure, table, work, _Ledger(measure, book, recording), facts)
     finally:
         measure.close()
 
@@ -129,14 +140,20 @@ def _derive(task: _Task) -> Part:
     return Part(store.derived_path(step, address), tuple(measure.writes))
 
 
-def _memoise(measure: MemoMeasure, table: Table, work: Path, ledger: "_Ledger") -> MeasureResult:
-    request = measure.pool()
+def _memoise(
+    measure: MemoMeasure,
+    table: Table,
+    work: Path,
+    ledger: "_Ledger",
+    facts: Mapping[str, Any] | None,
+) -> MeasureResult:
+    request = measure.pool() if facts is None else None
     pool = gather_pool(table, request) if request is not None else None
     probes: Sequence[Item] = () if pool is None else measure.pool_items(pool)
     live = (item for shard in table.shards for item in measure.items(_live(measure, shard)))
     # At once, so that a measure may compute together what they share.
     ledger.settle(chain(probes, live))
-    facts: Mapping[str, Any] = {}
+    facts = facts or {}
     if pool is not None:
         facts = measure.conclude(pool, ledger.values(probes))
     for shard in table.shards:
@@ -167,14 +184,12 @@ def _all_live(measure: Measure, table: Table) -> pl.DataFrame:
 class _Ledger:
     """Counts items, each once, and has the missing ones measured."""
 
-    def __init__(
-        self, measure: MemoMeasure, book: Book, progress: Progress, meter: Meter, *, replay: bool
-    ) -> None:
+    def __init__(self, measure: MemoMeasure, book: Book, recording: Recording) -> None:
         self._measure = measure
         self._book = book
-        self._progress = progress
-        self._meter = meter
-        self._replay = replay
+        self._progress = recording.progress
+        self._meter = recording.meter
+        self._replay = recording.replay
         self._known: set[str] = set()
         self.fresh = 0
         self.reused = 0

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from curate.engine.account import Account, Tally, funnel_of
 from curate.engine.inputs import lock_data
 from curate.engine.pipeline import deciding_libraries, passed
+from curate.engine.planted import plant_faults
 from curate.engine.progress.pace import duration
 from curate.engine.progress.progress import Progress
 from curate.engine.sampling import Sampler
@@ -140,6 +141,7 @@ def _run(file: RecipeFile, options: RunOptions, progress: Progress) -> RunResult
             pipeline.result,
             pipeline.sampler.results,
         )
+        planted = plant_faults(pipeline)
         with progress.stage("select", brief=True):
             ranking, reruns = pipeline.ranked()
             columns = {each.name: tuple(each.writes) for each in result.filters}
@@ -156,9 +158,11 @@ def _run(file: RecipeFile, options: RunOptions, progress: Progress) -> RunResult
             sources,
             result,
             pipeline.sampler.prompts(),
+            planted.facts if planted else None,
         )
         identity = account.identity()
-        tally = Tally.of(sources, [result, *reruns], started)
+        tests = [planted.result] if planted else []
+        tally = Tally.of(sources, [result, *reruns, *tests], started)
         summary = write_release(
             options.out or next_folder(file.recipe.name, key(identity), options.runs),
             _release_shards(plan, table, selection, progress),

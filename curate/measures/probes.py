@@ -55,7 +55,7 @@ def choose_probes(pool: pl.DataFrame, questions: int, mask: str) -> list[Probe]:
         if pair is None:
             continue
         if donor is not row:
-            probes.append(Probe(question, "planted", _told(pair, _plant(donor, pair.answer))))
+            probes.append(Probe(question, "planted", _told(pair, plant_answer(donor, pair.answer))))
         probes.append(Probe(question, "bare", _told(pair, f"It is {pair.answer}.")))
     return probes
 
@@ -80,7 +80,7 @@ def _siblings(pool: pl.DataFrame) -> dict[str, _Siblings]:
     return siblings
 
 
-def _plant(donor: Row, answer: str) -> str:
+def plant_answer(donor: Row, answer: str) -> str:
     """Make another question's rationale state an answer where it states its own."""
     text = (donor.rationale or "").strip()
     planted = mask_value(text, donor.answer, donor.kind, donor.options, answer)

@@ -78,6 +78,17 @@ class Splits(_Section):
     """Share of the groups of questions, by hash."""
 
 
+class Calibrate(_Section):
+    """Tests of the scores themselves, on the run's own pool."""
+
+    faults: int = Field(default=0, ge=0)
+    """Right rationales, one a question, of which copies with a planted fault are scored too: a
+    number changed, an operator turned round, a step left out, two swapped, one said twice, another
+    question's steps. How often each score prefers the original stands in manifest, card and report.
+    Costs up to seven texts a rationale.
+    """
+
+
 class Runtime(_Section):
     """How a run is carried out; in no key, but for whether vLLM or a server samples."""
 
@@ -143,6 +154,8 @@ class Recipe(_Section):
     """Order and budget."""
     arms: tuple[str, ...] = ()
     """Control arms, released beside the selection."""
+    calibrate: Calibrate | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What the scores are tested on beside the samples."""
     exclude_teachers: tuple[str, ...] = ()
     """Sources, or teachers of imported rows, of which nothing is used; ``run --exclude-teacher
     NAME`` adds one.
@@ -310,6 +323,11 @@ class Recipe(_Section):
     def score(self) -> ScoreOptions | None:
         """The student and how it is asked; None where the recipe names none."""
         return self.measures.of("score")
+
+    @property
+    def faults(self) -> int:
+        """Give the rationales in which faults are planted."""
+        return self.calibrate.faults if self.calibrate else 0
 
     @property
     def encoder(self) -> EmbedOptions:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from curate.errors import InputError, did_you_mean
 from curate.measures import MEASURES, Measure, MemoMeasure, known_columns
 from curate.measures.base import ColumnOptions
+from curate.measures.faults import FAULTS, RATIONALE
 from curate.recipe.model import Recipe
 from curate.select.arms import Arm
 from curate.select.select import needed_columns
@@ -106,7 +107,47 @@ class Plan:
         yield f"select by {', '.join(recipe.select.order_by) or 'seeded hash'}"
         for arm in self.arms:
             yield f"arm {arm.text}: {arm.adds}"
+        if recipe.faults:
+            yield f"plant faults in up to {recipe.faults} right rationales, {self._cost}"
         yield f"release {recipe.name} {recipe.release}"
+
+    @property
+    def tested(self) -> Glossary:
+        """The scores that planted faults are to be seen by: those of rationales, with a side."""
+        columns = (column for step in self._of_rationales for column in step.writes.values())
+        return Glossary(columns).where(lambda column: column.score in {"lower", "higher"})
+
+    @property
+    def testing(self) -> list[MeasureStep]:
+        """The measures that write these scores, or what they are made of, in order."""
+        steps: list[MeasureStep] = []
+        columns = set(self.tested)
+        for step in reversed(self._of_rationales):
+            if columns.intersection(step.writes):
+                columns.update(step.kind.reads)
+                steps.insert(0, step)
+        return steps
+
+    @property
+    def _of_rationales(self) -> list[MeasureStep]:
+        """The measures whose columns change with the rationale, directly or not.
+
+        Those that look at the whole output as well are left out: nobody wrote one with a fault.
+        """
+        changed = set(RATIONALE)
+        steps: list[MeasureStep] = []
+        for step in self.measures:
+            if changed.intersection(step.kind.reads) and "raw_output" not in step.kind.reads:
+                changed.update(step.writes)
+                steps.append(step)
+        return steps
+
+    @property
+    def _cost(self) -> str:
+        """Say what planted faults have measured beside the samples."""
+        texts = self.recipe.faults * (len(FAULTS) + 1)
+        names = [s.measure for s in self.testing if issubclass(s.kind, MemoMeasure)]
+        return f"up to {texts:,} texts more for {', '.join(dict.fromkeys(names)) or 'no model'}"
 
 
 class _Steps:
@@ -261,6 +302,12 @@ def make_plan(recipe: Recipe) -> Plan:
             _can_be_left_out(arm, recipe)
     plan = Plan(recipe, tuple(steps.steps), arms)
     _orders_by_no_list(plan)
+    if recipe.faults and not plan.tested:
+        raise InputError(
+            "faults are planted to see which scores notice, and this recipe has no score of a "
+            "rationale; order by one, as in select: {order_by: [rd_masked]}, or drop this",
+            "calibrate.faults",
+        )
     return plan
 
 

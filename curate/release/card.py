@@ -13,6 +13,7 @@ import yaml
 
 from curate.errors import count_of
 from curate.release.excerpt import Excerpt
+from curate.release.faults import SAYS, fault_headings, fault_rows
 from curate.release.flat import flat
 from curate.release.funnel import Funnel, markdown, preamble
 from curate.release.templates import environment
@@ -97,6 +98,7 @@ class CardFacts:
         models: teachers, student, encoder.
         select: the recipe's ``select`` section, JSON-able.
         calibration: what the scoring run found out about itself, JSON-able; None without scores.
+        faults: which planted faults the scores saw, JSON-able; None where none were planted.
         reproducible: one sentence: what can be made again, and how exactly.
         formats: configs that hold the selection as records of a format.
         data: what was read of the Hub, with its commit.
@@ -115,6 +117,7 @@ class CardFacts:
     models: tuple[ModelFacts, ...] = ()
     select: Mapping[str, Any] = field(default_factory=dict[str, Any])
     calibration: Mapping[str, Any] | None = None
+    faults: Mapping[str, Any] | None = None
     reproducible: str = ""
     formats: tuple[str, ...] = ()
     data: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -161,6 +164,10 @@ def dataset_card(
         filters=[(filter_.name, _parameters(filter_)) for filter_ in filters],
         select=_flat(facts.select),
         calibration=_flat(facts.calibration or {}),
+        faults=facts.faults,
+        fault_headings=fault_headings(facts.faults) if facts.faults else (),
+        fault_rows=list(fault_rows(facts.faults)) if facts.faults else (),
+        fault_says=SAYS,
         follows=(facts.calibration or {}).get("student_follows"),
         names=[config.name for config in configs],
         place=PLACE,

@@ -89,6 +89,31 @@ class Pins(_Section):
     dtypes: dict[str, str]
 
 
+class Fault(_Section):
+    """A fault that was planted."""
+
+    name: str
+    meaning: str
+    copies: int
+
+
+class Share(_Section):
+    """In how many pairs a score prefers a rationale to its copy with a fault."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    questions: int
+
+
+class Faults(_Section):
+    """Which planted faults the scores see."""
+
+    rationales: int
+    faults: list[Fault]
+    scores: dict[str, dict[str, Share]]
+
+
 class Manifest(_Section):
     """What a release says of itself."""
 
@@ -99,6 +124,7 @@ class Manifest(_Section):
     columns: dict[str, str]
     funnel: dict[str, Any]
     calibration: dict[str, Any] | None = None
+    planted_faults: Faults | None = None
     glossary: list[Meaning] = []
     overrides: list[str] = []
     teachers: dict[str, Teacher] = {}

@@ -23,6 +23,7 @@ from curate.report.html.audit import MOST, Audit, chosen_few
 from curate.report.html.choice import arms_chart, frontier_chart, what_if_chart
 from curate.report.html.figures import Chart, Numbers
 from curate.report.html.flow import coverage_chart, funnel_charts, pass_rate_chart
+from curate.report.html.planted import faults_charts
 from curate.report.html.projection import project
 from curate.report.html.score_charts import score_charts
 from curate.report.html.scores import in_order, map_chart, scores_chart, scores_length_chart
@@ -181,6 +182,7 @@ def _charts(audit: Audit, samples: pl.DataFrame) -> Iterator[Chart]:
         arms_chart(audit),
     )  # fmt: skip
     yield from (chart for chart in charts if chart is not None)
+    yield from faults_charts(audit)
 
 
 def _headline(audit: Audit) -> Iterator[tuple[str, str]]:
