@@ -20,15 +20,24 @@ from curate.engine.table import Table
 from curate.measures.score import Score
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock, lock_text
+from curate.recipe.model import Recipe
 from curate.recipe.plan import Plan
 from curate.release.card import CardFacts, ModelFacts
 from curate.release.files import hashes
 from curate.release.formats.wording import wording_of
-from curate.release.funnel import Funnel, QuestionCount, SourceCount, count_picks
+from curate.release.funnel import (
+    Funnel,
+    PickCount,
+    QuestionCount,
+    SourceCount,
+    SweepCount,
+    count_picks,
+)
 from curate.release.licences import OTHER
 from curate.release.partition import ReleaseSpec
 from curate.release.runs import APART
-from curate.select.select import SelectOptions, choice_share, idle_keys
+from curate.select.select import choice_share, idle_keys
+from curate.select.sweep import outcomes
 from curate.sources.questions import QuestionsTable
 from curate.sources.tables import is_from_memory
 from filters.contract import Contract
@@ -93,7 +102,7 @@ def funnel_of(
     result: ChainResult,
     ranking: pl.DataFrame,
     selection: pl.DataFrame,
-    options: SelectOptions,
+    recipe: Recipe,
 ) -> Funnel:
     """Count both tables from the first row read to the last one taken.
 
@@ -104,12 +113,13 @@ def funnel_of(
         result: what the steps did.
         ranking: what `select` was given.
         selection: what it returned.
-        options: the recipe's ``select`` section.
+        recipe: of the run.
 
     Raises:
         ConservationError: rows were lost or made.
     """
     summary = questions.summary
+    picks = count_picks(ranking, selection, choice_share(ranking, selection))
     funnel = Funnel(
         questions=QuestionCount(
             read=summary.rows,
@@ -131,14 +141,36 @@ def funnel_of(
         quarantined=sum(int((~live).sum()) for live in result.started),
         covered=ranking["question_id"].n_unique(),
         filters=tuple(result.counts),
-        picks=count_picks(ranking, selection, choice_share(ranking, selection)),
-        notes=tuple(
-            f"order_by {name} decides nothing: {why}"
-            for name, why in idle_keys(ranking, options).items()
-        ),
+        picks=picks,
+        sweep=tuple(_swept(recipe, picks, ranking, selection)),
+        notes=tuple(_notes(recipe, ranking)),
     )
     funnel.check()
     return funnel
+
+
+def _swept(
+    recipe: Recipe, picks: Sequence[PickCount], ranking: pl.DataFrame, selection: pl.DataFrame
+) -> Iterator[SweepCount]:
+    """Say of each arm of the sweep where it stands and what it holds."""
+    counts = {pick.name: pick for pick in picks}
+    points = recipe.points
+    for point, outcome in zip(points, outcomes(points, ranking, selection), strict=True):
+        yield SweepCount(
+            **dict(counts[point.arm.name]),
+            key=point.key_text,
+            direction=point.direction,
+            budget=point.budget_text,
+            **outcome._asdict(),
+        )
+
+
+def _notes(recipe: Recipe, ranking: pl.DataFrame) -> Iterator[str]:
+    """Say which keys decide nothing."""
+    swept = recipe.sweep.order_by if recipe.sweep else ()
+    for where, keys in (("order_by", recipe.select.order_by), ("sweep by", swept)):
+        for name, why in idle_keys(ranking, keys).items():
+            yield f"{where} {name} decides nothing: {why}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from curate.select.select import needed_columns
 from curate.sources import SampledSource
 from curate.sources.questions import QuestionsTable
 from curate.store.store import Store
-from filters.columns import SOURCE_COLUMNS
+from filters.columns import QUESTION_COLUMNS, SOURCE_COLUMNS, VERDICT_PREFIX
 
 Choose = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -58,7 +58,11 @@ class PipelineResult:
     result: ChainResult
 
     def ranked(self) -> tuple[pl.DataFrame, list[ChainResult]]:
-        """Gather the narrow table `select` works on; ``without:`` arms have the chain run again."""
+        """Gather the narrow table `select` works on; ``without:`` arms have the chain run again.
+
+        Beside what `select` reads it has ``in_words``, whether ``tokens`` are words, and where the
+        recipe sweeps ``answer_right``, null where nobody judged.
+        """
         plan, table, result = self.plan, self.table, self.result
         pools = {"live": [shard.live for shard in table.shards]}
         correct = plan.recipe.judge_of_answers
@@ -68,7 +72,11 @@ class PipelineResult:
             if arm.kind.judged_again:
                 pools[arm.pool], rerun = self.chain.without(arm.operand, result, table)
                 reruns.append(rerun)
+        verdict = f"{VERDICT_PREFIX}{correct}"
+        judged = [verdict] if correct and plan.recipe.sweep else []
+        right = pl.col(verdict).struct.field("keep") if judged else pl.lit(None, pl.Boolean)
         available = {
+            *QUESTION_COLUMNS,
             *SOURCE_COLUMNS,
             *(name for shard in table.shards for p in shard.parts for name in p.columns),
         }
@@ -77,13 +85,14 @@ class PipelineResult:
         columns = [n for n in needed_columns(plan.recipe.select, plan.arms) if n in available]
         frames: list[pl.DataFrame] = []
         for number, shard in enumerate(table.shards):
-            frame = shard.read([*columns, *lengths, "raw_output"])
+            frame = shard.read([*columns, *lengths, *judged, "raw_output"])
             frames.append(
                 frame.select(
                     *dict.fromkeys((*IDS, *columns)),
                     pl.coalesce(lengths).cast(pl.Int32).alias("tokens"),
                     pl.all_horizontal(pl.col(tokens).is_null()).alias("in_words"),
                     (pl.col("raw_output").fill_null("").str.strip_chars() != "").alias("nonempty"),
+                    right.alias("answer_right"),
                     *(live[number].alias(name) for name, live in pools.items()),
                 )
             )

@@ -147,7 +147,7 @@ def _run(file: RecipeFile, options: RunOptions, progress: Progress) -> RunResult
             columns = {each.name: tuple(each.writes) for each in result.filters}
             selection = select(ranking, file.recipe.select, plan.arms, columns)
         funnel = funnel_of(
-            pipeline.questions, sources, table, result, ranking, selection, file.recipe.select
+            pipeline.questions, sources, table, result, ranking, selection, file.recipe
         )
         account = Account(
             file,

@@ -32,7 +32,8 @@ from curate.release.formats import FORMATS, format_of
 from curate.release.licences import refuse_unknown
 from curate.release.options import PublishOptions
 from curate.select.arms import Arm
-from curate.select.select import SelectOptions
+from curate.select.options import SelectOptions
+from curate.select.sweep import Point, Sweep
 from curate.sources import SOURCES, SampledSource, Source
 from curate.sources.questions import QuestionsOptions
 from filters import FILTERS
@@ -156,6 +157,10 @@ class Recipe(_Section):
     """Control arms, released beside the selection."""
     calibrate: Calibrate | None = Field(default=None, exclude_if=lambda value: value is None)
     """What the scores are tested on beside the samples."""
+    sweep: Sweep | None = None
+    """More of them: what the selection would be by other keys, from either end, within other
+    budgets.
+    """
     exclude_teachers: tuple[str, ...] = ()
     """Sources, or teachers of imported rows, of which nothing is used; ``run --exclude-teacher
     NAME`` adds one.
@@ -237,13 +242,12 @@ class Recipe(_Section):
 
     def _tokens_can_be_counted(self) -> None:
         """Refuse a budget in a unit that nothing here counts in."""
-        budget = self.select.budget
-        if budget is not None and budget.tokens is not None and self.score is None:
+        if self.token_budget and self.score is None:
             raise InputError(
                 "tokens are counted by the student's tokenizer, and the recipe names no student; "
                 "name one under measures: {score: {student: ...}}, or use budget: {rows: ...} or "
                 "{share: ...}",
-                "select.budget.tokens",
+                f"{self.token_budget}.tokens",
             )
 
     def _spending_can_be_told(self) -> None:
@@ -296,6 +300,25 @@ class Recipe(_Section):
                 )
         if not self.used_sources:
             raise InputError("no source is left", "exclude_teachers")
+
+    @model_serializer(mode="wrap")
+    def _without_a_sweep_nobody_wrote(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a sweep that is not there: digests of recipes made before know no such key."""
+        written: dict[str, Any] = write(self)
+        return {key: value for key, value in written.items() if key != "sweep" or value is not None}
+
+    @property
+    def token_budget(self) -> str | None:
+        """Name the key whose budget is in tokens; None where there is none."""
+        budgets = [("select.budget", self.select.budget)]
+        swept = self.sweep.budget if self.sweep else ()
+        budgets += [(f"sweep.budget[{place}]", one) for place, one in enumerate(swept)]
+        return next((where for where, one in budgets if one and one.tokens is not None), None)
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """Where its sweep stands; none without one."""
+        return self.sweep.points if self.sweep else ()
 
     @property
     def writers(self) -> set[str]:

@@ -17,7 +17,8 @@ from curate.measures.base import ColumnOptions
 from curate.measures.faults import FAULTS, RATIONALE
 from curate.recipe.model import Recipe
 from curate.select.arms import Arm
-from curate.select.select import needed_columns
+from curate.select.orders import columns_of, order_of
+from curate.select.select import MADE, needed_columns
 from curate.sources import SOURCES
 from filters import FILTERS
 from filters.columns import GLOSSARY, QUESTION_COLUMNS, SOURCE_COLUMNS, VERDICT_PREFIX, Glossary
@@ -104,7 +105,8 @@ class Plan:
                 yield f"measure {step.measure} (for {step.needed_by}){cost}"
             else:
                 yield f"filter {step.filter.name}"
-        yield f"select by {', '.join(recipe.select.order_by) or 'seeded hash'}"
+        keys = [order_of(key).text for key in recipe.select.order_by]
+        yield f"select by {', '.join(keys) or 'seeded hash'}"
         for arm in self.arms:
             yield f"arm {arm.text}: {arm.adds}"
         if recipe.faults:
@@ -284,24 +286,25 @@ def make_plan(recipe: Recipe) -> Plan:
         InputError: a filter, `select` or an arm reads a column that nobody writes.
     """
     steps = _Steps(recipe)
-    budget = recipe.select.budget
-    if budget is not None and budget.tokens is not None:
+    if where := recipe.token_budget:
         # Before any filter: arms draw on rows that filters stopped, and all have one unit.
-        steps.need(["rationale_tokens"], "select.budget", "select.budget", None)
+        steps.need(["rationale_tokens"], where, where, None)
     steps.need_sections(before_filters=True)
     for index, added in enumerate(recipe.filters):
         reads = Contract.of(added).reads
         steps.need(reads, f"filter {added.name!r}", f"filters[{index}]", added)
         steps.add_filter(added)
     steps.need_sections(before_filters=False)
-    arms = tuple(Arm.parse(text) for text in recipe.arms)
+    swept = [point.arm for point in recipe.points]
+    arms = (*(Arm.parse(text) for text in recipe.arms), *swept)
     steps.need(_ranked(recipe, ()), "select", "select", None)
     for arm in arms:
-        steps.need(_ranked(recipe, [arm]), f"arm {arm.text!r}", "arms", None)
+        where = "sweep" if arm in swept else "arms"
+        steps.need(_ranked(recipe, [arm]), f"arm {arm.text!r}", where, None)
         if arm.kind.judged_again:
             _can_be_left_out(arm, recipe)
     plan = Plan(recipe, tuple(steps.steps), arms)
-    _orders_by_no_list(plan)
+    _orders_by_numbers(plan)
     if recipe.faults and not plan.tested:
         raise InputError(
             "faults are planted to see which scores notice, and this recipe has no score of a "
@@ -311,23 +314,26 @@ def make_plan(recipe: Recipe) -> Plan:
     return plan
 
 
-def _orders_by_no_list(plan: Plan) -> None:
+def _orders_by_numbers(plan: Plan) -> None:
     """Refuse an order by what has no lowest and no highest.
 
     Raises:
-        InputError: a column holds a list.
+        InputError: a column holds text, a list or a verdict.
     """
     columns = plan.glossary
     keys = [("select.order_by", key) for key in plan.recipe.select.order_by]
     keys += [(f"arm {arm.text!r}", key) for arm in plan.arms for key in arm.order_by]
-    for where, key in keys:
-        column = columns.get(key.removeprefix("-"))
-        if column is not None and isinstance(column.dtype, pl.List):
-            raise InputError(
-                f"{column.name!r} ({column.meaning}) holds a list, and an order wants a number; "
-                "name a score or a length, such as rationale_words",
-                where,
-            )
+    for where, name in ((where, name) for where, key in keys for name in columns_of(key)):
+        kind = columns[name].dtype if name in columns else None
+        if name in MADE or (kind and (kind.is_numeric() or kind == pl.Boolean)):
+            continue
+        what = "text" if kind == pl.String else "a list" if kind == pl.List else "no single number"
+        about = f" ({columns[name].meaning})" if name in columns else ""
+        raise InputError(
+            f"{name!r}{about} holds {what}, and an order wants a number or a flag; name a score "
+            "or a length, such as rationale_words",
+            where,
+        )
 
 
 def _can_be_left_out(arm: Arm, recipe: Recipe) -> None:
@@ -349,11 +355,10 @@ def _can_be_left_out(arm: Arm, recipe: Recipe) -> None:
 
 def _ranked(recipe: Recipe, arms: Sequence[Arm]) -> list[str]:
     """List the columns select orders by, without the pools and sizes the engine makes itself."""
-    made = {"live", "tokens", "live_correct", "nonempty"}
     return [
         name
         for name in needed_columns(recipe.select, arms)
-        if name not in made
+        if name not in MADE
         and not name.startswith("live_without_")
         and name not in {"rd_spread", "student_follows"}
     ]

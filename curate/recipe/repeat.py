@@ -251,9 +251,9 @@ def _plugged(where: str, value: str) -> str | None:
     registry = registry_at(where)
     if registry and value.partition(":")[0] not in registry.shipped_names:
         return registry.kind
-    if where.startswith(("filters", "select", "arms")):
-        column = value.rpartition(":")[2].removeprefix("-")
-        writers = [kind for kind in MEASURES if column in kind.writes]
+    if where.startswith(("filters", "select", "arms", "sweep")):
+        words = re.findall(r"\w+", value)
+        writers = [kind for kind in MEASURES if any(word in kind.writes for word in words)]
         return "column" if any(kind not in MEASURES.shipped for kind in writers) else None
     return None
 

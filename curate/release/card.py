@@ -15,7 +15,7 @@ from curate.errors import count_of
 from curate.release.excerpt import Excerpt
 from curate.release.faults import SAYS, fault_headings, fault_rows
 from curate.release.flat import flat
-from curate.release.funnel import Funnel, markdown, preamble
+from curate.release.funnel import SWEEP_HEADINGS, Funnel, markdown, preamble, sweep_rows
 from curate.release.templates import environment
 from filters.columns import Glossary
 from filters.contract import Filter
@@ -161,6 +161,8 @@ def dataset_card(
         loadable=len([config for config in configs if config.rows]) > 1,
         came_in=preamble(facts.funnel),
         funnel=markdown(facts.funnel),
+        sweep_headings=SWEEP_HEADINGS,
+        sweep=sweep_rows(facts.funnel),
         filters=[(filter_.name, _parameters(filter_)) for filter_ in filters],
         select=_flat(facts.select),
         calibration=_flat(facts.calibration or {}),

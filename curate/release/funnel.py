@@ -153,6 +153,31 @@ class PickCount(_Counts):
         return " and ".join(count_of(*length) for length in self.lengths)
 
 
+class SweepCount(PickCount):
+    """How much an arm of a sweep took, and what of."""
+
+    key: str
+    """What ordered the samples."""
+    direction: str
+    """Which end of it came first."""
+    budget: str
+    """How much was to be taken."""
+    right: float | None
+    """Share of its samples with a right answer, of those that were judged."""
+    mean: float | None
+    """Of what the key compares; the geometric one of a ratio."""
+    overlap: float | None
+    """Share of its samples that the selection has too."""
+
+    @property
+    def facts(self) -> tuple[str, str, str]:
+        """Say what it holds: right answers, mean of the key, what the selection has too."""
+        right, overlap = (
+            "none" if share is None else percent(share, 1) for share in (self.right, self.overlap)
+        )
+        return right, "none" if self.mean is None else f"{self.mean:.4g}", overlap
+
+
 class Funnel(_Counts):
     """Both tables counted from the first row read to the last one taken."""
 
@@ -176,6 +201,8 @@ class Funnel(_Counts):
     """The filters in the order of the chain; manifests call them ``gates``."""
     picks: tuple[PickCount, ...] = ()
     """The selection, then the control arms."""
+    sweep: tuple[SweepCount, ...] = ()
+    """Those of the arms that the recipe sweeps, with what they hold."""
     notes: tuple[str, ...] = ()
     """Sentences the reader of the funnel must not miss."""
 
@@ -190,9 +217,16 @@ class Funnel(_Counts):
                 "covered": self.covered + other.covered,
                 "filters": _added(self.filters, other.filters),
                 "picks": (*self.picks, *other.picks),
+                "sweep": (*self.sweep, *other.sweep),
                 "notes": tuple(dict.fromkeys((*self.notes, *other.notes))),
             }
         )
+
+    @property
+    def named(self) -> tuple[PickCount, ...]:
+        """The selection and the arms named one by one; those of a sweep have a table."""
+        swept = {line.name for line in self.sweep}
+        return tuple(pick for pick in self.picks if pick.name not in swept)
 
     def check(self) -> None:
         """Hold that every filter got what the one before left.
@@ -390,11 +424,18 @@ def lines(funnel: Funnel) -> list[str]:
         f"all samples: {count_of(funnel.samples, 'sample')}, {count_of(funnel.covered, 'question')}"
     )
     texts += [filter_line(line) for line in funnel.filters]
-    for pick in funnel.picks:
+    for pick in funnel.named:
         choice = "" if pick.choice is None else f", choice in {percent(pick.choice, 1)}"
         texts.append(
             f"{pick.name}: {count_of(pick.rows, 'sample')} ({percent(pick.rows, funnel.samples)}), "
             f"{count_of(pick.questions, 'question')}, {pick.length}{choice}"
+        )
+    for line in funnel.sweep:
+        right, mean, overlap = line.facts
+        texts.append(
+            f"{line.name} (by {line.key}, {line.direction} first, {line.budget}): "
+            f"{count_of(line.rows, 'sample')}, {count_of(line.questions, 'question')}, "
+            f"{line.length}; right {right}, mean of the key {mean}, also selected {overlap}"
         )
     return [*texts, *(f"note: {note}" for note in funnel.notes)]
 
@@ -416,6 +457,23 @@ def markdown(funnel: Funnel) -> str:
         f"| **{pick.name}** | {pick.rows:,} | {percent(pick.rows, funnel.samples)} "
         f"| {pick.questions:,} | {'' if pick.choice is None else percent(pick.choice, 1)} "
         f"| {pick.length} |"
-        for pick in funnel.picks
+        for pick in funnel.named
     ]
     return "\n".join(rows)
+
+
+SWEEP_HEADINGS: Final = (
+    "arm", "key", "direction", "budget", "rows", "questions", "length", "right", "mean of the key",
+    "also selected",
+)  # fmt: skip
+
+
+def sweep_rows(funnel: Funnel) -> list[tuple[str, ...]]:
+    """Give the table of the sweep: one arm a row, under `SWEEP_HEADINGS`."""
+    return [
+        (
+            line.name, line.key, line.direction, line.budget, f"{line.rows:,}",
+            f"{line.questions:,}", line.length, *line.facts,
+        )
+        for line in funnel.sweep
+    ]  # fmt: skip

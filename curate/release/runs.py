@@ -17,6 +17,7 @@ from pydantic import ConfigDict, ValidationError
 
 from curate.errors import InputError
 from curate.release.files import Files
+from curate.release.flat import one_line
 from curate.release.funnel import Funnel
 from curate.release.manifest import Account, Manifest, RunManifest, Written
 from curate.store.whole import write_whole
@@ -189,7 +190,8 @@ class Run:
     def deciding(self) -> Sequence[str]:
         """The scores that filters compared and that the selection went by, in this order."""
         compared = [each.compares() for each in self.filters]
-        ordered = [key.removeprefix("-") for key in self.manifest["select"].get("order_by", ())]
+        order = one_line(self.manifest["select"].get("order_by") or [])
+        ordered = [name for name in re.findall(r"\w+", order) if name in self.columns]
         return tuple(dict.fromkeys(filter(None, (*compared, *ordered))))
 
     @property

@@ -5,7 +5,8 @@ on the right, a bar shows what is left, and why samples went stands right under 
 stopped at. `curate.release.funnel` counts and says the same in plain lines and in markdown.
 """
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -29,7 +30,7 @@ def render(funnel: Funnel) -> RenderableType:
 class _FunnelView:
     def __init__(self, funnel: Funnel) -> None:
         self.funnel = funnel
-        names = ["all samples", *(g.name for g in funnel.filters), *(p.name for p in funnel.picks)]
+        names = ["all samples", *(g.name for g in funnel.filters), *(p.name for p in funnel.named)]
         in_words = any(p.words for p in funnel.picks) and not any(p.tokens for p in funnel.picks)
         self.unit = "words" if in_words else "tokens"
         numbers = [funnel.samples, funnel.covered, *map(self._length, funnel.picks)]
@@ -59,7 +60,7 @@ class _FunnelView:
         if funnel.picks:
             yield Text()
             yield self._row("", "samples", bar * " ", "", "questions", self.unit, style="dim")
-        for pick in funnel.picks:
+        for pick in funnel.named:
             length = f"{self._length(pick):,}"
             yield self._counts(pick.name, pick.rows, pick.questions, length, bar, block)
             if pick.words and self.unit == "tokens":
@@ -69,6 +70,9 @@ class _FunnelView:
                 share = percent(pick.choice, 1)
                 yield Text(f"    more live samples than taken in {share} of these questions", "dim")
         yield Text()
+        if funnel.sweep:
+            yield from _sweep(funnel, self.unit)
+            yield Text()
         if funnel.notes:
             yield pairs([("note", note) for note in funnel.notes], "yellow")
         yield Text(LEGEND, style="dim")
@@ -101,6 +105,36 @@ class _FunnelView:
         )
         text.rstrip()
         return text
+
+
+def _sweep(funnel: Funnel, unit: str) -> Iterator[RenderableType]:
+    """Set the arms of a sweep below each other, under the key that they share.
+
+    A name begins as the line above it says: names of a whole fusion leave no room for numbers. The
+    overlap is the share of an arm's samples that the selection has too.
+    """
+    headings = ("", "samples", "questions", unit, "right", "mean", "overlap")
+    table: dict[str, list[tuple[str, ...]]] = {}
+    for line in funnel.sweep:
+        start, end = line.name.rsplit(f"_{line.direction}", 1)
+        length = line.words if unit == "words" else line.tokens
+        numbers = (f"{number:,}" for number in (line.rows, line.questions, length))
+        row = (f"…_{line.direction}{end}", *numbers, *line.facts)
+        table.setdefault(f"{start}… by {line.key}", []).append(row)
+    rows = [headings, *itertools.chain.from_iterable(table.values())]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    yield _aligned(headings, widths, "dim")
+    for title, lines in table.items():
+        yield Text(title)
+        yield from (_aligned(line, widths) for line in lines)
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int], style: str = "") -> Text:
+    name, *numbers = (
+        f"{cell:<{width}}" if not place else f"{cell:>{width}}"
+        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    )
+    return Text(GAP.join((name, *numbers)), style=style)
 
 
 def pairs(pairs: Iterable[tuple[str, str]], style: str = "") -> Table:

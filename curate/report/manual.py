@@ -20,14 +20,16 @@ from curate.recipe.model import Measures, Recipe, Runtime
 from curate.release.options import PublishOptions
 from curate.report.catalogue import work
 from curate.report.meanings import Key, key_table, keys, markdown, source, summary, table
-from curate.select.select import SelectOptions
+from curate.select.options import SelectOptions
+from curate.select.orders import Combined
+from curate.select.sweep import Sweep
 from curate.sources import SOURCES, Source
 from curate.sources.questions.options import QuestionsOptions
 from curate.sources.tables import TableOptions
 from filters import SHIPPED
 from filters.contract import Filter
 
-SECTIONS: Final = ("questions", "sources", "measures", "select", "publish", "runtime")
+SECTIONS: Final = ("questions", "sources", "measures", "select", "sweep", "publish", "runtime")
 """Keys of a recipe with a heading of their own."""
 OF_ALL: Final = ("terms", "stop", "answer")
 """Keys of every source."""
@@ -195,6 +197,8 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "each source": sources,
     "keys of measures": lambda: key_table(keys(Measures)),
     "keys of select": lambda: key_table(keys(SelectOptions)),
+    "keys of an order": lambda: key_table(keys(Combined)),
+    "keys of sweep": lambda: key_table(keys(Sweep)),
     "keys of publish": lambda: key_table(keys(PublishOptions)),
     "keys of runtime": lambda: key_table(keys(Runtime, _SERVER)),
     "keys of vllm": lambda: key_table(keys(VllmOptions, ("backend",))),

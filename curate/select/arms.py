@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Self
 
 from curate.errors import InputError
+from curate.select.options import Budget, SelectOptions
+from curate.select.orders import Key
 from filters.columns import ARM_PREFIX
 from filters.registry import Registry, instance_of
 
@@ -26,9 +28,11 @@ class ArmKind:
         pool: Boolean column of the samples that it may take: ``live`` (after the last filter),
             ``live_correct`` (after the one that tells right from wrong), ``nonempty``, or
             ``live_without_{operand}``.
-        order: what orders the samples of one question, ``-column`` for descending; the seeded hash
-            follows.
-        size: as many a question as the ``selection``, as the ``budget`` allows, or ``all``.
+        order: what orders the samples of one question, as ``select.order_by`` has it; the seeded
+            hash follows. An arm of the size ``budget`` without one has the selection's.
+        size: as many a question as the ``selection``, or ``all``; with ``budget`` it is chosen as
+            the selection is, in rounds, from its own pool.
+        budget: of an arm of that size; None for the selection's.
         operand: what is named behind the colon: a ``COLUMN``, a ``FILTER``, or nothing. Without
             the filter the chain is judged again, and the arm chosen as the selection is.
         matches_tokens: whether the draw is made to hold as many tokens as the selection.
@@ -37,8 +41,9 @@ class ArmKind:
     word: str
     takes: str
     pool: str = "live"
-    order: tuple[str, ...] = ()
+    order: tuple[Key, ...] = ()
     size: Size = "selection"
+    budget: Budget | None = None
     operand: Literal["", "COLUMN", "FILTER"] = ""
     matches_tokens: bool = False
 
@@ -171,9 +176,14 @@ class Arm(NamedTuple):
         return self._filled(self.kind.pool)
 
     @property
-    def order_by(self) -> tuple[str, ...]:
+    def order_by(self) -> tuple[Key, ...]:
         """What orders the arm's samples inside a question; the seeded hash follows."""
-        return tuple(self._filled(key) for key in self.kind.order)
+        return tuple(self._filled(key) if isinstance(key, str) else key for key in self.kind.order)
+
+    def within(self, options: SelectOptions) -> SelectOptions:
+        """Give by what an arm of the size ``budget`` is chosen: all but its own is `options`'."""
+        own = {"order_by": self.order_by, "budget": self.kind.budget}
+        return options.model_copy(update={key: value for key, value in own.items() if value})
 
     def _filled(self, text: str) -> str:
         return text.replace("{operand}", self.operand)

@@ -2,7 +2,8 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 import numpy as np
 import polars as pl
@@ -19,10 +20,55 @@ MOST_DRAWS: Final = 24
 """Draws tried before the nearest is taken."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Siblings:
+    """Samples of a pool, which an order gives their places inside each question.
+
+    Attributes:
+        frame: ``row``, ``question`` (numbers), ``sample_id``, the columns that the order reads and
+            those of `before`.
+        before: places by the keys applied so far, the first deciding.
+        salt: of what an order draws.
+        trusting: order by RD also where the student does not follow rationales.
+    """
+
+    frame: pl.DataFrame
+    before: tuple[str, ...] = ()
+    salt: tuple[str | int, ...] = ()
+    trusting: bool = False
+
+
+class Order(Protocol):
+    """What puts the samples of a question before each other; see `curate.select.orders`."""
+
+    @property
+    def text(self) -> str:
+        """The order as a person reads it."""
+        ...
+
+    @property
+    def slug(self) -> str:
+        """The order as part of a name."""
+        ...
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that it orders by, ``-column`` for descending."""
+        ...
+
+    def places(self, siblings: Siblings) -> pl.Series:
+        """Give a number a row, the smaller first, null for last."""
+        ...
+
+    def values(self, siblings: Siblings) -> pl.Series:
+        """Give the numbers by which a person compares samples so ordered (Float64)."""
+        ...
+
+
 def inside_questions(
     table: pl.DataFrame,
     pool: str,
-    keys: Sequence[str],
+    orders: Sequence[Order],
     salt: tuple[str | int, ...],
     *,
     trusting: bool,
@@ -30,10 +76,10 @@ def inside_questions(
     """Order a pool's samples, question by question, best first.
 
     Args:
-        table: ``row``, ``question`` (numbers), ``sample_id``, ``tokens`` and the columns below.
+        table: ``row``, ``question`` (numbers), ``sample_id``, ``tokens`` and what the orders read.
         pool: Boolean column of the samples to order.
-        keys: columns, ``-column`` for descending; nulls and NaN come last.
-        salt: of the hash that breaks what is still tied.
+        orders: the first decides, each after it where those before it tie.
+        salt: of what is drawn, and of the hash that breaks what is still tied.
         trusting: order by RD also where the student does not follow rationales.
 
     Returns:
@@ -42,29 +88,49 @@ def inside_questions(
     """
     frame = table.filter(pool)
     names: list[str] = []
-    descending: list[bool] = []
-    for place, key in enumerate(keys):
-        name, column = key.removeprefix("-"), f"key_{place}"
-        down = key.startswith("-")
-        value = number(frame, name)
-        if name in DIFFICULTY:
-            value = value.log() if trusting else pl.when(follows(frame, name)).then(value.log())
-            value, down = (-value if down else value), False
-        frame = frame.with_columns(value.alias(column))
-        if name in DIFFICULTY and "rd_spread" in frame.columns:
-            frame = _tie_within_spread(frame, names, column)
-        names.append(column)
-        descending.append(down)
+    for order in orders:
+        siblings = Siblings(frame=frame, before=tuple(names), salt=salt, trusting=trusting)
+        places = order.places(siblings)
+        names.append(f"key_{len(names)}")
+        frame = frame.with_columns(places.alias(names[-1]))
     # Only now, so that no key takes an unknown length for the least.
     counted = pl.col("tokens").cast(pl.Int64).fill_null(0)
     return frame.with_columns(counted, hash=hashes(frame["sample_id"], *salt)).sort(
-        "question",
-        *names,
-        "hash",
-        "sample_id",
-        descending=[False, *descending, False, False],
-        nulls_last=True,
+        "question", *names, "hash", "sample_id", nulls_last=True
     )
+
+
+def column_places(siblings: Siblings, name: str, *, down: bool) -> pl.Series:
+    """Give each sample its place by one column, the smaller first; those that tie share one.
+
+    Args:
+        siblings: a pool.
+        name: of the column; nulls and NaN have no place. RD has none either where it is not
+            trusted, and what lies within its spread ties.
+        down: whether the largest comes first.
+    """
+    frame = siblings.frame
+    value = number(frame, name)
+    if name not in DIFFICULTY:
+        return frame.select(value.rank("dense", descending=down)).to_series()
+    if not siblings.trusting:
+        value = pl.when(follows(frame, name)).then(value)
+    frame = frame.with_columns(own=-value.log() if down else value.log())
+    if "rd_spread" in frame.columns:
+        frame = _tie_within_spread(frame, siblings.before, "own")
+    return frame["own"]
+
+
+def column_ranks(siblings: Siblings, name: str, *, down: bool) -> pl.Series:
+    """Rank each sample inside its question by one column.
+
+    Returns:
+        From 1; what ties has the mean of its ranks, and what has no place has no rank.
+    """
+    alone = replace(siblings, before=())
+    places = column_places(alone, name, down=down)
+    ranks = pl.col("place").rank("average").over("question")
+    return siblings.frame.select("question", place=places).select(ranks).to_series()
 
 
 def may_be_taken(question: str, one_per: str | None, per_question: int | None) -> pl.Expr:

@@ -9,16 +9,17 @@ given up for that: a token budget stops at the first sample that does not fit, e
 shorter one would.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from curate.errors import InputError
 from curate.select.arms import Arm
+from curate.select.options import Budget, SelectOptions
+from curate.select.orders import Key, columns_of, order_of
 from curate.select.ranking import (
     DIFFICULTY,
     follows,
@@ -28,62 +29,19 @@ from curate.select.ranking import (
     may_be_taken,
     number,
 )
+from filters.columns import QUESTION_COLUMNS
 
 SELECTED: Final = "selected"
 RANK: Final = "selection_rank"
-
-
-class Budget(BaseModel):
-    """How much to take; exactly one of the three."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    rows: int | None = Field(default=None, ge=1)
-    """Number of samples."""
-    tokens: int | None = Field(default=None, ge=1)
-    """Sum of the tokens of the samples' rationales, counted by the student's tokenizer, so it wants
-    a student under ``measures.score``.
-    """
-    share: float | None = Field(default=None, gt=0, le=1)
-    """Of the samples live after the last filter, rounded down. ``without:`` arms take as many rows
-    as this share of the chain's own pool, so that arms stay comparable.
-    """
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        keys = sorted(self.model_fields_set)
-        if len(keys) != 1 or getattr(self, keys[0]) is None:
-            raise ValueError(
-                f"got {', '.join(keys) or 'nothing'}; wanted exactly one of rows, tokens, share, "
-                "for example {rows: 10000}"
-            )
-        return self
-
-
-class SelectOptions(BaseModel):
-    """The recipe's ``select`` section."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    budget: Budget | None = None
-    """How much to take, by one of three; left out, all that the other keys allow."""
-    per_question: int | None = Field(default=None, ge=1)
-    """Most samples of one question."""
-    one_per: str | None = None
-    """Column of which a question's samples must differ (``cluster``); a null is a group of its own.
-    """
-    order_by: tuple[str, ...] = ()
-    """Columns that order the samples of one question, the first deciding; ``-column`` for
-    descending. Nulls come last either way, and what is still tied goes by seeded hash.
-    """
-    seed: int = Field(default=0, ge=-(2**63), lt=2**63)
-    """Of the hash that orders questions and breaks ties."""
+MADE: Final = frozenset({"live", "live_correct", "nonempty", "tokens"})
+"""Columns that the engine makes for this alone."""
 
 
 def needed_columns(options: SelectOptions, arms: Sequence[Arm]) -> tuple[str, ...]:
     """List the columns of the table that `select` reads, `rd_spread` and `student_follows` too."""
     keys = [*options.order_by, *(key for arm in arms for key in arm.order_by)]
-    names = ["sample_id", "question_id", "live", "tokens", *(key.removeprefix("-") for key in keys)]
+    names = ["sample_id", "question_id", "live", "tokens"]
+    names += [name for key in keys for name in columns_of(key)]
     names += [arm.pool for arm in arms]
     if options.one_per:
         names.append(options.one_per)
@@ -127,17 +85,19 @@ def select(
         .with_row_index("row")
         .join(questions, on="question_id", how="left", maintain_order="left")
     )
-    limit = _row_limit(options.budget, int(table["live"].sum()))
+    live = int(table["live"].sum())
     selected = _ranked(table, "live", options, SELECTED)
-    taken = _within_budget(selected, options.budget, limit)
+    taken = _within_budget(selected, options.budget, live)
     chosen = {SELECTED: taken["row"]}
     for arm in arms:
         if arm.kind.size == "all":
             chosen[arm.column] = table.filter(arm.pool)["row"]
         elif arm.kind.size == "budget":
-            unknown = (written or {}).get(arm.operand, ())
-            ranked = _ranked(table, arm.pool, options, arm.text, unknown)
-            chosen[arm.column] = _within_budget(ranked, options.budget, limit)["row"]
+            own = arm.within(options).without((written or {}).get(arm.operand, ()))
+            # One pool, one hash: what differs from the selection is its order or its budget.
+            salt = SELECTED if arm.pool == "live" else arm.text
+            ranked = _ranked(table, arm.pool, own, salt)
+            chosen[arm.column] = _within_budget(ranked, own.budget, live)["row"]
         else:
             chosen[arm.column] = _sized_as(taken, table, arm, options.seed)
     order = pl.DataFrame({"row": selected["row"], RANK: selected["rank"]})
@@ -176,33 +136,49 @@ def choice_share(table: pl.DataFrame, chosen: pl.DataFrame, column: str = SELECT
     return float(counts.select(pl.col("left").mean()).item() or 0.0)
 
 
-def idle_keys(table: pl.DataFrame, options: SelectOptions) -> dict[str, str]:
-    """Name the keys of `order_by` that decide nothing, with the reason, for the funnel's notes."""
+def idle_keys(table: pl.DataFrame, keys: Sequence[Key]) -> dict[str, str]:
+    """Name the columns among keys that decide nothing, with the reason, for the funnel's notes."""
     live = table.filter("live")
     idle: dict[str, str] = {}
-    for key in options.order_by if live.height else ():
-        name = key.removeprefix("-")
-        trusted = follows(live, name)
-        if not live.select(trusted.any()).item():
-            idle[key] = "the calibration says that the student cannot follow rationales"
-        elif not live.select((number(live, name).is_not_null() & trusted).any()).item():
-            idle[key] = "no live sample has a value"
+    for key in keys if live.height else ():
+        text = order_of(key).text
+        for column in order_of(key).keys:
+            if why := _idle(live, column.removeprefix("-")):
+                idle[text if text == column else f"{column} in {text}"] = why
     return idle
 
 
+def _idle(live: pl.DataFrame, name: str) -> str | None:
+    if name in QUESTION_COLUMNS:
+        return "it is of the question, of which all samples have the same"
+    trusted = follows(live, name)
+    if not live.select(trusted.any()).item():
+        return "the calibration says that the student cannot follow rationales"
+    if not live.select((number(live, name).is_not_null() & trusted).any()).item():
+        return "no live sample has a value"
+    return None
+
+
 def _require_columns(table: pl.DataFrame, options: SelectOptions, arms: Sequence[Arm]) -> None:
-    wanted = {f"select.order_by {key!r}": key.removeprefix("-") for key in options.order_by}
-    wanted |= {f"arm {arm.text!r}": key.removeprefix("-") for arm in arms for key in arm.order_by}
-    wanted |= {f"the pool of arm {arm.text!r}": arm.pool for arm in arms}
-    if options.one_per:
-        wanted[f"select.one_per {options.one_per!r}"] = options.one_per
-    for where, column in wanted.items():
+    for where, column in _wanted(options, arms):
         if column not in table.columns:
             raise InputError(
                 f"{where} needs column {column!r}, which no step of this recipe writes; name one "
                 f"of {', '.join(sorted(table.columns))}, or add the filter or measure that writes "
                 "it"
             )
+
+
+def _wanted(options: SelectOptions, arms: Sequence[Arm]) -> Iterator[tuple[str, str]]:
+    """Give who needs a column, and which."""
+    for key in options.order_by:
+        yield from ((f"select.order_by {order_of(key).text!r}", name) for name in columns_of(key))
+    for arm in arms:
+        for key in arm.order_by:
+            yield from ((f"arm {arm.text!r}", name) for name in columns_of(key))
+        yield f"the pool of arm {arm.text!r}", arm.pool
+    if options.one_per:
+        yield f"select.one_per {options.one_per!r}", options.one_per
 
 
 def _question_order(table: pl.DataFrame, seed: int) -> pl.DataFrame:
@@ -217,38 +193,32 @@ def _question_order(table: pl.DataFrame, seed: int) -> pl.DataFrame:
     )
 
 
-def _row_limit(budget: Budget | None, live: int) -> int | None:
-    if budget is None or budget.tokens is not None:
-        return None
-    if budget.rows is not None:
-        return budget.rows
-    return int(Decimal(str(budget.share)) * live)
+def _within_budget(ranked: pl.DataFrame, budget: Budget | None, live: int) -> pl.DataFrame:
+    """Cut a ranking where the budget ends; samples that may never be taken end it before.
 
-
-def _within_budget(ranked: pl.DataFrame, budget: Budget | None, limit: int | None) -> pl.DataFrame:
-    """Cut the ranking where the budget ends; samples that may never be taken end it before."""
+    Args:
+        ranked: as `_ranked` gives it.
+        budget: of rows, tokens, or a share of the live samples.
+        live: how many there are.
+    """
     eligible = ranked.filter("eligible")
-    if budget is not None and budget.tokens is not None:
+    if budget is None:
+        return eligible
+    if budget.tokens is not None:
         return eligible.filter(pl.col("tokens").cum_sum() <= budget.tokens)
-    return eligible if limit is None else eligible.head(limit)
+    limit = budget.rows if budget.rows is not None else int(Decimal(str(budget.share)) * live)
+    return eligible.head(limit)
 
 
-def _ranked(
-    table: pl.DataFrame,
-    pool: str,
-    options: SelectOptions,
-    salt: str,
-    unknown: Collection[str] = (),
-) -> pl.DataFrame:
+def _ranked(table: pl.DataFrame, pool: str, options: SelectOptions, salt: str) -> pl.DataFrame:
     """Rank a pool in rounds.
 
     Returns:
         One row for each sample of the pool, best first: ``row``, ``question``, ``tokens``,
         ``rank`` (Int64, from 1) and ``eligible`` (not ruled out by `one_per` or `per_question`).
     """
-    keys = [key for key in options.order_by if key.removeprefix("-") not in unknown]
-    ordered = inside_questions(table, pool, keys, (options.seed, salt), trusting=False)
-    one_per = None if options.one_per in unknown else options.one_per
+    orders, one_per = [order_of(key) for key in options.order_by], options.one_per
+    ordered = inside_questions(table, pool, orders, (options.seed, salt), trusting=False)
     if one_per:
         group = pl.col(one_per)
         place = pl.int_range(pl.len()).over("question", group)
@@ -270,7 +240,8 @@ def _sized_as(taken: pl.DataFrame, table: pl.DataFrame, arm: Arm, seed: int) -> 
     """Take as many samples of each question as `taken` holds, in the arm's own order."""
     sizes = taken.group_by("question").agg(size=pl.len())
     pool = table.join(sizes, on="question", how="inner")
-    ordered = inside_questions(pool, arm.pool, arm.order_by, (seed, arm.text), trusting=True)
+    orders = [order_of(key) for key in arm.order_by]
+    ordered = inside_questions(pool, arm.pool, orders, (seed, arm.text), trusting=True)
     if arm.kind.matches_tokens:
         return matching_tokens(ordered, int(taken["tokens"].sum()))
     return ordered.filter(pl.int_range(pl.len()).over("question") < pl.col("size"))["row"]

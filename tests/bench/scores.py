@@ -38,13 +38,14 @@ def recipe(name: str, student: str) -> dict[str, Any]:
     early = {"before_filters": True}
     return {
         "name": name,
-        "questions": {"path": "questions.jsonl", "id": "id", "gold": {"type": "number"}},
+        "questions": {"path": "questions.jsonl", "gold": {"type": "number"}},
         "sources": [
             {
                 "use": "import",
                 "name": "pool",
                 "path": "pool.jsonl",
-                "columns": {"question": "question", "completion": "output", "teacher": "teacher"},
+                "columns": {"question": "question", "completion": "output"},
+                "teacher": {"column": "teacher"},
             }
         ],
         "measures": {
@@ -76,7 +77,7 @@ def zeroeval(folder: Path, questions: int) -> None:
     chosen = sorted(asked, key=lambda id_: rank("bench", id_))[:questions]
     write_lines(
         folder / "questions.jsonl",
-        ({"id": i, "question": asked[i]["question"], "answer": asked[i]["gold"]} for i in chosen),
+        ({"question": asked[i]["question"], "answer": asked[i]["gold"]} for i in chosen),
     )
     wanted = set(chosen)
     write_lines(folder / "pool.jsonl", (row for row in rows if row["id"] in wanted))

@@ -28,7 +28,8 @@ from curate.measures.base import MemoMeasure
 from curate.models.rendering import Rendered
 from curate.recipe.files import RecipeFile
 from curate.recipe.plan import FilterStep
-from curate.select.select import Budget, select
+from curate.select.options import Budget
+from curate.select.select import select
 from curate.sources import SampledSource
 from curate.store.keys import rank
 

@@ -1,9 +1,12 @@
 """Charts of what was chosen, and of what other thresholds and budgets would have chosen."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
 from curate.errors import count_of
+from curate.release.funnel import SWEEP_HEADINGS, SweepCount, sweep_rows
 from curate.report.html.audit import Audit
 from curate.report.html.figures import (
     Chart,
@@ -202,6 +205,42 @@ def arms_chart(audit: Audit) -> Chart:
     views = tuple(View(name, _boxes(audit, name)) for name in numbers)
     table = Numbers(tuple(heads), tuple(rows))
     return Chart("arms", "Control arms", says, views, table, open=True)
+
+
+def sweep_chart(audit: Audit) -> Chart | None:
+    """Set the arms of a sweep beside each other; None where the recipe has none."""
+    lines = audit.funnel.sweep
+    if not lines:
+        return None
+    says = (
+        (
+            f"The selection once more in {count_of(len(lines), 'other way')}: by other keys, from "
+            "either end of them, within other budgets. Train on both ends of a key: where they do "
+            "alike, it was not worth choosing by. Where an arm holds what the selection holds, "
+            "training on both says nothing."
+        ),
+    )
+    keys = dict.fromkeys(line.key for line in lines)
+    views = tuple(View(key, _ends([x for x in lines if x.key == key])) for key in keys)
+    numbers = Numbers(SWEEP_HEADINGS, tuple(sweep_rows(audit.funnel)))
+    return Chart("sweep", "Sweep", says, views, numbers, open=True)
+
+
+def _ends(lines: Sequence[SweepCount]) -> Figure:
+    """Show the mean of one key in each of its arms."""
+    names = [f"{plain(line.direction)}, {plain(line.budget)}" for line in lines]
+    means = [line.mean for line in lines]
+    texts = [f"{plain(line.name)}: {plain(line.facts[1])}" for line in lines]
+    trace: Trace = {
+        "type": "scatter", "mode": "markers", "x": means, "y": names, "hovertext": texts,
+        "hoverinfo": "text", "marker": {"color": "@selected", "size": 11}, "showlegend": False,
+    }  # fmt: skip
+    return figure(
+        [trace],
+        height=30 * len(lines) + 80,
+        x={"title": {"text": f"mean of {plain(lines[0].key)}"}},
+        y={"type": "category", "autorange": "reversed"},
+    )
 
 
 def _middle(values: pl.Series) -> str:

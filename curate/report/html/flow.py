@@ -79,12 +79,12 @@ def _by_reason(funnel: Funnel) -> dict[str, object]:
         colour = PALETTE[len(traces) % len(PALETTE)]
         sizes = [counts[line.name] for line in at]
         traces.append(bars(name, [line.name for line in at], sizes, colour))
-    for pick in funnel.picks:
+    for pick in funnel.named:
         colour = COLOURS["selected"] if pick.name == "selected" else "@muted"
         label = "taken" if pick.name == "selected" else "taken by an arm"
-        legend = {"showlegend": pick.name == "selected" or pick == funnel.picks[1]}
+        legend = {"showlegend": pick.name == "selected" or pick == funnel.named[1]}
         traces.append(bars(label, [_place(pick)], [pick.rows], colour, legendgroup=label, **legend))
-    return _stacked(traces, [*names, *map(_place, funnel.picks)])
+    return _stacked(traces, [*names, *map(_place, funnel.named)])
 
 
 def _place(pick: PickCount) -> str:
@@ -189,7 +189,7 @@ def _funnel_numbers(funnel: Funnel) -> Numbers:
         )  # fmt: skip
     rows += [
         (p.name, f"{p.rows:,}", percent(p.rows, funnel.samples), f"{p.questions:,}", "", "")
-        for p in funnel.picks
+        for p in funnel.named
     ]
     return Numbers(("filter", "samples", "of all", "questions", "choice", "stopped"), tuple(rows))
 

@@ -82,8 +82,19 @@ filters:
   - {use: duplicates, jaccard: 0.9, ngram: 3}
   - {use: diversity, by: [path], distance: 0.1}
 select:
-  {budget: {rows: 4}, per_question: 2, one_per: cluster, order_by: [-rationale_words], seed: 3}
+  budget: {rows: 4}
+  per_question: 2
+  one_per: cluster
+  order_by:
+    - -rationale_words
+    - {rank_fusion: {keys: [sample_index, -rationale_words], k: 3}}
+    - {draw: {weights: 2^-rank(rationale_words)}}
+  seed: 3
 arms: [random, all_correct, shortest, "lowest:rationale_words", "without:right"]
+sweep:
+  order_by: [sample_index, {rank_fusion: {keys: [rationale_words]}}]
+  budget: [{rows: 2}, {share: 0.5}]
+  direction: [lowest, highest]
 exclude_teachers: []
 splits: {validation: 0.5}
 publish: {repo: me/rich, private: true, include: [rejected], formats: [messages, dpo]}

@@ -1,6 +1,7 @@
 """A release is repeated from what travels with it, and may do nothing that nobody allowed."""
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -242,6 +243,8 @@ class Theirs(DerivedMeasure):
     [
         ("select.order_by=[-their_score]", "-their_score"),
         ("select.one_per=their_score", "their_score"),
+        ("select.order_by=[{draw: {weights: 2^-rank(their_score)}}]", "2^-rank(their_score)"),
+        ("sweep={order_by: [{rank_fusion: {keys: [-their_score]}}]}", "-their_score"),
         ("arms=[random, lowest:their_score]", "lowest:their_score"),
     ],
 )
@@ -250,7 +253,9 @@ def test_the_measure_of_a_plug_in_is_used_where_that_is_allowed(
 ) -> None:
     release = with_overrides(changed(folder), override)
     with registered(MEASURES, Theirs):
-        with pytest.raises(InputError, match=f"'{value}' is no column of curate.*plug-ins"):
+        with pytest.raises(
+            InputError, match=f"'{re.escape(value)}' is no column of curate.*plug-ins"
+        ):
             open_recipe(release)
         assert open_recipe(release, allow=["plug-ins"])
 

@@ -16,6 +16,7 @@ from curate.release.funnel import (
     PickCount,
     QuestionCount,
     SourceCount,
+    SweepCount,
     count,
     count_picks,
     lines,
@@ -23,6 +24,7 @@ from curate.release.funnel import (
     merge,
     percent,
     reasons,
+    sweep_rows,
 )
 from curate.report.funnel import render
 
@@ -90,6 +92,49 @@ def test_no_line_of_the_funnel_wraps_within_a_row(width: int) -> None:
     assert all(len(line) <= width for line in said)
     ends = {len(line) for line in said if "█" in line and not line.endswith("100%")}
     assert len(ends) <= 2  # the row of all samples has no choice
+
+
+SWEPT = tuple(
+    SweepCount(
+        name=f"sweep_{slug}_{direction}_share_0_25", rows=1250, questions=1001, tokens=240118,
+        key=key, direction=direction, budget="0.25 of the live samples", right=1.0, mean=0.0312456,
+        overlap=None if slug == "nll_rationale" else 0.41,
+    )
+    for slug, key in (
+        ("nll_rationale", "nll_rationale"),
+        ("rank_fusion_rd_masked_minus_rsr", "rank_fusion(rd_masked, -rsr; k=60)"),
+    )
+    for direction in ("lowest", "highest")
+)  # fmt: skip
+
+
+def test_a_sweep_is_a_table_below_the_arms_that_are_named_one_by_one() -> None:
+    picks = tuple(PickCount(**line.model_dump(include={*PickCount.model_fields})) for line in SWEPT)
+    funnel = FUNNEL.model_copy(update={"picks": (*FUNNEL.picks, *picks), "sweep": SWEPT})
+    assert Funnel.model_validate_json(funnel.model_dump_json()) == funnel
+    shown = printed(render(funnel)).splitlines()
+    start = next(place for place, line in enumerate(shown) if "overlap" in line)
+    assert shown[start : start + 7] == [
+        "                      samples  questions   tokens  right     mean  overlap",
+        "sweep_nll_rationale… by nll_rationale",
+        "…_lowest_share_0_25     1,250      1,001  240,118   100%  0.03125     none",
+        "…_highest_share_0_25    1,250      1,001  240,118   100%  0.03125     none",
+        "sweep_rank_fusion_rd_masked_minus_rsr… by rank_fusion(rd_masked, -rsr; k=60)",
+        "…_lowest_share_0_25     1,250      1,001  240,118   100%  0.03125      41%",
+        "…_highest_share_0_25    1,250      1,001  240,118   100%  0.03125      41%",
+    ]
+    assert shown[:start] == printed(render(FUNNEL)).splitlines()[:start]
+    assert markdown(funnel) == markdown(FUNNEL)
+    assert sweep_rows(funnel)[2] == (
+        "sweep_rank_fusion_rd_masked_minus_rsr_lowest_share_0_25",
+        "rank_fusion(rd_masked, -rsr; k=60)", "lowest", "0.25 of the live samples", "1,250",
+        "1,001", "240,118 tokens", "100%", "0.03125", "41%",
+    )  # fmt: skip
+    assert (
+        "sweep_nll_rationale_highest_share_0_25 (by nll_rationale, highest first, 0.25 of the live "
+        "samples): 1,250 samples, 1,001 questions, 240,118 tokens; right 100%, mean of the key "
+        "0.03125, also selected none"
+    ) in lines(funnel)
 
 
 def test_the_funnel_in_plain_lines_and_markdown() -> None:

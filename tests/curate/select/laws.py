@@ -15,8 +15,10 @@ from polars.testing import assert_frame_equal
 
 from curate.errors import InputError
 from curate.select.arms import Arm, ArmKind
+from curate.select.options import Budget, SelectOptions
+from curate.select.orders import columns_of
 from curate.select.ranking import DIFFICULTY
-from curate.select.select import RANK, SELECTED, Budget, SelectOptions
+from curate.select.select import RANK, SELECTED
 
 Choose = Callable[[pl.DataFrame, SelectOptions, Sequence[Arm]], pl.DataFrame]
 
@@ -59,9 +61,10 @@ def its_order_decides(arm: Arm, rows: pl.DataFrame, options: SelectOptions, choo
     By Rationale Difficulty two samples may tie, so there only the missing values are looked at.
     """
     chosen = choose(rows, options, [arm])
-    if not arm.order_by:
+    first = arm.order_by[0] if arm.order_by else None
+    if not isinstance(first, str):
         return
-    name, down = arm.order_by[0].removeprefix("-"), arm.order_by[0].startswith("-")
+    name, down = first.removeprefix("-"), first.startswith("-")
     table = rows.with_columns(chosen[arm.column]).filter(arm.pool)
     for _, question in table.group_by("question_id"):
         taken = [_place(value, down=down) for value in question.filter(arm.column)[name]]
@@ -82,10 +85,11 @@ def ranking_ends_with_what_has_no_value(
     assert ranks == list(range(1, len(ranks) + 1))
     if not options.order_by:
         return
-    name = options.order_by[0].removeprefix("-")
-    table = rows.select("question_id", name, chosen[RANK]).drop_nulls(RANK).sort(RANK)
+    names = dict.fromkeys(columns_of(options.order_by[0]))
+    table = rows.select("question_id", *names, chosen[RANK]).drop_nulls(RANK).sort(RANK)
     for _, question in table.group_by("question_id", maintain_order=True):
-        lacking = [math.isinf(_place(value, down=False)) for value in question[name]]
+        values = question.select(*names).rows()
+        lacking = [all(math.isinf(_place(v, down=False)) for v in row) for row in values]
         assert lacking == sorted(lacking)
 
 
@@ -134,8 +138,9 @@ def kind_is_of_one_piece(kind: ArmKind, operand: str) -> None:
     assert ("{operand}" in kind.takes) == bool(kind.operand), "the plan says of what"
     assert kind.pool in POOLS
     assert ("{operand}" in kind.pool) == kind.judged_again
-    assert any("{operand}" in key for key in kind.order) == (kind.operand == "COLUMN")
-    assert not kind.order or kind.size == "selection", "nothing is ordered by it"
+    assert any("{operand}" in str(key) for key in kind.order) == (kind.operand == "COLUMN")
+    assert not kind.order or kind.size != "all", "nothing is ordered by it"
+    assert kind.budget is None or kind.size == "budget", "nothing is cut by it"
     assert not kind.matches_tokens or kind.size == "selection"
     assert not (kind.matches_tokens and kind.order), "a draw that matches follows no order"
     assert not kind.judged_again or kind.size == "budget"
@@ -144,7 +149,7 @@ def kind_is_of_one_piece(kind: ArmKind, operand: str) -> None:
     assert Arm.parse(arm.text) == arm
     assert arm.column == f"arm_{arm.name}"
     assert arm.name.isidentifier()
-    assert not any("{" in text for text in (arm.adds, arm.pool, *arm.order_by))
+    assert not any("{" in text for text in (arm.adds, arm.pool, *map(str, arm.order_by)))
     other = kind.word if operand else f"{kind.word}:anything"
     try:
         Arm.parse(other)

@@ -8,7 +8,8 @@ import polars as pl
 from hypothesis import strategies as st
 
 from curate.select.arms import ARMS, Arm
-from curate.select.select import SelectOptions
+from curate.select.options import SelectOptions
+from curate.select.orders import Combined, Draw, RankFusion
 
 SCHEMA: Final[dict[str, Any]] = {
     "sample_id": pl.String,
@@ -32,12 +33,24 @@ OPERANDS: Final[Mapping[str, Sequence[str]]] = {
 
 ALL_ARMS: Final = tuple(Arm(kind, name) for kind in ARMS for name in OPERANDS[kind.operand])
 
-KEYS: Final = ("rd_masked", "-rd_masked", "nll_rationale", "-tokens", "tokens")
+COLUMNS: Final = ("rd_masked", "-rd_masked", "nll_rationale", "-tokens", "tokens")
+FUSIONS: Final = st.builds(
+    RankFusion,
+    keys=st.lists(st.sampled_from(COLUMNS), min_size=1, max_size=3).map(tuple),
+    k=st.sampled_from([0.0, 1.0, 60.0]),
+)
+DRAWS: Final = st.builds(Draw, weights=st.sampled_from(COLUMNS).map("2^-rank({})".format))
+KEYS: Final = st.one_of(
+    st.sampled_from(COLUMNS),
+    FUSIONS.map(lambda order: Combined(rank_fusion=order)),
+    DRAWS.map(lambda order: Combined(draw=order)),
+)
+"""Keys of an order, of every kind."""
 OPTIONS: Final = st.builds(
     SelectOptions,
     per_question=st.none() | st.integers(1, 3),
     one_per=st.sampled_from([None, "cluster"]),
-    order_by=st.lists(st.sampled_from(KEYS), max_size=3, unique=True).map(tuple),
+    order_by=st.lists(KEYS, max_size=3, unique=True).map(tuple),
     seed=st.integers(0, 3),
 )
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.select.arms import ARMS, Arm, ArmKind
-from curate.select.select import RANK, SELECTED, Budget, SelectOptions, select
+from curate.select.options import Budget, SelectOptions
+from curate.select.select import RANK, SELECTED, select
 from tests.curate.select import laws
 from tests.curate.select.strategies import ALL_ARMS, OPERANDS, OPTIONS, SCHEMA, tables
 

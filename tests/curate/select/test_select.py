@@ -1,6 +1,7 @@
 """Ranking: questions do not meddle, a plain loop agrees, ties, limits, and what is refused."""
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import polars as pl
@@ -11,15 +12,10 @@ from pydantic import ValidationError
 
 from curate.errors import InputError
 from curate.select.arms import Arm
+from curate.select.options import Budget, SelectOptions
+from curate.select.orders import RankFusion, columns_of
 from curate.select.ranking import may_be_taken
-from curate.select.select import (
-    Budget,
-    SelectOptions,
-    choice_share,
-    idle_keys,
-    needed_columns,
-    select,
-)
+from curate.select.select import choice_share, idle_keys, needed_columns, select
 from curate.store.keys import rank
 from tests.curate.select.strategies import ALL_ARMS, OPTIONS, SCHEMA, tables
 
@@ -73,7 +69,12 @@ def test_lowest_takes_what_ordering_by_its_column_takes(rows: pl.DataFrame, seed
 
 @given(tables(), OPTIONS)
 def test_ranking_agrees_with_a_plain_loop(rows: pl.DataFrame, options: SelectOptions) -> None:
-    keys = tuple(key for key in options.order_by if "rd_" not in key)
+    keys = tuple(
+        key
+        for key in options.order_by
+        if isinstance(key, str) or key.rank_fusion
+        if "rd_masked" not in columns_of(key)
+    )
     options = options.model_copy(update={"order_by": keys})
     chosen = select(rows, options).drop_nulls("selection_rank").sort("selection_rank")
     assert chosen["sample_id"].to_list() == [
@@ -84,18 +85,23 @@ def test_ranking_agrees_with_a_plain_loop(rows: pl.DataFrame, options: SelectOpt
 def plain_ranking(rows: pl.DataFrame, options: SelectOptions) -> list[dict[str, Any]]:
     """Rank as the documentation says it, with no thought for speed."""
 
-    def order(row: dict[str, Any]) -> tuple[Any, ...]:
+    def order(row: dict[str, Any], siblings: list[dict[str, Any]]) -> tuple[Any, ...]:
         parts: list[Any] = []
         for key in options.order_by:
-            value, sign = row[key.removeprefix("-")], -1 if key.startswith("-") else 1
-            missing = value is None or math.isnan(value)
-            parts.append((missing, 0 if missing else sign * value))
+            if isinstance(key, str):
+                value = signed(row, key)
+            else:
+                assert key.rank_fusion
+                total = plain_fusion(row, siblings, key.rank_fusion)
+                value = -total if total else math.inf
+            parts.append(value)
         return (*parts, rank(options.seed, "selected", row["sample_id"]))
 
     rounds: list[tuple[Any, ...]] = []
     live = [row for row in rows.to_dicts() if row["live"]]
     for question in {row["question_id"] for row in live}:
-        siblings = sorted((row for row in live if row["question_id"] == question), key=order)
+        whole = [row for row in live if row["question_id"] == question]
+        siblings = sorted(whole, key=lambda row, whole=whole: order(row, whole))
         seen: dict[int, int] = {}
         nth: list[int] = []
         for row in siblings:
@@ -108,6 +114,27 @@ def plain_ranking(rows: pl.DataFrame, options: SelectOptions) -> list[dict[str, 
             ruled_out = nth[place] > 0 or turn >= (options.per_question or math.inf)
             rounds.append((ruled_out, turn, rank(options.seed, question), siblings[place]))
     return [row for *_, row in sorted(rounds, key=lambda entry: entry[:3])]
+
+
+def signed(row: dict[str, Any], key: str) -> float:
+    """Give the number that the smaller of comes first, infinite where there is none."""
+    value = row[key.removeprefix("-")]
+    if value is None or math.isnan(value):
+        return math.inf
+    return -value if key.startswith("-") else value
+
+
+def plain_fusion(
+    row: dict[str, Any], siblings: list[dict[str, Any]], fusion: RankFusion
+) -> Fraction:
+    """Fuse ranks as Cormack, Clarke and Buettcher (2009) define it, ties sharing their mean."""
+    total = Fraction(0)
+    for key in fusion.keys:
+        own, others = signed(row, key), [signed(sibling, key) for sibling in siblings]
+        if not math.isinf(own):
+            place = 1 + sum(x < own for x in others) + Fraction(others.count(own) - 1, 2)
+            total += 1 / (Fraction(fusion.k) + place)
+    return total
 
 
 def test_every_question_comes_before_any_second_sample() -> None:
@@ -171,11 +198,11 @@ def test_a_student_that_cannot_follow_leaves_the_order_to_the_next_key() -> None
     rows = rows.with_columns(student_follows=pl.lit(value=False))
     options = SelectOptions(order_by=("rd_masked", "tokens"))
     assert select(rows, options)["selection_rank"].to_list() == [2, 1]
-    assert list(idle_keys(rows, options)) == ["rd_masked"]
-    assert "cannot follow" in idle_keys(rows, options)["rd_masked"]
-    assert idle_keys(rows.drop("student_follows"), options) == {}
+    assert list(idle_keys(rows, options.order_by)) == ["rd_masked"]
+    assert "cannot follow" in idle_keys(rows, options.order_by)["rd_masked"]
+    assert idle_keys(rows.drop("student_follows"), options.order_by) == {}
     unmeasured = rows.with_columns(tokens=pl.lit(None, pl.Int32)).drop("student_follows")
-    assert idle_keys(unmeasured, options) == {"tokens": "no live sample has a value"}
+    assert idle_keys(unmeasured, options.order_by) == {"tokens": "no live sample has a value"}
 
 
 def test_a_share_rounds_down_without_float_dust_and_binds_the_ablations() -> None:
