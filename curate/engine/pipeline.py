@@ -155,7 +155,9 @@ def passed(
         with store.workspace() as work:
             batches = sampler.batches(questions)
             shards = file.recipe.runtime.questions_per_shard
-            table = build_table(questions.frame, batches, work / "table", shards)
+            table = build_table(
+                questions.frame, batches, work / "table", shards, plan.recipe.brought.types
+            )
             lock.save()
             _tell_sources(sampler.results, progress)
             chain = Chain(store, work, executor, progress, setups.open, replay, meter)

@@ -6,9 +6,10 @@ What a step writes goes into a file of its own (a *part*), holding just the rows
 reading joins the parts asked for. Memory is bounded by the shards in flight.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import polars as pl
@@ -150,6 +151,7 @@ def build_table(
     batches: Iterable[pl.DataFrame],
     folder: Path,
     size: int = QUESTIONS_PER_SHARD,
+    more: Mapping[str, pl.DataType] = MappingProxyType({}),
 ) -> Table:
     """Cut questions and the samples of all sources into shards.
 
@@ -158,6 +160,7 @@ def build_table(
         batches: rows with the columns of `SOURCE_COLUMNS`, in any order and size.
         folder: where the shards' files go.
         size: mean number of questions a shard.
+        more: columns that some batches bring beside them; null in the rows of all others.
 
     Returns:
         A table in which every sample is live whose question is not quarantined.
@@ -168,27 +171,32 @@ def build_table(
     count = int(numbers[-1]) + 1 if numbers.len() else 0
     spill = folder / "spill"
     spill.mkdir(parents=True)
-    pieces = _spill(batches, place, spill)
+    columns = {**SOURCE_COLUMNS, **more}
+    pieces = _spill(batches, place, spill, columns)
     shards: list[Shard] = []
     for number in range(count):
         facts = folder / f"questions-{number:05d}.parquet"
         shard_questions = ordered.filter(numbers == number)
         write_parquet(shard_questions, facts)
-        rows = _gather(pieces.get(number, ()))
+        rows = _gather(pieces.get(number, ()), columns)
         base = folder / f"samples-{number:05d}.parquet"
         write_parquet(rows, base)
         usable = shard_questions.filter(pl.col("status") == "ok")["question_id"]
-        shards.append(Shard(number, facts, base, rows["question_id"].is_in(usable.implode())))
+        live = rows["question_id"].is_in(usable.implode())
+        shards.append(Shard(number, facts, base, live, [Part(base, tuple(more))] if more else []))
     return Table(ordered, shards)
 
 
 def _spill(
-    batches: Iterable[pl.DataFrame], place: pl.DataFrame, folder: Path
+    batches: Iterable[pl.DataFrame],
+    place: pl.DataFrame,
+    folder: Path,
+    columns: Mapping[str, pl.DataType],
 ) -> dict[int, list[Path]]:
     """Sort incoming rows into files by shard, holding at most `SPILL_ROWS` in memory."""
     pieces: dict[int, list[Path]] = {}
     waiting: list[pl.DataFrame] = []
-    for batch in _grouped(batches, waiting):
+    for batch in _grouped(batches, waiting, columns):
         routed = batch.join(place, on="question_id", how="left")
         for (number,), rows in routed.partition_by(
             "shard", as_dict=True, include_key=False
@@ -203,10 +211,13 @@ def _spill(
 
 
 def _grouped(
-    batches: Iterable[pl.DataFrame], waiting: list[pl.DataFrame]
+    batches: Iterable[pl.DataFrame],
+    waiting: list[pl.DataFrame],
+    columns: Mapping[str, pl.DataType],
 ) -> Iterator[pl.DataFrame]:
     for batch in batches:
-        waiting.append(batch.select(list(SOURCE_COLUMNS)))
+        lacking = [pl.lit(None, columns[n]).alias(n) for n in columns if n not in batch.columns]
+        waiting.append(batch.with_columns(lacking).select(list(columns)))
         if sum(frame.height for frame in waiting) >= SPILL_ROWS:
             yield pl.concat(waiting)
             waiting.clear()
@@ -214,10 +225,10 @@ def _grouped(
         yield pl.concat(waiting)
 
 
-def _gather(paths: Sequence[Path]) -> pl.DataFrame:
+def _gather(paths: Sequence[Path], columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Read one shard's pieces back, in canonical order, and remove them."""
     frames = [pl.read_ipc(path) for path in paths]
-    rows = pl.concat([pl.DataFrame(schema=dict(SOURCE_COLUMNS)), *frames])
+    rows = pl.concat([pl.DataFrame(schema=dict(columns)), *frames])
     for path in paths:
         path.unlink()
     twice = rows.filter(pl.col("sample_id").is_duplicated())

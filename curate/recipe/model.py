@@ -28,6 +28,7 @@ from curate.measures.score_options import ScoreOptions
 from curate.models.servers.servers import StudentServer
 from curate.models.teachers.open import TEACHERS
 from curate.models.teachers.options import Backend, VllmOptions
+from curate.recipe.source_columns import columns_of_sources
 from curate.release.formats import FORMATS, format_of
 from curate.release.licences import refuse_unknown
 from curate.release.options import PublishOptions
@@ -37,6 +38,7 @@ from curate.select.sweep import Point, Sweep
 from curate.sources import SOURCES, SampledSource, Source
 from curate.sources.questions import QuestionsOptions
 from filters import FILTERS
+from filters.columns import Glossary
 from filters.contract import Filter
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
@@ -220,6 +222,7 @@ class Recipe(_Section):
         self._tokens_can_be_counted()
         self._spending_can_be_told()
         self._excluded_are_known()
+        columns_of_sources(self.sources)
         formats = [name for name in self.publish.formats if format_of(name).of_questions]
         if formats and self.judge_of_answers is None:
             raise InputError(
@@ -332,6 +335,11 @@ class Recipe(_Section):
         return tuple(
             source for source in self.sources if not excluded & {source.name, source.writer}
         )
+
+    @property
+    def brought(self) -> Glossary:
+        """The columns that its sources bring beside those that all have."""
+        return columns_of_sources(self.used_sources)
 
     @property
     def inputs(self) -> tuple[tuple[str, str], ...]:

@@ -87,6 +87,7 @@ class Plan:
         """Every column that its tables have, but for verdicts and arms."""
         steps = [*(step.writes for step in self.measures), *(each.writes for each in self.filters)]
         written = GLOSSARY.of("question", "source", "select", "release")
+        written = written.plus(self.recipe.brought.values())
         for more in steps:
             written = written.plus(more.values())
         # in the order of the glossary, whichever step comes first
@@ -158,7 +159,7 @@ class _Steps:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.steps: list[Step] = []
-        self.columns = set[str]((*QUESTION_COLUMNS, *SOURCE_COLUMNS))
+        self.columns = set[str]((*QUESTION_COLUMNS, *SOURCE_COLUMNS, *recipe.brought))
         self.add_measure("parse", "every filter", None)
 
     def need(self, names: Iterable[str], reader: str, where: str, served: Filter | None) -> None:

@@ -3,7 +3,8 @@
 A source is a frozen pydantic model, an entry of the recipe's ``sources``. It says who wrote its
 text, on which terms, how that is read and which files it reads. Its rows are either there already
 (`ReadSource`), or a teacher is asked for them (`curate.sources.sampled`). Rows are
-`SOURCE_COLUMNS`; ids are of content, so the same input gives the same ids in any order.
+`SOURCE_COLUMNS`, and what a source says that it brings beside them; ids are of content, so the same
+input gives the same ids in any order.
 """
 
 from abc import ABC, abstractmethod
@@ -17,6 +18,7 @@ from pydantic import Field
 
 from curate.sources.questions import QuestionsTable
 from filters.answers.reading import TextOptions
+from filters.columns import Glossary
 
 
 @dataclass(slots=True)
@@ -62,6 +64,11 @@ class Source(TextOptions, ABC):
         return self.name
 
     @property
+    def writes(self) -> Glossary:
+        """The columns that its rows have beside `SOURCE_COLUMNS`; null in rows of other sources."""
+        return Glossary()
+
+    @property
     def names_writers(self) -> bool:
         """Whether each row says who wrote it, so that nobody knows before files are read."""
         return False
@@ -88,7 +95,7 @@ class ReadSource(Source):
             tally: of the rows read, for a source that reads some; complete after the last batch.
 
         Yields:
-            `SOURCE_COLUMNS`, in batches of a bounded size.
+            `SOURCE_COLUMNS` and then what it `writes`, in batches of a bounded size.
 
         Raises:
             InputError: the source's files or options are wrong.

@@ -7,10 +7,17 @@ limit, or is counted in the `Tally` under the reason why it made no sample.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, Literal, Self, cast
+from typing import Any, Final, Literal, Self, cast
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from curate.errors import InputError, count_of
 from curate.models.finish import finish_of
@@ -19,8 +26,10 @@ from curate.sources.drafts import Drafts
 from curate.sources.joining import CAUSES, Join, JoinByOrder, by_id, by_question
 from curate.sources.questions import QuestionsTable
 from curate.sources.questions.options import Columns, OneGroup
+from curate.sources.scores import ScoreColumns, ScoreReader, scores_of
 from curate.sources.tables import Chunk, TableOptions, Unreadable, read
 from curate.sources.tables.cells import WHOLE_ROW, cell, require, text
+from filters.columns import Glossary
 
 BATCH_ROWS: Final = 50_000
 """Samples a batch; a batch of kilobyte texts takes some 100 MB."""
@@ -73,6 +82,18 @@ class ImportColumns(_Options):
     """
     finish_reason: str | None = None
     """Why each completion ended, in any server's word for it; a list where `completion` is one."""
+    scores: ScoreColumns = {}
+    """Numbers that other tools gave the completions, by the name each gets here: ``{their_score:
+    reward}``, or ``{their_score: {column: reward, better: higher}}``. One a completion, so a list
+    where `completion` is one. They are columns like our own, null in rows of other sources; what is
+    no finite number is null and told of.
+    """
+
+    @model_serializer(mode="wrap")
+    def _without_scores_nobody_wrote(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out scores that are not there: digests of recipes made before know no such key."""
+        written: dict[str, Any] = write(self)
+        return {key: value for key, value in written.items() if key != "scores" or value}
 
 
 class Import(TableOptions, ReadSource):
@@ -119,6 +140,12 @@ class Import(TableOptions, ReadSource):
         return self.teacher if isinstance(self.teacher, str) else self.name
 
     @property
+    def writes(self) -> Glossary:
+        """The scores that its rows came with."""
+        scores = scores_of(self.columns.scores)
+        return Glossary(score.declared(name) for name, score in scores.items())
+
+    @property
     def names_writers(self) -> bool:
         """Whether the teacher stands in a column, or in the name of a file or column."""
         return not isinstance(self.teacher, str | None)
@@ -136,13 +163,15 @@ class Import(TableOptions, ReadSource):
             tally: is filled while batches are read, complete after the last.
 
         Yields:
-            `SOURCE_COLUMNS`, at most `BATCH_ROWS` and a chunk's worth of rows a batch.
+            `SOURCE_COLUMNS` and what it `writes`, at most `BATCH_ROWS` and a chunk's worth of rows
+            a batch.
 
         Raises:
             InputError: a column is not there; files and questions cannot be joined by order; or
                 more rows than `max_unmatched` make no sample.
         """
-        drafts = Drafts(self.name, gold_shown=self.gold_shown)
+        drafts = Drafts(self.name, gold_shown=self.gold_shown, more=self.writes)
+        scores = self._scores()
         join = self._join(questions)
         completion = _paths(self.columns.completion)
         beyond = frozenset(questions.beyond["question_id"])
@@ -162,15 +191,17 @@ class Import(TableOptions, ReadSource):
                 else:
                     thoughts = self._beside(row, self.columns.reasoning, written, "reasoning")
                     ends = self._beside(row, self.columns.finish_reason, written, "finish_reason")
-                    for (path, raw), thought, end in zip(written, thoughts, ends, strict=True):
+                    numbers = scores.read(row, len(written), chunk.file)
+                    parts = zip(written, thoughts, ends, numbers, strict=True)
+                    for (path, raw), thought, end, more in parts:
                         drafts.add(
                             match.question_id, teacher(row, path), prompt(row, path), raw,
-                            thought, finish_of(end),
+                            thought, finish_of(end), more,
                         )  # fmt: skip
             if drafts.height >= BATCH_ROWS:
                 tally.samples += drafts.height
                 yield drafts.take()
-        tally.notes += join.leave()
+        tally.notes += [*join.leave(), *scores.notes()]
         self._refuse_too_many(tally)
         if drafts.height:
             tally.samples += drafts.height
@@ -196,6 +227,10 @@ class Import(TableOptions, ReadSource):
             )
         return values
 
+    def _scores(self) -> ScoreReader:
+        where = f"sources: {self.name}: columns.scores"
+        return ScoreReader(scores_of(self.columns.scores), where)
+
     def _join(self, questions: QuestionsTable) -> Join:
         if self.join == "question" and self.columns.question is not None:
             return by_question(questions, self.columns.question)
@@ -212,6 +247,7 @@ class Import(TableOptions, ReadSource):
         }  # fmt: skip
         origins = [origin for origin in (self.teacher, self.prompt_id) if origin]
         paths = [path for spec in named.values() for path in _paths(spec)]
+        paths += self._scores().paths
         paths += [origin.column for origin in origins if isinstance(origin, FromColumn)]
         file = ""
         for chunk in read(self, base, paths):

@@ -36,6 +36,7 @@ ROW: Final[dict[str, Any]] = {
     "writer": "careful",
     "group": "g",
     "thought": {"text": "Add them."},
+    "score": 0.5,
     "175b_verification": {"solution": "7"},
     "175b_finetuning": {"solution": "7"},
     "6b_verification": {"solution": "7"},
@@ -65,7 +66,8 @@ sources:
     path: here.jsonl
     columns:
       {question: [question, input], completion: [rationale, output],
-       reasoning: [thought.text, thought.text]}
+       reasoning: [thought.text, thought.text],
+       scores: {theirs: {column: [score, score], better: lower}, plain: [score, score]}}
     join: question
     teacher: {completion: '(.+)'}
     prompt_id: {file: '(.+)\\.jsonl'}
@@ -87,12 +89,12 @@ select:
   one_per: cluster
   order_by:
     - -rationale_words
-    - {rank_fusion: {keys: [sample_index, -rationale_words], k: 3}}
-    - {draw: {weights: 2^-rank(rationale_words)}}
+    - {rank_fusion: {keys: [theirs, -rationale_words], k: 3}}
+    - {draw: {weights: 2^-rank(plain)}}
   seed: 3
-arms: [random, all_correct, shortest, "lowest:rationale_words", "without:right"]
+arms: [random, all_correct, shortest, "lowest:rationale_words", "highest:theirs", "without:right"]
 sweep:
-  order_by: [sample_index, {rank_fusion: {keys: [rationale_words]}}]
+  order_by: [theirs, {rank_fusion: {keys: [plain]}}]
   budget: [{rows: 2}, {share: 0.5}]
   direction: [lowest, highest]
 exclude_teachers: []

@@ -65,15 +65,17 @@ class Made(NamedTuple):
         batches: its rows.
         tally: what it said of those that it read.
         questions: as it was given them.
+        schema: the columns that it says it has.
     """
 
     batches: list[pl.DataFrame]
     tally: Tally
     questions: QuestionsTable
+    schema: Mapping[str, pl.DataType]
 
     @property
     def rows(self) -> pl.DataFrame:
-        return pl.concat([pl.DataFrame(schema=dict(SOURCE_COLUMNS)), *self.batches])
+        return pl.concat([pl.DataFrame(schema=self.schema), *self.batches])
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,14 @@ class Case:
         folder, source = self.place(rows, filed), self.source
         options = QuestionsOptions.model_validate(QUESTIONS)
         table, tally = load_questions(options, folder, limit), Tally()
+        schema = {**SOURCE_COLUMNS, **source.writes.types}
         if isinstance(source, SampledSource):
             usable = table.frame.filter(status="ok")
             template = source.template(folder)
-            return Made([source.rows(usable, template, IDENTITY, _answer)], tally, table)
+            rows = source.rows(usable, template, IDENTITY, _answer)
+            return Made([rows], tally, table, schema)
         assert isinstance(source, ReadSource)
-        return Made(list(source.rows(table, folder, tally)), tally, table)
+        return Made(list(source.rows(table, folder, tally)), tally, table, schema)
 
     def read(self, folder: Path, url: str) -> RecipeFile:
         """Give a recipe of this source alone, whose teacher, if any, is behind a url."""
@@ -216,7 +220,7 @@ def columns_are_declared(case: Case) -> None:
     """Every batch has the columns of a source, of their types; each row says whose it is."""
     made = case.make()
     for batch in made.batches:
-        assert list(batch.schema.items()) == list(SOURCE_COLUMNS.items())
+        assert list(batch.schema.items()) == list(made.schema.items())
     rows = made.rows
     assert set(rows["source"]) == {case.source.name}
     required = ("sample_id", "question_id", "sample_index", "source", "gold_shown", "raw_output")

@@ -28,14 +28,15 @@ def lines(file: Path, rows: list[Any]) -> None:
 
 
 def write_pool(folder: Path, rows: Sequence[QuestionRow]) -> None:
-    lines(folder / "pool.jsonl", [{"q": row["question"], "text": row["solution"]} for row in rows])
+    pool = [{"q": row["question"], "text": row["solution"]} for row in rows]
+    lines(folder / "pool.jsonl", [{**row, "score": len(row["text"]) / 2} for row in pool])
 
 
 EXAMPLE = Example(
     {
         "name": "pool",
         "path": "pool.jsonl",
-        "columns": JOINED,
+        "columns": {**JOINED, "scores": {"their_score": "score"}},
         "teacher": "ann",
         "max_unmatched": 0.5,
     },
