@@ -17,6 +17,7 @@ from curate.engine.made_with import devices, made_with
 from curate.engine.sampling import SourceResult
 from curate.engine.setups import MeasureSetups
 from curate.engine.table import Table
+from curate.measures.gradient import Gradient
 from curate.measures.score import Score
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock, lock_text
@@ -249,8 +250,9 @@ class Account:
                 language=recipe.language,
                 models=tuple(self._models()),
                 select=recipe.select.model_dump(mode="json"),
-                calibration=self._calibration(),
                 faults=self.faults,
+                calibration=self._facts(Score.name),
+                gradients=self._facts(Gradient.name),
                 reproducible=self.reproducible,
                 formats=recipe.publish.formats,
                 data={k: v for k, v in self.lock.used.data.items() if "://" in k},
@@ -271,8 +273,8 @@ class Account:
             identity=identity,
         )
 
-    def _calibration(self) -> Mapping[str, Any] | None:
-        return next((m.facts for m in self.result.measured if m.name == Score.name), None)
+    def _facts(self, measure: str) -> Mapping[str, Any] | None:
+        return next((m.facts for m in self.result.measured if m.name == measure), None)
 
     def _models(self) -> Iterator[ModelFacts]:
         teachers = {source.name: source.teacher for source in self.sources}

@@ -20,7 +20,7 @@ from curate.engine.measuring import MeasureResult, Recording, derive, memoise
 from curate.engine.progress.progress import Progress
 from curate.engine.table import Part, Shard, Table, write_part
 from curate.measures.base import DerivedMeasure, Measure, MemoMeasure
-from curate.recipe.plan import FilterStep, MeasureStep, Step
+from curate.recipe.plan import FACTS, FilterStep, MeasureStep, Step
 from curate.release.funnel import FilterCount
 from curate.store.keys import digest, key
 from curate.store.source_code import source_digest
@@ -97,7 +97,7 @@ class Chain:
                 case FilterStep(filter_):
                     if filter_.name in fork_before:
                         fork = Table(table.questions, [shard.fork() for shard in table.shards])
-                        result.forks[filter_.name] = (tuple(steps[index + 1 :]), fork)
+                        result.forks[filter_.name] = (_read(steps[index + 1 :]), fork)
                     self._judge(filter_, table, result)
         return result
 
@@ -163,6 +163,17 @@ class Chain:
             result.counts.append(reduce(add, (each.count for each in verdicts)))
             if not self.again:
                 self.progress.filtered(result.counts[-1])
+
+
+def _read(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Leave out what no filter reads and runs for the facts: these are of the run's own rows."""
+    filters = [step.filter for step in steps if isinstance(step, FilterStep)]
+    reads = {name for filter_ in filters for name in Contract.of(filter_).reads}
+    return tuple(
+        step
+        for step in steps
+        if isinstance(step, FilterStep) or step.needed_by != FACTS or reads & step.writes.keys()
+    )
 
 
 def _filled(shard: Shard, fork: Shard, columns: Sequence[str], work: Path) -> Part:

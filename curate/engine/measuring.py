@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -13,10 +13,19 @@ from curate.engine.limits import Meter
 from curate.engine.progress.progress import Progress
 from curate.engine.table import Part, Shard, Table, write_part
 from curate.errors import RecordError, count_of
-from curate.measures.base import DerivedMeasure, Item, Measure, MemoMeasure, PoolRequest
-from curate.store.keys import digest, key, rank
+from curate.measures.base import (
+    DerivedMeasure,
+    Item,
+    Measure,
+    MemoMeasure,
+    PoolRequest,
+    RowRequest,
+)
+from curate.store.keys import digest, draw, key, rank
 from curate.store.record import Book
 from curate.store.store import Store
+
+_CHOSEN_FROM: Final = {"question_id": pl.String, "sample_id": pl.String, "teacher": pl.String}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +159,19 @@ def _memoise(
     request = measure.pool() if facts is None else None
     pool = gather_pool(table, request) if request is not None else None
     probes: Sequence[Item] = () if pool is None else measure.pool_items(pool)
-    live = (item for shard in table.shards for item in measure.items(_live(measure, shard)))
+    seen = _seen(measure, table)
+    live = (
+        item
+        for shard, rows in zip(table.shards, seen, strict=True)
+        for item in measure.items(shard.read(measure.reads, rows))
+    )
     # At once, so that a measure may compute together what they share.
     ledger.settle(chain(probes, live))
     facts = facts or {}
     if pool is not None:
         facts = measure.conclude(pool, ledger.values(probes))
-    for shard in table.shards:
-        frame = _live(measure, shard)
+    for shard, rows in zip(table.shards, seen, strict=True):
+        frame = shard.read(measure.reads, rows)
         values = ledger.values(measure.items(frame))
         columns = _typed(measure, measure.assemble(frame, values, facts))
         path = work / f"measure-{measure.name}-{shard.number:05d}.parquet"
@@ -172,8 +186,37 @@ def _typed(measure: Measure, columns: pl.DataFrame) -> pl.DataFrame:
     return columns.select(pl.col(name).cast(dtype) for name, dtype in measure.writes.types.items())
 
 
-def _live(measure: Measure, shard: Shard) -> pl.DataFrame:
-    return shard.read(measure.reads, shard.live)
+def _seen(measure: MemoMeasure, table: Table) -> list[pl.Series]:
+    """Mark the rows of each shard that are measured: the live ones, or those it is content with."""
+    request = measure.choice()
+    if request is None:
+        return [shard.live for shard in table.shards]
+    chosen = chosen_rows([shard.read(["teacher"], shard.live) for shard in table.shards], request)
+    return [shard.read([])["sample_id"].is_in(chosen.implode()) for shard in table.shards]
+
+
+def chosen_rows(frames: Sequence[pl.DataFrame], request: RowRequest) -> pl.Series:
+    """Choose questions as a probe draws them, and rows by seeded hash.
+
+    Args:
+        frames: live rows: ``question_id``, ``sample_id`` and ``teacher``.
+        request: how many.
+
+    Returns:
+        Ids of the samples.
+    """
+    rows = pl.concat(
+        [pl.DataFrame(schema=_CHOSEN_FROM), *(f.select(*_CHOSEN_FROM) for f in frames)]
+    )
+    questions = sorted(rows["question_id"].unique(), key=draw)[: request.questions]
+    rows = rows.filter(pl.col("question_id").is_in(questions))
+    order = [rank(request.seed, "row", sample) for sample in rows["sample_id"]]
+    return (
+        rows.with_columns(order=pl.Series(order, dtype=pl.UInt64))
+        .sort("order", "sample_id")
+        .group_by("question_id", "teacher")
+        .head(request.samples)["sample_id"]
+    )
 
 
 def _all_live(measure: Measure, table: Table) -> pl.DataFrame:

@@ -11,6 +11,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from curate.engine.account import Account, Tally, funnel_of
+from curate.engine.hindsight import Arms, look_back
 from curate.engine.inputs import lock_data
 from curate.engine.pipeline import deciding_libraries, passed
 from curate.engine.planted import plant_faults
@@ -146,6 +147,8 @@ def _run(file: RecipeFile, options: RunOptions, progress: Progress) -> RunResult
             ranking, reruns = pipeline.ranked()
             columns = {each.name: tuple(each.writes) for each in result.filters}
             selection = select(ranking, file.recipe.select, plan.arms, columns)
+            arms = Arms.of(plan, ranking, selection)
+            result.measured = look_back(result.measured, plan, table, arms, pipeline.setups.open)
         funnel = funnel_of(
             pipeline.questions, sources, table, result, ranking, selection, file.recipe
         )

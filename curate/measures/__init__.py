@@ -13,6 +13,7 @@ from curate.measures.base import DerivedMeasure, Measure, MemoMeasure, Setup
 from curate.measures.casl import Casl
 from curate.measures.curve import Curve
 from curate.measures.embed import Embed
+from curate.measures.gradient import Gradient
 from curate.measures.importance import Importance
 from curate.measures.local import Local
 from curate.measures.overrides import Overrides
@@ -38,6 +39,7 @@ SHIPPED: Final[tuple[type[Measure], ...]] = (
     Local,
     Curve,
     Importance,
+    Gradient,
 )
 """Every measure of this project."""
 

@@ -72,6 +72,21 @@ class PoolRequest:
     seed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class RowRequest:
+    """The live rows that a measure is content with; all others are null.
+
+    Attributes:
+        questions: at most so many questions, drawn as a probe draws them.
+        samples: at most so many rows of a question and teacher, by seeded hash of the sample's id.
+        seed: of the hash.
+    """
+
+    questions: int
+    samples: int
+    seed: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """What a run has for a measure that it opens.
@@ -110,6 +125,8 @@ class Measure(ABC):
         needs: models it asks for; without any, a replay may work values out anew.
         item_bytes: of one recorded item, for a forecast of the disk.
         cost: what it has a model read of a row, where it is worth a word; a clause for the plan.
+        by_section: whether it runs where the recipe has its section, though nothing reads its
+            columns: once, right behind the filter that tells right from wrong.
     """
 
     name: ClassVar[str]
@@ -120,6 +137,7 @@ class Measure(ABC):
     needs: ClassVar[Collection[Need]] = ()
     item_bytes: ClassVar[int] = 0
     cost: ClassVar[str] = ""
+    by_section: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Make the class the owner of its columns."""
@@ -236,6 +254,10 @@ class MemoMeasure(Measure):
         """Turn the pool's values into facts about the run, JSON-able; they go to the manifest."""
         return {}
 
+    def choice(self) -> RowRequest | None:
+        """Say which live rows suffice; None for all."""
+        return None
+
     @abstractmethod
     def items(self, frame: pl.DataFrame) -> Sequence[Item]:
         """List what must be measured for these rows; items shared by rows may be repeated."""
@@ -263,6 +285,25 @@ class MemoMeasure(Measure):
             values: recorded value by memo key, for every item of these rows.
             facts: what `conclude` found.
         """
+
+    def looks_back_on(self) -> Sequence[str]:
+        """Name columns to see again once arms are drawn; none for no look."""
+        return ()
+
+    def look_back(
+        self,
+        rows: pl.DataFrame,  # noqa: ARG002 - the hook's shape
+        arms: Mapping[str, bool],  # noqa: ARG002
+    ) -> Mapping[str, Any]:
+        """Add to the facts what can be said once arms are drawn, JSON-able.
+
+        Args:
+            rows: those of which it wrote a value, with ids, the columns asked for, and a Boolean
+                for each arm.
+            arms: the selection and the control arms; whether each was drawn from no other rows
+                than those that are right and live.
+        """
+        return {}
 
     def close(self) -> None:
         """Free the model."""

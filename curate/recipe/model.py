@@ -56,7 +56,8 @@ class _Section(BaseModel):
 class Measures(_Section):
     """Options of what the filters need; nothing runs unless a filter or an order reads it.
 
-    There is a section for every measure that takes options, under the measure's name.
+    But for `gradient`, which runs where it has a section. There is a section for every measure
+    that takes options, under the measure's name.
     """
 
     def of(self, measure: str) -> Any:
@@ -148,7 +149,9 @@ class Recipe(_Section):
     sources: tuple[Source, ...] = Field(min_length=1)
     """Who writes the rationales."""
     measures: Measures = Field(default_factory=Measures)
-    """Encoder and student; nothing runs unless a filter or an order reads it."""
+    """Encoder and student; nothing runs unless a filter or an order reads it, but for
+    `gradient`, which runs where it is named.
+    """
     filters: tuple[Filter, ...] = ()
     """The chain, in order; each sees what is still live. ``curate filters`` lists them, ``curate
     filters NAME`` explains one.

@@ -6,7 +6,7 @@ first filter that needs them, so that dear measures see only rows still live.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Final, cast
 
 import polars as pl
 from pydantic import BaseModel
@@ -24,6 +24,9 @@ from filters import FILTERS
 from filters.columns import GLOSSARY, QUESTION_COLUMNS, SOURCE_COLUMNS, VERDICT_PREFIX, Glossary
 from filters.contract import Contract, Filter
 
+FACTS: Final = "the facts of the run"
+"""What a measure is for that runs though nothing reads its columns."""
+
 
 @dataclass(frozen=True, slots=True)
 class MeasureStep:
@@ -32,7 +35,8 @@ class MeasureStep:
     Attributes:
         kind: the measure.
         options: its section of the recipe, or the defaults; None where it takes none.
-        needed_by: what reads its columns first: ``filter diversity``, ``select`` or ``arms``.
+        needed_by: what reads its columns first: ``filter diversity``, ``select`` or ``arms``; or
+            `FACTS`, where the recipe asks for it by its section.
         filter: the filter it serves, for a measure that takes the filter's own parameters.
         demand: columns that somebody reads of it.
     """
@@ -215,6 +219,14 @@ class _Steps:
             step = self.steps[place] = replace(earlier, demand=earlier.demand | step.demand)
         self.columns |= step.writes.keys()
 
+    def add_sections(self) -> None:
+        """Append the measures that run where the recipe has their section, unless they did."""
+        for kind in MEASURES:
+            wanted = kind.by_section and self.recipe.measures.of(kind.name) is not None
+            if wanted and not kind.writes.keys() <= self.columns:
+                self._check_student(kind, f"measure {kind.name!r} runs", f"measures.{kind.name}")
+                self.add_measure(kind.name, FACTS, None)
+
     def add_filter(self, added: Filter) -> None:
         """Append a filter and note its columns."""
         self.steps.append(FilterStep(added))
@@ -222,12 +234,8 @@ class _Steps:
 
     def _check_options(self, kind: type[Measure], name: str, reader: str, where: str) -> None:
         """Hold that the recipe names what a measure needs, and asks for the column."""
-        if "student" in kind.needs and self.recipe.score is None:
-            raise InputError(
-                f"{reader} reads {name!r}, which measure {kind.name!r} writes with the student's "
-                "model; name one under measures: {score: {student: ...}}",
-                where,
-            )
+        clause = f"{reader} reads {name!r}, which measure {kind.name!r} writes with"
+        self._check_student(kind, clause, where)
         options = options_of(self.recipe, kind)
         if options is None and kind.section is not None:
             required = [key for key, f in kind.section.model_fields.items() if f.is_required()]
@@ -241,6 +249,15 @@ class _Steps:
             raise InputError(
                 f"{reader} reads column {name!r}, which this recipe does not have; "
                 f"{kind.on_demand(name)}",
+                where,
+            )
+
+    def _check_student(self, kind: type[Measure], clause: str, where: str) -> None:
+        """Hold that the recipe names the student that a measure needs."""
+        if "student" in kind.needs and self.recipe.score is None:
+            raise InputError(
+                f"{clause} the student's model; name one under measures: {{score: {{student: "
+                "...}}",
                 where,
             )
 
@@ -291,10 +308,15 @@ def make_plan(recipe: Recipe) -> Plan:
         # Before any filter: arms draw on rows that filters stopped, and all have one unit.
         steps.need(["rationale_tokens"], where, where, None)
     steps.need_sections(before_filters=True)
+    judge = recipe.judge_of_answers
+    if judge is None:
+        steps.add_sections()
     for index, added in enumerate(recipe.filters):
         reads = Contract.of(added).reads
         steps.need(reads, f"filter {added.name!r}", f"filters[{index}]", added)
         steps.add_filter(added)
+        if added.name == judge:
+            steps.add_sections()
     steps.need_sections(before_filters=False)
     swept = [point.arm for point in recipe.points]
     arms = (*(Arm.parse(text) for text in recipe.arms), *swept)

@@ -16,6 +16,7 @@ from curate.release.excerpt import Excerpt
 from curate.release.faults import SAYS, fault_headings, fault_rows
 from curate.release.flat import flat
 from curate.release.funnel import SWEEP_HEADINGS, Funnel, markdown, preamble, sweep_rows
+from curate.release.gradients import HEADS, NOTE, table_of
 from curate.release.templates import environment
 from filters.columns import Glossary
 from filters.contract import Filter
@@ -99,6 +100,8 @@ class CardFacts:
         select: the recipe's ``select`` section, JSON-able.
         calibration: what the scoring run found out about itself, JSON-able; None without scores.
         faults: which planted faults the scores saw, JSON-able; None where none were planted.
+        gradients: what was found of teachers, sources and arms, JSON-able; None where no gradients
+            were taken.
         reproducible: one sentence: what can be made again, and how exactly.
         formats: configs that hold the selection as records of a format.
         data: what was read of the Hub, with its commit.
@@ -118,6 +121,7 @@ class CardFacts:
     select: Mapping[str, Any] = field(default_factory=dict[str, Any])
     calibration: Mapping[str, Any] | None = None
     faults: Mapping[str, Any] | None = None
+    gradients: Mapping[str, Any] | None = None
     reproducible: str = ""
     formats: tuple[str, ...] = ()
     data: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -171,6 +175,9 @@ def dataset_card(
         fault_rows=list(fault_rows(facts.faults)) if facts.faults else (),
         fault_says=SAYS,
         follows=(facts.calibration or {}).get("student_follows"),
+        gradients=list(table_of(facts.gradients or {})),
+        heads=HEADS,
+        note=NOTE,
         names=[config.name for config in configs],
         place=PLACE,
         kept=excerpt.kept,

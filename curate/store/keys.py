@@ -32,6 +32,15 @@ def rank(*parts: Any) -> int:
     return int(key(*parts)[:16], 16)
 
 
+def draw(question: str) -> int:
+    """Place a question, by its id, among those of which a few are drawn.
+
+    Whoever takes a few takes those of the lowest numbers: a probe, and a measure content with a
+    few, so that what a probe paid for is of use to the run.
+    """
+    return rank("probe", question)
+
+
 def digest(frame: pl.DataFrame) -> str:
     """Hash a table's values in a canonical encoding, whatever its chunks, offsets or padding.
 

@@ -24,14 +24,14 @@ from curate.engine.forecast.forecast import (
 )
 from curate.engine.pipeline import PipelineResult, passed
 from curate.engine.progress.progress import Progress, Stage
-from curate.measures.base import MemoMeasure
+from curate.measures.base import MemoMeasure, RowRequest
 from curate.models.rendering import Rendered
 from curate.recipe.files import RecipeFile
-from curate.recipe.plan import FilterStep
+from curate.recipe.plan import FilterStep, MeasureStep
 from curate.select.options import Budget
 from curate.select.select import select
 from curate.sources import SampledSource
-from curate.store.keys import rank
+from curate.store.keys import draw
 
 FEWEST_UNITS: Final = 16
 """Fewer say nothing of a rate: loading the model took most of their time."""
@@ -119,7 +119,7 @@ def probe(file: RecipeFile, questions: int = 32, progress: Progress | None = Non
     def choose(frame: pl.DataFrame) -> pl.DataFrame:
         usable = frame.filter(pl.col("status") == "ok")
         everything.append(usable)
-        order = [rank("probe", question) for question in usable["question_id"]]
+        order = [draw(question) for question in usable["question_id"]]
         by_hash = usable.with_columns(order=pl.Series(order, dtype=pl.UInt64)).sort("order")
         ids = by_hash.head(questions)["question_id"]
         return frame.filter(pl.col("question_id").is_in(ids.implode()))
@@ -308,10 +308,12 @@ def _stages(
             f"sample {source.name}", stage.seconds(units) if stage else None, asking.gpus
         )
     live, here = predict(facts["started"], of), sum(facts["started"])
+    covered = sum(rows > 0 for rows in facts["started"])
     for step in pipeline.plan.steps:
         if isinstance(step, FilterStep):
             name = f"live {step.filter.name}"
             live, here = predict(facts[name], of), sum(facts[name])
+            covered = sum(rows > 0 for rows in facts[name])
         elif issubclass(step.kind, MemoMeasure):
             already = counts[step.measure]
             if not already:
@@ -322,7 +324,26 @@ def _stages(
                 yield StageForecast(title, None)
                 continue
             units = live.scaled(already / here, -already)
+            if request := _content(pipeline, step):
+                units = units.at_most(most_items(already, covered, request) - already)
             yield StageForecast(title, stage.seconds(units))
+
+
+def most_items(already: int, covered: int, request: RowRequest) -> float:
+    """Tell how many items a measure that is content with a few rows will measure at most.
+
+    Args:
+        already: those of the probe.
+        covered: questions of the probe with a live row, at least one.
+        request: what it is content with.
+    """
+    return already / min(covered, request.questions) * request.questions
+
+
+def _content(pipeline: PipelineResult, step: MeasureStep) -> RowRequest | None:
+    """Tell whether a measure is content with a few rows."""
+    measure = pipeline.setups.open(step)
+    return measure.choice() if isinstance(measure, MemoMeasure) else None
 
 
 def _student(pipeline: PipelineResult) -> Rendered | None:
@@ -342,6 +363,9 @@ def _disk(pipeline: PipelineResult, facts: Mapping[str, list[float]], of: int) -
         if isinstance(step, FilterStep):
             live = facts[f"live {step.filter.name}"]
         else:
-            each = step.kind.item_bytes
+            each = float(step.kind.item_bytes)
+            covered = of * sum(rows > 0 for rows in live) / len(live)
+            if (request := _content(pipeline, step)) and covered > request.questions:
+                each *= request.questions / covered
             sizes = [size + rows * each for size, rows in zip(sizes, live, strict=True)]
     return predict(sizes, of)

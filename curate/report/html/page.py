@@ -23,6 +23,7 @@ from curate.report.html.audit import MOST, Audit, chosen_few
 from curate.report.html.choice import arms_chart, frontier_chart, sweep_chart, what_if_chart
 from curate.report.html.figures import Chart, Numbers
 from curate.report.html.flow import coverage_chart, funnel_charts, pass_rate_chart
+from curate.report.html.gradients import gradients_chart
 from curate.report.html.planted import faults_charts
 from curate.report.html.projection import project
 from curate.report.html.score_charts import score_charts
@@ -179,7 +180,7 @@ def _charts(audit: Audit, samples: pl.DataFrame) -> Iterator[Chart]:
         coverage_chart(audit), pass_rate_chart(audit), scores_chart(audit),
         scores_length_chart(audit, samples), *(score_charts(comparison) if comparison else ()),
         map_chart(audit, samples, layout), what_if_chart(audit), frontier_chart(audit),
-        arms_chart(audit), sweep_chart(audit),
+        arms_chart(audit), sweep_chart(audit), gradients_chart(audit),
     )  # fmt: skip
     yield from (chart for chart in charts if chart is not None)
     yield from faults_charts(audit)

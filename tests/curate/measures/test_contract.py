@@ -73,6 +73,7 @@ SETUPS: Final[dict[str, list[dict[str, Any]]]] = {
         {"demand": tuple(Signals.writes)},
         {"demand": ("steps", "hes"), "options": {"split_at": ["="], "hes_share": 0.5}},
     ],
+    "gradient": [{"options": {"blocks": 1, "dimensions": 64}}],
 }
 """Setups tried besides the default; a measure not named here is tried with its options' own."""
 SHARED: Final = (
