@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from curate.release.gradients import HEADS, NOTE, table_of
+from curate.release.gradients import HEADS, NOTE, groups_of, table_of
 from curate.report.html.audit import Audit
 from curate.report.html.figures import ROW, Chart, Figure, Numbers, View, figure, floats, plain
 
@@ -18,7 +18,7 @@ def gradients_chart(audit: Audit) -> Chart | None:
 
 
 def _views(facts: Mapping[str, Any]) -> Iterator[View]:
-    for kind, groups in facts.items():
+    for kind, groups in groups_of(facts):
         for name, title in (("grace", "GRACE"), ("g_vendi", "G-Vendi")):
             figures = {of: group[name] for of, group in groups.items() if name in group}
             if figures:
