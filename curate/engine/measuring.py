@@ -220,7 +220,7 @@ def chosen_rows(frames: Sequence[pl.DataFrame], request: RowRequest) -> pl.Serie
 
 
 def _all_live(measure: Measure, table: Table) -> pl.DataFrame:
-    frames = [_live(measure, shard) for shard in table.shards]
+    frames = [shard.read(measure.reads, shard.live) for shard in table.shards]
     return pl.concat(frames).sort("question_id", "sample_id")
 
 
