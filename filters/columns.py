@@ -237,6 +237,11 @@ GLOSSARY: Final = Glossary(
         Column("completion_tokens", _COUNT, "the teacher's tokens, null where not known", "source",
                published=True, role="length", after="finish_reason"),
         Column("seed", pl.Int64(), "with which it was drawn, null where with none", "source"),
+        Column("teacher_token_ends", pl.List(_COUNT), "characters of raw_output up to the end of "
+               "each of the teacher's tokens; those that end behind it wrote a stop string or the "
+               "end of the turn", "source", kept=False, per_token=True),
+        Column("teacher_logprobs", _EACH_TOKEN, "log-probability that the teacher gave each of "
+               "these as it wrote it", "source", kept=False, per_token=True),
         # Written by measures, null where the row was no longer live.
         Column("reasoning", _TEXT, "what the model thought, where it thought apart: in a think "
                "block, or in a server's reasoning field", "parse", published=True),
@@ -317,9 +322,15 @@ QUESTION_COLUMNS: Final[Mapping[str, pl.DataType]] = GLOSSARY.of("question").typ
 """One row a question, never removed."""
 
 SOURCE_COLUMNS: Final[Mapping[str, pl.DataType]] = {
-    "sample_id": _TEXT, "question_id": _TEXT, **GLOSSARY.of("source").types,
+    "sample_id": _TEXT, "question_id": _TEXT,
+    **GLOSSARY.of("source").where(lambda column: not column.per_token).types,
 }  # fmt: skip
 """One row a draw; written by sources only."""
+
+TOKEN_COLUMNS: Final[Mapping[str, pl.DataType]] = (
+    GLOSSARY.of("source").where(lambda column: column.per_token).types
+)
+"""One entry a token of the teacher's; in the table only where a step reads them."""
 
 VERDICT_PREFIX: Final = "verdict_"
 ARM_PREFIX: Final = "arm_"

@@ -6,6 +6,7 @@ Read `passed` from top to bottom: questions, models, samples, then measures and 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import polars as pl
 
@@ -16,7 +17,7 @@ from curate.engine.limits import Meter
 from curate.engine.progress.progress import Progress
 from curate.engine.sampling import Sampler, SourceResult
 from curate.engine.setups import MeasureSetups
-from curate.engine.table import IDS, Table, build_table
+from curate.engine.table import IDS, Table, build_table, write_part
 from curate.models.libraries import ENCODER, SERVED_STUDENT, STUDENT, require
 from curate.models.teachers.open import TEACHERS
 from curate.recipe.files import RecipeFile
@@ -25,8 +26,8 @@ from curate.recipe.plan import Plan, make_plan
 from curate.select.select import needed_columns
 from curate.sources import SampledSource
 from curate.sources.questions import QuestionsTable
-from curate.store.store import Store
-from filters.columns import QUESTION_COLUMNS, SOURCE_COLUMNS, VERDICT_PREFIX
+from curate.store.store import Store, read_parquet
+from filters.columns import QUESTION_COLUMNS, SOURCE_COLUMNS, TOKEN_COLUMNS, VERDICT_PREFIX
 
 Choose = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -158,6 +159,8 @@ def passed(
             table = build_table(
                 questions.frame, batches, work / "table", shards, plan.recipe.brought.types
             )
+            if plan.reads & TOKEN_COLUMNS.keys():
+                _add_tokens(table, sampler, work)
             lock.save()
             _tell_sources(sampler.results, progress)
             chain = Chain(store, work, executor, progress, setups.open, replay, meter)
@@ -169,6 +172,14 @@ def passed(
             )  # fmt: skip
     finally:
         executor.close()
+
+
+def _add_tokens(table: Table, sampler: Sampler, work: Path) -> None:
+    """Add the teachers' own tokens, which take twice the room of all else, where they are read."""
+    questions = (read_parquet(shard.questions) for shard in table.shards)
+    for shard, tokens in zip(table.shards, sampler.tokens(questions), strict=True):
+        path = work / f"tokens-{shard.number:05d}.parquet"
+        shard.add(write_part(path, tokens["sample_id"], tokens.drop("sample_id")))
 
 
 def deciding_libraries(plan: Plan) -> list[str]:

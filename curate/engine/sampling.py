@@ -1,7 +1,8 @@
 """Draw the samples of every source: ask for what the record lacks, then make the rows."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from curate.recipe.lock import Lock, LockedModel
 from curate.recipe.model import is_beside
 from curate.sources import SOURCES, ReadSource, SampledSource, Tally
 from curate.sources.questions import QuestionsTable
-from curate.sources.sampled import Draw, missing, readable, record_value
+from curate.sources.sampled import TOKENS_SCHEMA, Draw, missing, readable, record_value
 from curate.sources.templates import PromptTemplate
 from curate.store.keys import key
 from curate.store.record import Book
@@ -181,10 +182,38 @@ class Sampler:
 
     def _draws(self, setup: TeacherSetup, usable: pl.DataFrame) -> tuple[Iterator[Draw], Book]:
         """List what a source wants, and open the record of it."""
-        source, template = setup.source, setup.template
-        identity = setup.teacher.identity(self._file.recipe.backend(source.name))
-        about = {**identity, "sampling": source.sampling_for(template).identity()}
-        return source.draws(usable, template, identity), self._store.book("samples", key(about))
+        draws = setup.source.draws(usable, setup.template, self._identity(setup))
+        return draws, self._book(setup)
+
+    def _identity(self, setup: TeacherSetup) -> dict[str, object]:
+        return setup.teacher.identity(self._file.recipe.backend(setup.source.name))
+
+    def _book(self, setup: TeacherSetup) -> Book:
+        sampling = setup.source.sampling_for(setup.template).identity()
+        return self._store.book("samples", key({**self._identity(setup), "sampling": sampling}))
+
+    def tokens(self, shards: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """Read from the record which tokens the teachers wrote.
+
+        Args:
+            shards: questions, as the table has them.
+
+        Yields:
+            For each of these ``sample_id`` and `TOKEN_COLUMNS`, one row a sample of which they are
+            known.
+        """
+        setups = self._setups.values()
+        with ExitStack() as stack:
+            books = [stack.enter_context(self._book(setup)) for setup in setups]
+            for questions in shards:
+                usable = questions.filter(pl.col("status") == "ok")
+                frames = [
+                    setup.source.tokens(
+                        usable, setup.template, self._identity(setup), readable(book.get)
+                    )
+                    for setup, book in zip(setups, books, strict=True)
+                ]
+                yield pl.concat([pl.DataFrame(schema=TOKENS_SCHEMA), *frames])
 
     def batches(self, questions: QuestionsTable) -> Iterator[pl.DataFrame]:
         """Yield the rows of every source in turn; `results` is complete after the last.
@@ -282,7 +311,7 @@ class Sampler:
         access = Access(setup.teacher, source.sampling_for(template), setup.path, folder)
         generator = open_generator(access, options)
         title = f"sample {source.name}"
-        price = options.tariff()
+        price, untold = options.tariff(), 0
         try:
             generator.preflight(wanted())
             # From here on samples are paid for, which are found again by what is locked.
@@ -291,6 +320,8 @@ class Sampler:
             with self._progress.stage(title, lacking, "samples") as stage:
 
                 def sink(completion: Completion) -> None:
+                    nonlocal untold
+                    untold += completion.tokens is None and completion.finish_reason != "error"
                     book.append(completion.key, record_value(completion, limit))
                     if completion.finish_reason != "error":
                         prompt, reply = completion.prompt_tokens, completion.completion_tokens
@@ -306,4 +337,9 @@ class Sampler:
         finally:
             generator.close()
             book.flush()
+        if untold and options.wants_tokens():
+            self._progress.say(
+                f"{source.name}: {count_of(untold, 'sample')} came without the log-probabilities "
+                "of their tokens, so teacher_nll and teacher_share will be null there"
+            )
         self._meter.check()

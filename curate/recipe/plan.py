@@ -21,7 +21,14 @@ from curate.select.orders import columns_of, order_of
 from curate.select.select import MADE, needed_columns
 from curate.sources import SOURCES
 from filters import FILTERS
-from filters.columns import GLOSSARY, QUESTION_COLUMNS, SOURCE_COLUMNS, VERDICT_PREFIX, Glossary
+from filters.columns import (
+    GLOSSARY,
+    QUESTION_COLUMNS,
+    SOURCE_COLUMNS,
+    TOKEN_COLUMNS,
+    VERDICT_PREFIX,
+    Glossary,
+)
 from filters.contract import Contract, Filter
 
 FACTS: Final = "the facts of the run"
@@ -85,6 +92,12 @@ class Plan:
     def measures(self) -> list[MeasureStep]:
         """The measures, in order."""
         return [step for step in self.steps if isinstance(step, MeasureStep)]
+
+    @property
+    def reads(self) -> set[str]:
+        """The columns that a measure or a filter reads."""
+        of_filters = (name for each in self.filters for name in Contract.of(each).reads)
+        return {*of_filters, *(name for step in self.measures for name in step.reads)}
 
     @property
     def glossary(self) -> Glossary:
@@ -163,7 +176,8 @@ class _Steps:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.steps: list[Step] = []
-        self.columns = set[str]((*QUESTION_COLUMNS, *SOURCE_COLUMNS, *recipe.brought))
+        sources = (*SOURCE_COLUMNS, *TOKEN_COLUMNS, *recipe.brought)
+        self.columns = set[str]((*QUESTION_COLUMNS, *sources))
         self.add_measure("parse", "every filter", None)
 
     def need(self, names: Iterable[str], reader: str, where: str, served: Filter | None) -> None:

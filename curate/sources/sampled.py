@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 from pydantic import Field
@@ -18,10 +18,14 @@ from pydantic import Field
 from curate.errors import RecordError, count_of
 from curate.models.teachers.base import Completion, Request, Sampling
 from curate.models.teachers.options import DType, Teacher
+from curate.models.teachers.tokens import Tokens
 from curate.sources.base import Source
 from curate.sources.templates import PromptTemplate, Rendered, TemplateFile, load_template
 from curate.store.keys import key, short_id
-from filters.columns import SOURCE_COLUMNS
+from filters.columns import SOURCE_COLUMNS, TOKEN_COLUMNS
+
+TOKENS_SCHEMA: Final = {"sample_id": pl.String(), **TOKEN_COLUMNS}
+"""Of what is known of the teachers' own tokens."""
 
 Lookup = Callable[[str], Mapping[str, Any] | None]
 """Gives what the record holds under a log key: a value made by `record_value`, or None."""
@@ -158,11 +162,33 @@ class SampledSource(Source):
             )
         return pl.DataFrame(columns, schema=dict(SOURCE_COLUMNS))
 
+    def tokens(
+        self,
+        questions: pl.DataFrame,
+        template: PromptTemplate,
+        identity: Mapping[str, Any],
+        lookup: Lookup,
+    ) -> pl.DataFrame:
+        """Give the teacher's own tokens of the rows that `rows` makes.
+
+        Returns:
+            ``sample_id`` and `TOKEN_COLUMNS`; samples whose tokens nobody recorded are left out.
+        """
+        drawn = (
+            (draw, Tokens.from_json((lookup(draw.request.key) or {}).get("tokens")))
+            for draw in self.draws(questions, template, identity)
+        )
+        columns = [(self._id(draw), list(t.ends), list(t.logprobs)) for draw, t in drawn if t]
+        return pl.DataFrame(columns, schema=TOKENS_SCHEMA, orient="row")
+
+    def _id(self, draw: Draw) -> str:
+        return short_id(self.name, draw.question_id, draw.request.key)
+
     def _row(
         self, draw: Draw, value: Mapping[str, Any], template: PromptTemplate
     ) -> dict[str, Any]:
         return {
-            "sample_id": short_id(self.name, draw.question_id, draw.request.key),
+            "sample_id": self._id(draw),
             "question_id": draw.question_id,
             "sample_index": draw.index,
             "source": self.name,
@@ -274,6 +300,7 @@ def due(request: Request, value: Mapping[str, Any] | None, max_tokens: int) -> R
         seed=request.seed,
         prefix=value["text"],
         prefix_tokens=value["completion_tokens"] or value["max_tokens"],
+        earlier=Tokens.from_json(value.get("tokens")),
     )
 
 
@@ -289,6 +316,7 @@ def record_value(completion: Completion, max_tokens: int) -> dict[str, Any]:
         "prompt_tokens": completion.prompt_tokens,
         "reasoning": completion.reasoning,
         "error": completion.error,
+        "tokens": completion.tokens and completion.tokens.as_json(),
         "extra": dict(completion.extra),
     }
     return value | {name: detail for name, detail in optional.items() if detail}

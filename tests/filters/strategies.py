@@ -69,7 +69,7 @@ def present(column: str, dtype: pl.DataType) -> st.SearchStrategy[Any]:
     if column in _TOKENS:
         return st.lists(_TOKENS[column], min_size=1, max_size=6)
     if isinstance(dtype, pl.List):
-        return st.lists(st.sampled_from(_TEXTS), min_size=1, max_size=4)
+        return st.lists(_entry(dtype.inner), min_size=1, max_size=4)
     if dtype == pl.String:
         return st.sampled_from(_TEXTS) | st.text(max_size=30)
     if dtype == pl.Boolean:
@@ -87,6 +87,13 @@ def _align(row: dict[str, Any]) -> None:
         row |= {name: row[name][:length] for name in lists}
     if ends := row.get("rationale_token_ends"):
         row["rationale_token_ends"] = sorted(ends)
+
+
+def _entry(dtype: Any) -> st.SearchStrategy[Any]:
+    """Draw an entry of a list: a text, or what is told of a token."""
+    if dtype == pl.Int32:
+        return st.integers(0, 60)
+    return st.floats(-20, 0, width=32) if dtype == pl.Float32 else st.sampled_from(_TEXTS)
 
 
 def dtype_of(column: str, glossary: Glossary = GLOSSARY) -> pl.DataType:

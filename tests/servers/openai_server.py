@@ -37,6 +37,7 @@ class Fault:
     Attributes:
         at: numbers of the requests it strikes; None strikes all that match.
         match: text the prompt must hold.
+        asking: field the request must have.
         status: HTTP status; 0 drops the connection.
         headers: of the answer.
         body: JSON of the answer.
@@ -46,12 +47,14 @@ class Fault:
     status: int
     at: Sequence[int] | None = None
     match: str = ""
+    asking: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = None
     lasting: float = 0.0
 
-    def strikes(self, number: int, prompt: str) -> bool:
-        return (self.at is None or number in self.at) and self.match in prompt
+    def strikes(self, number: int, prompt: str, body: Mapping[str, Any]) -> bool:
+        struck = self.at is None or number in self.at
+        return struck and self.match in prompt and (not self.asking or self.asking in body)
 
 
 class Server:
@@ -89,7 +92,7 @@ class Server:
         number, self._count = self._count, self._count + 1
         body = json.loads(await request.read())
         prompt = _prompt(body)
-        fault = next((f for f in self._faults if f.strikes(number, prompt)), None)
+        fault = next((f for f in self._faults if f.strikes(number, prompt, body)), None)
         now = asyncio.get_running_loop().time()
         if fault is not None and fault.lasting and now >= self._broken_until:
             self._broken, self._broken_until = fault, now + fault.lasting
@@ -145,6 +148,7 @@ def complete(body: Mapping[str, Any], prompt: str, draw: int) -> dict[str, Any]:
     choice: dict[str, Any] = {"index": 0, "finish_reason": "length" if cut else "stop"}
     choice |= {"message": {"role": "assistant", "content": text}} if "messages" in body else {}
     choice |= {} if "messages" in body else {"text": text}
+    choice |= {"logprobs": _tokens(text, chat="messages" in body)} if body.get("logprobs") else {}
     return {
         "model": body["model"],
         "choices": [choice],
@@ -153,6 +157,24 @@ def complete(body: Mapping[str, Any], prompt: str, draw: int) -> dict[str, Any]:
             "completion_tokens": min(len(words), limit),
         },
     }
+
+
+def _tokens(text: str, *, chat: bool) -> dict[str, Any]:
+    """Tell of a text's words, each with the space before it, how likely they were."""
+    words = re.findall(r"\s*\S+", text)
+    if not chat:
+        return {"tokens": words, "token_logprobs": [logprob(word) for word in words]}
+    return {
+        "content": [
+            {"token": word, "logprob": logprob(word), "bytes": [*word.encode()], "top_logprobs": []}
+            for word in words
+        ]
+    }
+
+
+def logprob(word: str) -> float:
+    """Give a word's log-probability, its space included."""
+    return -(len(word) % 5) / 8
 
 
 def read_book(path: Path) -> list[dict[str, Any]]:

@@ -39,6 +39,8 @@ MOST_WIDER: Final = 8.0
 """Times too wide that an interval is taken to be, where it has no end."""
 SAMPLE_BYTES: Final = 450
 """Of a recorded sample beside its text: key, checksum, counts; and its row in the audit."""
+TOKEN_BYTES: Final = 6
+"""Of a token of the teacher's: its log-probability, and where it ends."""
 
 
 @dataclass(slots=True)
@@ -180,7 +182,8 @@ def _by_question(pipeline: PipelineResult) -> Mapping[str, list[float]]:
         frames.append(
             rows.select(
                 "question_id", "source", "completion_tokens",
-                bytes=pl.col("raw_output").fill_null("").str.len_bytes() + SAMPLE_BYTES,
+                bytes=pl.col("raw_output").fill_null("").str.len_bytes() + SAMPLE_BYTES
+                + pl.col("completion_tokens").fill_null(0) * TOKEN_BYTES,
                 started=pipeline.result.started[number],
             ).with_columns(series.alias(name) for name, series in live.items())
         )  # fmt: skip

@@ -6,6 +6,8 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from curate.models.teachers.tokens import Tokens
+
 Message = dict[str, str]
 """``{"role": "system" | "user" | "assistant", "content": ...}``."""
 
@@ -54,6 +56,7 @@ class Request:
         seed: per-sample seed, None unless the recipe asks for seeds.
         prefix: text of this completion drawn earlier, to be continued, not repeated.
         prefix_tokens: how many tokens of the budget the prefix has used.
+        earlier: the prefix's own tokens, None where they are not known.
     """
 
     key: str
@@ -62,6 +65,7 @@ class Request:
     seed: int | None = None
     prefix: str = ""
     prefix_tokens: int = 0
+    earlier: Tokens | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class Completion:
         completion_tokens: in the teacher's tokens, prefix included; None where not reported.
         prompt_tokens: in the teacher's tokens; None where not reported.
         error: message where `finish_reason` is ``error``.
+        tokens: the teacher's own, of `text`; None where they are not known.
     """
 
     key: str
@@ -84,6 +89,7 @@ class Completion:
     prompt_tokens: int | None = None
     reasoning: str | None = None
     error: str | None = None
+    tokens: Tokens | None = None
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 

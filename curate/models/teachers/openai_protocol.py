@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, cast
 from curate.models.finish import finish_of
 from curate.models.servers.faults import GarbledError, TransientError, error_in, shorten
 from curate.models.teachers.base import Completion, Request, Sampling
+from curate.models.teachers.openai_tokens import tokens_of
 from curate.models.teachers.options import OpenAIOptions, Teacher
 from curate.models.teachers.stops import cut_at_stop
 
@@ -83,20 +84,23 @@ def completion_of(
         if called := message.get("tool_calls") or message.get("function_call"):
             return failed(request, f"the model called a tool: {shorten(json.dumps(called))}")
     usage: dict[str, Any] = answer.get("usage") or {}
-    tokens = _count(usage, "completion_tokens")
+    count = _count(usage, "completion_tokens")
+    tokens = tokens_of(choice, text)
     finish: Literal["stop", "length"] = finish_of(word) or "stop"
     if continues(request, options):
+        tokens = tokens and tokens.behind(request.prefix, request.earlier)
         text = request.prefix + text
         cut = cut_at_stop(text, sampling.stop, len(request.prefix))
         text, finish = (text, finish) if cut is None else (cut, "stop")
-        tokens = None if tokens is None else tokens + request.prefix_tokens
+        count = None if count is None else count + request.prefix_tokens
     return Completion(
         key=request.key,
         text=text,
         finish_reason=finish,
-        completion_tokens=tokens,
+        completion_tokens=count,
         prompt_tokens=_count(usage, "prompt_tokens"),
         reasoning=thought or None,
+        tokens=tokens,
     )
 
 

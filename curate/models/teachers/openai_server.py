@@ -20,6 +20,7 @@ from curate.models.teachers.openai_protocol import (
     failed,
     path_of,
 )
+from curate.models.teachers.openai_tokens import asking_for_tokens
 from curate.models.teachers.options import OpenAIOptions, Teacher
 
 Sink = Callable[[Completion], None]
@@ -90,7 +91,7 @@ class ServerGenerator:
 
 
 class _Call:
-    """Asks the server for one sample."""
+    """Asks the server for one sample, and for its tokens as long as the server lets itself be."""
 
     def __init__(
         self, client: PatientClient, teacher: Teacher, sampling: Sampling, options: OpenAIOptions
@@ -99,6 +100,9 @@ class _Call:
         self._teacher = teacher
         self._sampling = sampling
         self._options = options
+        self._tells: bool | None = None if options.logprobs else False
+        """Whether it takes the question for tokens; None until one was answered or refused."""
+        self._trying = asyncio.Lock()
 
     def where(self, request: Request) -> str:
         return self._client.where(path_of(request))
@@ -116,11 +120,45 @@ class _Call:
 
     async def draw(self, request: Request, patience: float | None = None) -> Completion:
         """Draw; see `PatientClient.ask`."""
+        asking = self._tells is not False
+        try:
+            completion = await self._ask(request, patience, asking=asking)
+        except RefusedError:
+            if not asking or await self._takes_the_question(request):
+                raise
+            return await self._ask(request, patience, asking=False)
+        if asking and self._tells is None:
+            self._tells = True
+        return completion
 
+    async def _takes_the_question(self, like: Request) -> bool:
+        """Tell whether a refusal was of something else than the question for tokens.
+
+        Unless a request with it was served before, a plain one is sent with it and without.
+        """
+        async with self._trying:
+            if self._tells is None:
+                plain = _probe(like)
+                self._tells = await self._serves(plain, asking=True) or not await self._serves(
+                    plain, asking=False
+                )
+            return self._tells
+
+    async def _serves(self, request: Request, *, asking: bool) -> bool:
+        try:
+            await self._ask(request, asking=asking)
+        except RefusedError:
+            return False
+        return True
+
+    async def _ask(
+        self, request: Request, patience: float | None = None, *, asking: bool
+    ) -> Completion:
         def read(answer: Any) -> Completion:
             return completion_of(request, answer, self._sampling, self._options)
 
         body = body_of(request, self._teacher, self._sampling, self._options)
+        body |= asking_for_tokens(request) if asking else {}
         return await self._client.ask(path_of(request), body, read, patience)
 
 

@@ -32,6 +32,10 @@ class Backend(BaseModel):
         """Give what tokens cost; None where nobody says."""
         return None
 
+    def wants_tokens(self) -> bool:
+        """Tell whether the log-probabilities of tokens are asked for."""
+        return True
+
     def gpus(self) -> int:
         """Count the GPUs of this machine that sampling occupies."""
         return 0
@@ -77,8 +81,16 @@ class OpenAIOptions(ServerOptions, Backend):
     """Name under which the server takes the token limit; OpenAI's reasoning models want
     ``max_completion_tokens``.
     """
+    logprobs: bool = True
+    """Ask for the log-probability of every token, which nobody can tell later. A server that
+    refuses to be asked is asked without it.
+    """
     price: Price | None = None
     """What the server asks for a million tokens, for `curate plan` and ``max_cost``."""
+
+    def wants_tokens(self) -> bool:
+        """Whatever `logprobs` says."""
+        return self.logprobs
 
     def tariff(self) -> Price | None:
         """The price, where the recipe gives one."""

@@ -27,9 +27,11 @@ from curate.models.teachers.stops import cut_at_stop
 from curate.models.teachers.vllm_setting import (
     context_of,
     cpu_arguments,
+    do_without_compiler,
     quiet_environment,
     use_one_process,
 )
+from curate.models.teachers.vllm_tokens import tokens_of
 
 if TYPE_CHECKING:
     from vllm import AsyncLLMEngine, SamplingParams
@@ -155,6 +157,7 @@ class EngineGenerator:
             raise self._died(str(error)) from error
         if final is None or final.finish_reason not in {"stop", "length"}:
             raise self._died(f"a request ended with {final and final.finish_reason!r}")
+        own = tokens_of(final, tokens, self._tokenizer)
         text = request.prefix + final.text
         cut = cut_at_stop(text, self._sampling.stop, len(request.prefix))
         return Completion(
@@ -163,6 +166,7 @@ class EngineGenerator:
             finish_reason="length" if final.finish_reason == "length" and cut is None else "stop",
             completion_tokens=len(final.token_ids) + request.prefix_tokens,
             prompt_tokens=len(tokens) - request.prefix_tokens,
+            tokens=own and own.behind(request.prefix, request.earlier),
         )
 
     def _parameters(self, request: Request) -> "SamplingParams":
@@ -173,6 +177,8 @@ class EngineGenerator:
             **self._sampling.identity(),
             max_tokens=self._sampling.max_tokens - request.prefix_tokens,
             seed=request.seed,
+            logprobs=0,
+            flat_logprobs=True,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
@@ -253,6 +259,8 @@ class EngineGenerator:
             )
             if options.tensor_parallel_size == 1:
                 machine |= use_one_process()
+            if not options.compile:
+                do_without_compiler()
         else:
             machine = {
                 "max_num_seqs": SEQUENCES,

@@ -76,6 +76,16 @@ def use_one_process() -> dict[str, Any]:
     return {"distributed_executor_backend": "uni"}
 
 
+def do_without_compiler() -> None:
+    """Have what torch cannot compile run as it is, on a CPU that may have no compiler.
+
+    vLLM compiles a function that ranks sampled tokens, and calls it for log-probabilities, whatever
+    `enforce_eager` says; without a C++ compiler the engine would die of it. Call it inside
+    `quiet_environment`.
+    """
+    os.environ.setdefault("TORCHDYNAMO_SUPPRESS_ERRORS", "1")
+
+
 def context_of(config: Any) -> int:
     """Read the longest context a model was made for, in tokens."""
     return getattr(config, "max_position_embeddings", None) or 2**20

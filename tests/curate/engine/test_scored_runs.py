@@ -27,7 +27,7 @@ ASKED = "measures.score.per_token=true"
 SERVED = ["measures.score.dtype=served"]
 SUMS = [(20, 3), (31, 7), (45, 9)]
 
-PER_TOKEN = set(GLOSSARY.where(lambda column: column.per_token))
+PER_TOKEN = set(GLOSSARY.of("score").where(lambda column: column.per_token))
 
 
 @pytest.fixture

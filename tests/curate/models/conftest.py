@@ -1,4 +1,7 @@
-"""The one vLLM engine of the suite; what it costs to start is paid once."""
+"""The one vLLM engine of the suite; what it costs to start is paid once.
+
+It finds no compiler, as on most machines without a GPU.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +25,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineGenerator
     options = VllmOptions(max_num_seqs=4, max_model_len=256)
     path = resolve(TEACHER).path
     generator = EngineGenerator(teacher, Sampling(max_tokens=24), options, path=path, folder=folder)
-    yield generator
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CXX", str(folder / "no-compiler"))
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder / "compiled"))
+        yield generator
     processes = [int(line.split()[0]) for lock in locks(folder) for line in lines(lock)[1:]]
     generator.close()
     assert not locks(folder)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from curate.errors import InputError, RecordError
 from curate.models.teachers.base import Completion, Request, Sampling
+from curate.models.teachers.tokens import Tokens
 from curate.sources.generate import Generate
-from curate.sources.sampled import due, missing, record_value
+from curate.sources.sampled import TOKENS_SCHEMA, due, missing, record_value
 from curate.sources.templates import load_template
 from filters.columns import SOURCE_COLUMNS
 from tests.curate.sources.laws import Example
@@ -150,6 +151,37 @@ def test_rows_have_exactly_the_declared_columns_failed_draws_included():
     assert frame["prompt_id"].unique().to_list() == ["cot"]
     assert not frame["gold_shown"].any()
     assert frame["seed"].n_unique() == 6
+
+
+def test_tokens_are_told_of_the_samples_that_have_them():
+    config = source(samples=2)
+    told = Tokens((4, 9), (-0.5, 0.0))
+    record = {
+        request.key: record_value(
+            Completion(request.key, "so far", "stop", tokens=told if n % 2 else None), max_tokens=64
+        )
+        for n, request in enumerate(requests(config)[:5])
+    }
+    frame = config.tokens(QUESTIONS, COT, IDENTITY, record.get)
+    assert dict(frame.schema) == TOKENS_SCHEMA
+    with pytest.raises(RecordError):
+        config.rows(QUESTIONS, COT, IDENTITY, record.get)
+    record |= {request.key: value("stop", 9) for request in requests(config)[5:]}
+    rows = config.rows(QUESTIONS, COT, IDENTITY, record.get)
+    assert frame["sample_id"].to_list() == rows["sample_id"].to_list()[1:4:2]
+    assert frame["teacher_token_ends"].to_list() == [[4, 9]] * 2
+    assert frame["teacher_logprobs"].to_list() == [[-0.5, 0.0]] * 2
+
+
+def test_a_cut_sample_is_continued_with_the_tokens_it_has():
+    told = Tokens((3, 6), (-0.5, -0.25))
+    cut = Completion("k", "so far", "length", 2, tokens=told)
+    result = due(Request(key="k", prompt="p"), record_value(cut, max_tokens=2), 9)
+    assert result is not None
+    assert result.earlier == told
+    without = due(Request(key="k", prompt="p"), value("length", 50), 100)
+    assert without is not None
+    assert without.earlier is None
 
 
 def test_a_replay_that_lacks_samples_says_how_many():

@@ -56,6 +56,55 @@ def test_text_and_thought_are_read_in_whatever_form(
     json.dumps(completion.text).encode()
 
 
+def told(*entries: Any) -> dict[str, Any]:
+    """Tell the tokens of a chat's answer: pairs of a token and its bytes, each at -0.5 nats."""
+    return {"content": [{"token": t, "logprob": -0.5, "bytes": data} for t, data in entries]}
+
+
+CAFE = "9 cafés."
+CUT = (("9 caf", [*b"9 caf"]), ("\ufffd", [195]), ("\ufffds", [169, 115]), (".", [46]))
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "ends"),
+    [
+        (told(*CUT), (5, 6, 7, 8)),
+        (told(*CUT, ("<|im_end|>", [*b"<|im_end|>"])), (5, 6, 7, 8, 18)),
+        # vLLM shows a character with its last token; others give no bytes, or those of the word.
+        (told(("9 caf", [*b"9 caf"]), ("", []), ("és", [195, 169, 115]), (".", [46])),
+         (5, 6, 7, 8)),
+        (told(("9 ", None), ("cafés", None), (".", None)), (2, 7, 8)),
+        (told(*((token, None) for token, _ in CUT)), None),
+        ({"tokens": ["9 ", "cafés", "."], "token_logprobs": [-0.5] * 3}, (2, 7, 8)),
+        ({"tokens": ["9 ", "cafés", "."], "token_logprobs": [-0.5] * 2}, None),
+        ({"tokens": ["9 ", "cafés", "."], "token_logprobs": None}, None),
+        ({"tokens": ["token_id:9", "token_id:8"], "token_logprobs": [-0.5] * 2}, None),
+        (told(*CUT[:3]), None),
+        (told(*CUT[1:]), None),
+        (told(("Hm.", [*b"Hm."]), *CUT), None),
+        (told((CAFE, [*CAFE.encode(), 256])), (8,)),
+        (told((CAFE, ["9"])), (8,)),
+        ({"content": [{"token": CAFE, "logprob": None}]}, None),
+        ({"content": [CAFE]}, None),
+        ({"content": []}, None),
+        ({"content": None}, None),
+        ([], None),
+        ("-0.5", None),
+        (None, None),
+    ],
+)  # fmt: skip
+def test_tokens_are_told_of_all_of_a_text_or_of_none(logprobs: Any, ends: Any) -> None:
+    tokens = read(answer({"content": CAFE}, logprobs=logprobs)).tokens
+    assert (tokens and tokens.ends) == ends
+    assert tokens is None or set(tokens.logprobs) == {-0.5}
+
+
+def test_tokens_of_a_thought_that_came_apart_are_not_those_of_the_text() -> None:
+    logprobs = told(("Add. ", [*b"Add. "]), ("18", [*b"18"]))
+    apart = answer({"content": "18", "reasoning_content": "Add. "}, logprobs=logprobs)
+    assert read(apart).tokens is None
+
+
 @pytest.mark.parametrize(
     ("usage", "tokens"),
     [

@@ -1,8 +1,12 @@
 """The openai backend against a real local server: what is sent, and what each fault means."""
 
+import json
+import re
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from email.utils import formatdate
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +20,9 @@ from curate.models.teachers.base import Completion, Request, Sampling
 from curate.models.teachers.openai_server import ServerGenerator
 from curate.models.teachers.options import OpenAIOptions, Teacher
 from curate.models.teachers.stops import cut_at_stop
+from curate.models.teachers.tokens import Tokens
 from tests.servers.odd_server import Answer, odd_server
-from tests.servers.openai_server import Fault, read_book, serving
+from tests.servers.openai_server import Fault, logprob, read_book, serving
 
 TEACHER = Teacher("tiny-teacher")
 
@@ -64,7 +69,7 @@ def test_only_what_is_set_is_sent(tmp_path: Path):
     with serving(book) as url:
         draw(url, [request], sampling, teacher)
         draw(url, [Request(key="k", prompt="2 and 2:")], Sampling(), teacher)
-        draw(url, chats(1), limit_field="max_completion_tokens")
+        draw(url, chats(1), limit_field="max_completion_tokens", logprobs=False)
     chat, plain, other = (entry["body"] for entry in read_book(book))
     assert chat == {
         "model": "tiny-teacher",
@@ -75,8 +80,9 @@ def test_only_what_is_set_is_sent(tmp_path: Path):
         "max_tokens": 99,
         "seed": 7,
         "chat_template_kwargs": {"enable_thinking": False},
+        "logprobs": True,
     }
-    assert set(plain) == {"model", "prompt", "temperature", "max_tokens"}
+    assert set(plain) == {"model", "prompt", "temperature", "max_tokens", "logprobs"}
     assert set(other) == {"model", "messages", "temperature", "max_completion_tokens"}
 
 
@@ -93,6 +99,63 @@ def test_busy_broken_and_lost_connections_are_tried_again(tmp_path: Path):
     assert len(drawn) == 12
     assert {c.finish_reason for c in drawn.values()} == {"stop"}
     assert sorted(statuses(tmp_path / "book")) == [0, 0, 200, *[200] * 11, 429, 500, 502, 503]
+
+
+@pytest.mark.parametrize("chat", [True, False])
+def test_the_teacher_s_tokens_come_with_every_sample(chat: bool) -> None:
+    asked = chats(6) if chat else [Request(key="k", prompt="2 and 2:")]
+    with serving() as url:
+        drawn = draw(url, asked)
+    for completion in drawn.values():
+        words = re.findall(r"\s*\S+", completion.text)
+        assert completion.tokens is not None
+        assert completion.tokens.ends == tuple(accumulate(map(len, words)))
+        assert completion.tokens.logprobs == tuple(map(logprob, words))
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
+@pytest.mark.parametrize("in_flight", [1, 8])
+def test_a_server_that_refuses_to_tell_tokens_is_asked_without(
+    tmp_path: Path, status: int, in_flight: int
+) -> None:
+    fault = Fault(status, asking="logprobs", body={"error": {"message": "no logprobs"}})
+    with serving(tmp_path / "book", [fault]) as url:
+        drawn = draw(url, chats(40), in_flight=in_flight)
+    assert {c.finish_reason for c in drawn.values()} == {"stop"}
+    assert {c.tokens for c in drawn.values()} == {None}
+    refused = [entry for entry in read_book(tmp_path / "book") if entry["status"] == status]
+    assert len(refused) <= in_flight + 1, "it was asked again and again"
+
+
+def test_a_refused_prompt_does_not_cost_the_tokens_of_others(tmp_path: Path) -> None:
+    fault = Fault(400, match="What is 0", body={"error": {"message": "flagged"}})
+    with serving(tmp_path / "book", [fault]) as url:
+        drawn = draw(url, chats(5), in_flight=1)
+    assert drawn["k0"].error == "HTTP 400: flagged"
+    assert all(drawn[f"k{n}"].tokens for n in range(1, 5))
+
+
+def test_a_refused_prompt_is_not_asked_twice_of_a_server_that_tells_tokens(tmp_path: Path) -> None:
+    fault = Fault(400, match="What is 3", body={"error": {"message": "flagged"}})
+    with serving(tmp_path / "book", [fault]) as url:
+        draw(url, chats(5), in_flight=1)
+    assert statuses(tmp_path / "book") == [200, 200, 200, 400, 200]
+
+
+def test_tokens_that_cut_characters_are_told_by_their_bytes() -> None:
+    text = "Fée: 8 🙂."
+    data = text.encode()
+    parts = [data[n : n + 2] for n in range(0, len(data), 2)]
+    entries = [{"token": "\ufffd", "logprob": -0.25, "bytes": [*part]} for part in parts]
+    choice = {"message": {"content": text}, "logprobs": {"content": entries}}
+    with odd_server() as server:
+        server.answers = {
+            "What is 0": Answer((_whole(json.dumps({"choices": [choice]}).encode()),))
+        }
+        tokens = draw(server.url, chats(1))["k0"].tokens
+    assert tokens is not None
+    assert tokens.ends[-1] == len(text)
+    assert len(tokens.ends) == len(parts) > len(text) / 2
 
 
 def test_a_server_that_stays_broken_stops_the_run_and_keeps_what_came(tmp_path: Path):
@@ -259,7 +322,7 @@ def test_refused_requests_alone_are_failed_samples_if_a_plain_one_is_served(tmp_
     with serving(tmp_path / "book", [Fault(400, match="plus")]) as url:
         drawn = draw(url, chats(3))
     assert {c.finish_reason for c in drawn.values()} == {"error"}
-    assert statuses(tmp_path / "book") == [400, 400, 400, 200]
+    assert statuses(tmp_path / "book") == [400, 400, 400, 200, 200]
 
 
 @pytest.mark.parametrize("count", [2, 200])
@@ -324,6 +387,20 @@ def test_a_cut_sample_is_continued_where_the_server_can(tmp_path: Path):
     assert drawn["k"].text.startswith("We add and")
     assert drawn["k"].text.endswith(read_book(book)[0]["text"])
     assert drawn["k"].completion_tokens == 3 + 7
+
+
+def test_a_continued_sample_has_the_tokens_of_both_parts() -> None:
+    earlier = Tokens((2, 6, 10), (-0.1, -0.2, -0.3))
+    with serving() as url:
+        known = draw(url, [replace(CUT, earlier=earlier)], continue_cut=True)["k"].tokens
+        unknown = draw(url, [CUT], continue_cut=True)["k"].tokens
+        again = draw(url, [replace(CUT, earlier=earlier)])["k"].tokens
+    assert known is not None
+    assert known.ends[:4] == (2, 6, 10, 13)
+    assert known.logprobs[:4] == (-0.1, -0.2, -0.3, logprob("and"))
+    assert unknown is None
+    assert again is not None
+    assert again.ends[0] == len("Draw")
 
 
 def test_a_cut_sample_is_drawn_again_where_the_server_cannot(tmp_path: Path):

@@ -9,6 +9,7 @@ import pytest
 from curate.errors import InputError, ModelError
 from curate.models.teachers.base import Completion, Request, Sampling
 from curate.models.teachers.options import Teacher, VllmOptions
+from curate.models.teachers.tokens import Tokens
 from curate.models.teachers.vllm_engine import EngineGenerator
 
 pytestmark = [pytest.mark.vllm, pytest.mark.models]
@@ -29,6 +30,60 @@ def test_siblings_are_drawn_one_by_one_and_make_sense(
     assert all(0 < (c.completion_tokens or 0) <= 24 for c in drawn.values())
     for question, total in enumerate(("4", "6", "8")):
         assert any(total in drawn[f"{question}-{i}"].text for i in range(2))
+
+
+def test_every_token_is_told_as_reading_the_sample_again_tells_it(engine: EngineGenerator):
+    story = ({"role": "user", "content": "Say: C'est l'été — 日本 🙂!"},)
+    asked = [Request(key=str(seed), messages=story, seed=seed) for seed in range(4)]
+    asked.append(Request(key="plain", prompt="2, 4, 6,", seed=1))
+    compared = 0
+    for key, completion in draw(engine, asked).items():
+        tokens, text = completion.tokens, completion.text
+        assert tokens is not None
+        assert len(tokens.ends) == completion.completion_tokens
+        assert list(tokens.ends) == sorted(tokens.ends)
+        assert len(text) in tokens.ends
+        if completion.finish_reason == "stop":
+            assert tokens.ends[-2:] == (len(text), len(text) + 1), "the end of the turn is behind"
+        again = read_again(engine, next(one for one in asked if one.key == key), completion)
+        if len(again) == len(tokens.logprobs):  # a text may be cut otherwise than it was written
+            assert tokens.logprobs == pytest.approx(again, abs=2e-3)
+            compared += 1
+    assert compared >= 3
+
+
+def read_again(engine: EngineGenerator, request: Request, completion: Completion) -> list[float]:
+    """Have the engine say how likely a sample is as a prompt, the end of its turn included."""
+    from vllm import SamplingParams, TokensPrompt
+
+    prompt = engine._tokens(request)
+    ids = engine._tokenizer(completion.text, add_special_tokens=False).input_ids
+    ids += [engine._tokenizer.eos_token_id] * (completion.finish_reason == "stop")
+    whole = TokensPrompt(prompt_token_ids=[*prompt, *ids])
+    asked = SamplingParams(max_tokens=1, prompt_logprobs=0)
+
+    async def read() -> list[float]:
+        assert engine._engine is not None
+        answers = [answer async for answer in engine._engine.generate(whole, asked, "again")]
+        told = answers[-1].prompt_logprobs or answers[0].prompt_logprobs
+        assert told is not None
+        return [e[n].logprob for n, e in zip(ids, told[len(prompt) :], strict=True) if e]
+
+    return engine._completer.run(read())
+
+
+def test_a_continued_sample_has_the_tokens_of_both_parts(engine: EngineGenerator):
+    earlier = Tokens((2, 3, 5, 6, 8, 9), (-0.5,) * 6)
+    prefix = {"prefix": " 5, 6, 7,", "prefix_tokens": 9}
+    known = Request(key="k", prompt="1, 2, 3, 4,", seed=1, earlier=earlier, **prefix)
+    unknown = dataclasses.replace(known, key="u", earlier=None)
+    drawn = draw(engine, [known, unknown])
+    assert drawn["u"].tokens is None
+    tokens = drawn["k"].tokens
+    assert tokens is not None
+    assert tokens.ends[:6] == earlier.ends
+    assert len(tokens.ends) == 6 + (drawn["k"].completion_tokens or 0) - 9
+    assert len(drawn["k"].text) in tokens.ends
 
 
 def test_a_seeded_sample_can_be_repeated_alone(engine: EngineGenerator):
