@@ -21,6 +21,7 @@ from curate.measures.parse import Parse
 from curate.measures.reflection import Reflection
 from curate.measures.score import Score
 from curate.measures.signals import Signals
+from curate.measures.teacher_signals import TeacherSignals
 from curate.measures.tokens import Tokens
 from curate.measures.verify import Verify
 from filters.columns import GLOSSARY, Glossary
@@ -40,6 +41,7 @@ SHIPPED: Final[tuple[type[Measure], ...]] = (
     Curve,
     Importance,
     Gradient,
+    TeacherSignals,
 )
 """Every measure of this project."""
 

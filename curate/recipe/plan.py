@@ -60,6 +60,11 @@ class MeasureStep:
         return self.kind.name
 
     @property
+    def reads(self) -> Sequence[str]:
+        """The columns that it needs for those it writes."""
+        return self.kind.reads_for(self.demand)
+
+    @property
     def writes(self) -> Glossary:
         """The columns."""
         return self.kind.columns(self.options, self.demand)
@@ -144,7 +149,7 @@ class Plan:
         columns = set(self.tested)
         for step in reversed(self._of_rationales):
             if columns.intersection(step.writes):
-                columns.update(step.kind.reads)
+                columns.update(step.reads)
                 steps.insert(0, step)
         return steps
 
@@ -157,7 +162,7 @@ class Plan:
         changed = set(RATIONALE)
         steps: list[MeasureStep] = []
         for step in self.measures:
-            if changed.intersection(step.kind.reads) and "raw_output" not in step.kind.reads:
+            if changed.intersection(step.reads) and "raw_output" not in step.reads:
                 changed.update(step.writes)
                 steps.append(step)
         return steps

@@ -163,6 +163,13 @@ def tables(measure: Measure) -> st.SearchStrategy[pl.DataFrame]:
     return rows(columns_for(measure), glossary=known_columns(), never_null=laws.ALWAYS)
 
 
+def as_drawn(text: str) -> dict[str, Any]:
+    """Tell of a text what a teacher tells that writes four characters at a time."""
+    ends = list(range(4, len(text) + 4, 4))
+    logs = [-(end % 7) / 10 for end in ends]
+    return {"teacher_token_ends": ends, "teacher_logprobs": logs} if text else {}
+
+
 def usual(measure: Measure) -> pl.DataFrame:
     """Give a table in which a measure finds something to measure: rows as runs have them."""
     numbers = itertools.count()
@@ -173,6 +180,7 @@ def usual(measure: Measure) -> pl.DataFrame:
             "question_id": f"q{question}",
             "source": "teacher",
             "finish_reason": "stop",
+            **as_drawn(f"{rationale} The answer is {answer}." if rationale else ""),
             "raw_output": f"{rationale} The answer is {answer}." if rationale else None,
             "rationale": rationale,
             "rationale_words": len(rationale.split()) if rationale else None,
