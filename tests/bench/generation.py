@@ -3,6 +3,7 @@
     python -m tests.bench.generation server [SAMPLES]
     python -m tests.bench.generation engine MODEL [QUESTIONS SAMPLES MAX_TOKENS] [KEY=VALUE ...]
     python -m tests.bench.generation start MODEL [KEY=VALUE ...]
+    python -m tests.bench.generation tokens MODEL [QUESTIONS SAMPLES MAX_TOKENS] [KEY=VALUE ...]
 
 ``server`` draws from a local server that answers at once, ours on the first core, the server on
 the last. ``engine`` compares with bare `LLM.generate` over the same prompts with ``n = K`` and
@@ -10,7 +11,9 @@ the same sampling and engine arguments, once as vLLM sets a CPU up by itself and
 environment, which on a CPU leaves out vLLM's worker process. All engines stay alive, in a process
 each, warm; in every round each samples the same new questions, the first side of a round being the
 last of the one before. The bar for the median is 1.05. ``start`` says what an engine costs before
-its first sample. KEY=VALUE are fields of `VllmOptions`, ``dtype`` and ``rounds``.
+its first sample. ``tokens`` says what the log-probability of every token costs: one engine draws
+with and without, by turns, and CPU time is counted, its own and ours; the bar is 1.02. KEY=VALUE
+are fields of `VllmOptions`, ``dtype`` and ``rounds``.
 """
 
 import json
@@ -23,6 +26,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from curate.models.references import resolve
 from curate.models.teachers.base import Completion, Request, Sampling
@@ -82,12 +87,18 @@ def server(samples: int) -> None:
     say(samples_per_second=samples / seconds, samples_per_cpu_second=samples / busy)
 
 
-def generator(model: str, sampling: Sampling, given: dict[str, Any], folder: str) -> Any:
+def generator(
+    model: str,
+    sampling: Sampling,
+    given: dict[str, Any],
+    folder: str,
+    kind: type[EngineGenerator] = EngineGenerator,
+) -> Any:
     given = dict(given)
     teacher = Teacher(model, dtype=given.pop("dtype", None))
     path = resolve(model).path
     options = VllmOptions(**given)
-    return EngineGenerator(teacher, sampling, options, path=path, folder=Path(folder))
+    return kind(teacher, sampling, options, path=path, folder=Path(folder))
 
 
 def start(model: str, given: dict[str, Any]) -> None:
@@ -149,6 +160,47 @@ def bare(shape: list[int], arguments: dict[str, Any], one_process: bool) -> None
         for number in sys.stdin:
             seconds, tokens = draw(questions, int(number))
             say(seconds=seconds, tokens=tokens)
+
+
+class _Untold(EngineGenerator):
+    """The engine as it was before it told of tokens, where `asking` is off."""
+
+    asking = True
+
+    def _parameters(self, request: Request) -> Any:
+        parameters = super()._parameters(request)
+        if not self.asking:
+            parameters.logprobs = None
+        return parameters
+
+
+def tokens(model: str, shape: list[int], given: dict[str, Any], rounds: int) -> None:
+    questions, samples, limit = shape
+    ratios: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        teacher = generator(model, Sampling(max_tokens=limit), given, folder, _Untold)
+        teacher.preflight(requests(questions, 1))
+        teacher.generate(requests(2, samples, draw=-1), lambda _: None)
+        for number in range(rounds):
+            spent = {}
+            # New questions for each side: those of the first would be in the second's cache.
+            for asking in (True, False) if number % 2 else (False, True):
+                teacher.asking = asking
+                before = busy()
+                seconds, count = timed(
+                    teacher, requests(questions, samples, 2 * number + asking), limit
+                )
+                spent[asking] = (busy() - before) / count
+                say(asking=asking, tokens=count, seconds=seconds, cpu_ms_token=1e3 * spent[asking])
+            ratios.append(spent[True] / spent[False])
+        teacher.close()
+    say(cpu_ratio=statistics.median(ratios), ratios=sorted(ratios), bar=1.02)
+
+
+def busy() -> float:
+    """Give the CPU seconds of this process and its engine's."""
+    here = psutil.Process()
+    return sum(sum(one.cpu_times()[:2]) for one in (here, *here.children(recursive=True)))
 
 
 def compare(model: str, shape: list[int], given: dict[str, Any], rounds: int) -> None:
@@ -220,6 +272,9 @@ def main(command: str, *arguments: str) -> None:
         case "engine":
             shape = [int(a) for a in plain[1:]] or [32, 4, 64]
             compare(plain[0], shape, given, rounds)
+        case "tokens":
+            shape = [int(a) for a in plain[1:]] or [32, 8, 48]
+            tokens(plain[0], shape, given, rounds)
         case "ours":
             ours(plain[0], json.loads(plain[1]), json.loads(plain[2]))
         case "bare":

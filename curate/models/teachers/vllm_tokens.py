@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def tokens_of(output: "CompletionOutput", prompt: Sequence[int], tokenizer: Any) -> Tokens | None:
-    """Find the tokens of a sample that was drawn with ``logprobs=0, flat_logprobs=True``.
+    """Find the tokens of a sample, which is drawn with ``logprobs=0, flat_logprobs=True``.
 
     Args:
         output: the sample.
@@ -20,9 +20,12 @@ def tokens_of(output: "CompletionOutput", prompt: Sequence[int], tokenizer: Any)
         tokenizer: of the model.
 
     Returns:
-        None where they do not spell the text, as with a tokenizer that is written in Python.
+        None where they do not spell the text, as with a tokenizer that is written in Python, or
+        where no log-probabilities were asked for.
     """
-    flat = cast("FlatLogprobs", output.logprobs)
+    flat = cast("FlatLogprobs | None", output.logprobs)
+    if flat is None:
+        return None
     logprobs = [flat.logprobs[start] for start in flat.start_indices]
     return Tokens.of(output.text, list(pieces(output.token_ids, prompt, tokenizer)), logprobs)
 
