@@ -1,6 +1,7 @@
 """In how many pairs a score prefers a right rationale to its own copy with a fault."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -9,12 +10,8 @@ from numpy.typing import NDArray
 
 from curate.engine.table import Table
 from curate.measures.faults import FAULTS
+from curate.measures.statistics import means
 from filters.columns import Column
-
-FEWEST: Final = 8
-"""Pairs below which a share says nothing."""
-_DRAWS: Final = 2000
-_SEED: Final = 20250928
 
 
 class Text(NamedTuple):
@@ -85,15 +82,6 @@ def _better(pairs: pl.DataFrame, score: Column) -> NDArray[np.float64]:
 
 
 def _share(better: NDArray[np.float64]) -> dict[str, Any]:
-    """Give the mean with its bootstrap interval; there is one pair a question."""
-    if len(better) < FEWEST:
-        return {"value": None, "low": None, "high": None, "questions": len(better)}
-    draws = np.random.default_rng(_SEED).integers(0, len(better), size=(_DRAWS, len(better)))
-    means = np.sort(better[draws].mean(axis=1))
-    tail = _DRAWS // 40
-    return {
-        "value": float(better.mean()),
-        "low": float(means[tail]),
-        "high": float(means[-1 - tail]),
-        "questions": len(better),
-    }
+    """Give the mean with its interval; there is one pair a question."""
+    [estimate] = means(better[:, None])
+    return asdict(estimate)

@@ -43,7 +43,8 @@ class PlantedFaults:
         facts: for the manifest, JSON-able: ``rationales``; ``faults``, each with ``name``,
             ``meaning`` and ``copies``; ``scores``, by score and fault the share of pairs in which
             the original is the better one, a tie counting half: ``value`` with 95 % interval
-            ``low`` to ``high`` over ``questions``; null where fewer than `FEWEST` have both.
+            ``low`` to ``high`` over ``questions``; null where fewer than
+            `curate.measures.statistics.FEWEST` have both.
         result: what was measured for it.
     """
 
