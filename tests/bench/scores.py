@@ -1,13 +1,11 @@
 """Every score on one pool, side by side: do they agree, and does any see what is right?
 
-    python -m tests.bench.scores zeroeval STUDENT [QUESTIONS]
-    python -m tests.bench.scores verify STUDENT [QUESTIONS]
+    python -m tests.bench.scores zeroeval STUDENT [QUESTIONS [steps]]
 
-``zeroeval`` runs twelve teachers' answers to GSM8K test questions (200) through a recipe that
-scores right and wrong ones alike, and prints what ``curate scores`` says of the run. ``verify``
-scores ChatGPT's solutions of which people said whether the reasoning is valid (100 questions of
-each of the number sets), and prints the AUC of right and valid against right and invalid, score by
-score. Both are resumable: what was measured lies in the store. Needs CURATE_TEST_DATA.
+Runs twelve teachers' answers to GSM8K test questions (200) through a recipe that scores right and
+wrong ones alike; ``curate scores`` of the run's folder, printed at the end, says the rest. With
+``steps``, the scores that read steps anew are measured, too, which takes several times as long.
+Resumable: what was measured lies in the store. Needs CURATE_TEST_DATA.
 """
 
 import json
@@ -20,7 +18,7 @@ from typing import Any, Final
 import yaml
 
 from curate.engine.progress.progress import Progress
-from curate.engine.run import RunOptions, RunResult, run
+from curate.engine.run import RunOptions, run
 from curate.measures.signals import Signals
 from curate.recipe.files import read_recipe
 from curate.store.keys import rank
@@ -33,9 +31,10 @@ STEPS: Final[Mapping[str, Sequence[str]]] = {
 }
 
 
-def recipe(name: str, student: str) -> dict[str, Any]:
-    """Have every score measured before any filter judges."""
+def recipe(name: str, student: str, *, steps: bool) -> dict[str, Any]:
+    """Have every score measured before any filter judges; those that read steps anew if asked."""
     early = {"before_filters": True}
+    by_step = {name: {"columns": list(columns), **early} for name, columns in STEPS.items()}
     return {
         "name": name,
         "questions": {"path": "questions.jsonl", "gold": {"type": "number"}},
@@ -53,7 +52,9 @@ def recipe(name: str, student: str) -> dict[str, Any]:
             "signals": {"columns": SIGNALS, **early},
             "reflection": {"columns": ["answer_gain_reflective"], **early},
             "casl": {"columns": ["casl"], **early},
-            **{measure: {"columns": list(columns), **early} for measure, columns in STEPS.items()},
+            **{
+                measure: {"columns": list(columns), **early} for measure, columns in by_step.items()
+            },
         },
         "filters": [{"use": "correctness"}],
         "select": {"per_question": 1, "order_by": ["rd_masked"]},
@@ -83,20 +84,14 @@ def zeroeval(folder: Path, questions: int) -> None:
     write_lines(folder / "pool.jsonl", (row for row in rows if row["id"] in wanted))
 
 
-def scored(name: str, student: str, folder: Path) -> RunResult:
-    """Run the recipe beside its pool."""
-    file = folder / "recipe.yaml"
-    file.write_text(yaml.safe_dump(recipe(name, student), sort_keys=False))
-    return run(read_recipe(str(file)), RunOptions(runs=folder / "runs"), Progress())
-
-
-def main(what: str, student: str, questions: str = "") -> None:
-    short = student.rpartition("/")[2].lower()
-    folder = Path("bench-scores") / f"{what}-{short}"
+def main(what: str, student: str, questions: str = "200", steps: str = "") -> None:
+    name = f"{what}-{student.rpartition('/')[2].lower()}"
+    folder = Path("bench-scores") / name
     folder.mkdir(parents=True, exist_ok=True)
-    if what == "zeroeval":
-        zeroeval(folder, int(questions or 200))
-    result = scored(f"{what}-{short}", student, folder)
+    zeroeval(folder, int(questions))
+    file = folder / "recipe.yaml"
+    file.write_text(yaml.safe_dump(recipe(name, student, steps=bool(steps)), sort_keys=False))
+    result = run(read_recipe(str(file)), RunOptions(runs=folder / "runs"), Progress())
     print(result.folder)
 
 
