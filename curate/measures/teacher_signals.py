@@ -7,15 +7,15 @@ tokens of its own tokenizer. A token belongs to the sentence in which its last c
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Self, cast
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from curate.measures.base import DerivedMeasure, Setup
+from curate.measures.base import ColumnOptions, DerivedMeasure, Setup
 from curate.measures.steps import SPLIT_AT, split_steps
 from filters.columns import Column, Glossary
 
@@ -23,10 +23,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-class TeacherSignalsOptions(BaseModel):
+class TeacherSignalsOptions(ColumnOptions):
     """When a sentence counts as the teacher's."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     ratio: float = Field(default=2.0, ge=1)
     """How many times as likely a token of the sentence is under the teacher, in the geometric mean,
@@ -69,6 +67,7 @@ class TeacherSignals(DerivedMeasure):
 
     Args:
         options: as the recipe gives them.
+        demand: columns to write.
     """
 
     name: ClassVar[str] = "teacher_signals"
@@ -94,22 +93,41 @@ class TeacherSignals(DerivedMeasure):
     )
     section: ClassVar[type[BaseModel] | None] = TeacherSignalsOptions
 
-    def __init__(self, options: TeacherSignalsOptions | None = None) -> None:
-        self._options = options or TeacherSignalsOptions()
+    def __init__(self, options: TeacherSignalsOptions, demand: Collection[str]) -> None:
+        self._options = options
+        self.writes = self.columns(options, demand)
+        self.reads = self.reads_for(demand)
+
+    @classmethod
+    def columns(cls, options: BaseModel | None, demand: Collection[str] = ()) -> Glossary:
+        """Give what is asked for."""
+        del options
+        return cls.writes.among(demand)
+
+    @classmethod
+    def reads_for(cls, demand: Collection[str]) -> Sequence[str]:
+        """Leave the student out where only the teacher is asked about."""
+        if "teacher_share" in demand:
+            return cls.reads
+        return [name for name in cls.reads if not name.startswith("rationale_")]
 
     @classmethod
     def open(cls, setup: Setup) -> Self:
         """Compare as the recipe says."""
-        return cls(cast("TeacherSignalsOptions | None", setup.options))
+        assert isinstance(setup.options, TeacherSignalsOptions)
+        return cls(setup.options, setup.demand)
 
     def instrument(self) -> Mapping[str, Any]:
         """Identify the options."""
-        return self._options.model_dump(mode="json")
+        return self._options.model_dump(mode="json", exclude=set(ColumnOptions.model_fields))
 
     def derive(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Compare row by row."""
-        rows = [self._signals(Row(*row)) for row in frame.select(self.reads).iter_rows()]
-        return pl.DataFrame(rows, schema=self.writes.types, orient="row")
+        lacking = [pl.lit(None).alias(name) for name in Row._fields if name not in self.reads]
+        rows = frame.select(self.reads).with_columns(lacking).select(Row._fields)
+        signals = [self._signals(Row(*row)) for row in rows.iter_rows()]
+        both = pl.DataFrame(signals, schema=type(self).writes.types, orient="row")
+        return both.select(list(self.writes))
 
     def _signals(self, row: Row) -> tuple[float | None, float | None]:
         """Give a rationale's NLL under its teacher, and its share of the teacher's sentences."""

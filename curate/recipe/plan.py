@@ -108,7 +108,9 @@ class Plan:
     def glossary(self) -> Glossary:
         """Every column that its tables have, but for verdicts and arms."""
         steps = [*(step.writes for step in self.measures), *(each.writes for each in self.filters)]
+        unread = TOKEN_COLUMNS.keys() - self.reads
         written = GLOSSARY.of("question", "source", "select", "release")
+        written = written.where(lambda column: column.name not in unread)
         written = written.plus(self.recipe.brought.values())
         for more in steps:
             written = written.plus(more.values())

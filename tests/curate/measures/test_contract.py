@@ -69,6 +69,10 @@ SETUPS: Final[dict[str, list[dict[str, Any]]]] = {
         {"demand": ("step_importance", "prunable_share"), "score": ASKED_STUDENT},
         {"demand": ("prunable_share",), "score": ASKED_STUDENT, "options": {"least": 0.01}},
     ],
+    "teacher_signals": [
+        {"demand": ("teacher_nll", "teacher_share")},
+        {"demand": ("teacher_nll",)},
+    ],
     "signals": [
         {"demand": tuple(Signals.writes)},
         {"demand": ("steps", "hes"), "options": {"split_at": ["="], "hes_share": 0.5}},

@@ -58,7 +58,7 @@ def derive(
     } | given
     frame = pl.DataFrame([row], schema={name: GLOSSARY[name].dtype for name in Row._fields})
     options = TeacherSignalsOptions(ratio=ratio, split_at=SPLITS)
-    (values,) = TeacherSignals(options).derive(frame).iter_rows()
+    (values,) = TeacherSignals(options, tuple(TeacherSignals.writes)).derive(frame).iter_rows()
     return values
 
 
