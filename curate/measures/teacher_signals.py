@@ -105,11 +105,11 @@ class TeacherSignals(DerivedMeasure):
         return cls.writes.among(demand)
 
     @classmethod
-    def reads_for(cls, demand: Collection[str]) -> Sequence[str]:
+    def reads_for(cls, demand: Collection[str]) -> tuple[str, ...]:
         """Leave the student out where only the teacher is asked about."""
         if "teacher_share" in demand:
             return cls.reads
-        return [name for name in cls.reads if not name.startswith("rationale_")]
+        return tuple(name for name in cls.reads if not name.startswith("rationale_"))
 
     @classmethod
     def open(cls, setup: Setup) -> Self:
