@@ -218,7 +218,10 @@ def columns_are_declared(kind: type[Measure], setup: Setup) -> None:
         assert set(writers) <= {kind.name}, f"{column.name!r} is written by {writers}"
         assert GLOSSARY.get(column.name, column) == column, f"{column.name!r} is another's"
     written = kind.columns(setup.options, setup.demand)
-    assert written.items() <= kind.writes.items()
+    assert written.keys() <= kind.writes.keys()
+    for name, column in written.items():
+        own = kind.writes[name]  # what a recipe does not release is the same column
+        assert replace(column, published=own.published, kept=own.kept) == own
     assert dict(kind.open(setup).writes) == dict(written), "plan and engine would not agree"
     for name in kind.writes.keys() - kind.columns(setup.options, tuple(kind.writes)).keys():
         assert kind.name in kind.on_demand(name), f"nobody learns how to ask for {name!r}"

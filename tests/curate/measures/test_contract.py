@@ -527,7 +527,8 @@ class Wider(Plain):
     """Promises a plan columns that it never declared."""
 
     @classmethod
-    def columns(cls, _: BaseModel | None) -> Glossary:
+    def columns(cls, _: BaseModel | None, demand: Collection[str] = ()) -> Glossary:
+        del demand
         return cls.writes.plus(
             [Column("mood", pl.String(), "of the rationale, in a word", "plain")]
         )
@@ -537,7 +538,8 @@ class Narrower(Plain):
     """Tells a plan that it writes less than it does."""
 
     @classmethod
-    def columns(cls, _: BaseModel | None) -> Glossary:
+    def columns(cls, _: BaseModel | None, demand: Collection[str] = ()) -> Glossary:
+        del demand
         return Glossary()
 
 
