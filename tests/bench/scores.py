@@ -52,9 +52,7 @@ def recipe(name: str, student: str, *, steps: bool) -> dict[str, Any]:
             "signals": {"columns": SIGNALS, **early},
             "reflection": {"columns": ["answer_gain_reflective"], **early},
             "casl": {"columns": ["casl"], **early},
-            **{
-                measure: {"columns": list(columns), **early} for measure, columns in by_step.items()
-            },
+            **(by_step if steps else {}),
         },
         "filters": [{"use": "correctness"}],
         "select": {"per_question": 1, "order_by": ["rd_masked"]},
@@ -81,7 +79,21 @@ def zeroeval(folder: Path, questions: int) -> None:
         ({"question": asked[i]["question"], "answer": asked[i]["gold"]} for i in chosen),
     )
     wanted = set(chosen)
-    write_lines(folder / "pool.jsonl", (row for row in rows if row["id"] in wanted))
+    pool = ({**row, "output": unwrapped(row["output"])} for row in rows if row["id"] in wanted)
+    write_lines(folder / "pool.jsonl", pool)
+
+
+def unwrapped(output: str) -> str:
+    """Take the text out of the JSON object that the teachers were told to write.
+
+    With the wrapper, the hardest step of nearly every rationale is the fence it begins with.
+    """
+    _, brace, rest = output.partition("{")
+    try:
+        fields, _ = json.JSONDecoder(strict=False).raw_decode(brace + rest)
+        return f"{fields['reasoning']}\nThe answer is {fields['answer']}."
+    except (ValueError, TypeError, KeyError):
+        return output
 
 
 def main(what: str, student: str, questions: str = "200", steps: str = "") -> None:
