@@ -22,7 +22,7 @@ from curate.measures.score import Score
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock, lock_text
 from curate.recipe.model import Recipe
-from curate.recipe.plan import Plan
+from curate.recipe.steps import Plan
 from curate.release.card import CardFacts, ModelFacts
 from curate.release.files import hashes
 from curate.release.formats.wording import wording_of

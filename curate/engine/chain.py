@@ -20,7 +20,7 @@ from curate.engine.measuring import MeasureResult, Recording, derive, memoise
 from curate.engine.progress.progress import Progress
 from curate.engine.table import Part, Shard, Table, write_part
 from curate.measures.base import DerivedMeasure, Measure, MemoMeasure
-from curate.recipe.plan import FACTS, FilterStep, MeasureStep, Step
+from curate.recipe.steps import FACTS, FilterStep, MeasureStep, Step
 from curate.release.funnel import FilterCount
 from curate.store.keys import digest, key
 from curate.store.source_code import source_digest

@@ -9,7 +9,7 @@ import polars as pl
 from curate.engine.measuring import MeasureResult
 from curate.engine.table import Table
 from curate.measures import Measure, MemoMeasure
-from curate.recipe.plan import MeasureStep, Plan
+from curate.recipe.steps import MeasureStep, Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from curate.measures import MEASURES
 from curate.measures.base import Need
 from curate.models.teachers.options import VllmOptions
 from curate.recipe.model import Recipe
-from curate.recipe.plan import Plan
+from curate.recipe.steps import Plan
 from curate.sources import SampledSource
 
 _ALWAYS: Final = ("curate-rationales", "datasets", "polars")

@@ -22,7 +22,8 @@ from curate.models.libraries import ENCODER, SERVED_STUDENT, STUDENT, require
 from curate.models.teachers.open import TEACHERS
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock
-from curate.recipe.plan import Plan, make_plan
+from curate.recipe.plan import make_plan
+from curate.recipe.steps import Plan
 from curate.select.select import needed_columns
 from curate.sources import SampledSource
 from curate.sources.questions import QuestionsTable

@@ -25,7 +25,7 @@ from curate.measures.faults import FAULTS, OTHER, RATIONALE, plant
 from curate.measures.masking import mask_value
 from curate.measures.probes import plant_answer
 from curate.measures.rows import READS, Row, rows_of
-from curate.recipe.plan import MeasureStep
+from curate.recipe.steps import MeasureStep
 from curate.store.keys import rank, short_id
 from curate.store.store import write_parquet
 from filters.answers import equal

@@ -24,7 +24,8 @@ from curate.errors import InputError, count_of
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock
 from curate.recipe.model import Recipe
-from curate.recipe.plan import Plan, make_plan
+from curate.recipe.plan import make_plan
+from curate.recipe.steps import Plan
 from curate.release.funnel import Funnel
 from curate.release.repositories import push
 from curate.release.runs import mark_latest, next_folder

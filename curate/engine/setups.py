@@ -13,7 +13,7 @@ from curate.measures.score_options import choose_layout
 from curate.models.references import ResolvedModel
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock
-from curate.recipe.plan import MeasureStep, Plan
+from curate.recipe.steps import MeasureStep, Plan
 from filters.answers.reading import TextOptions
 
 

@@ -27,7 +27,7 @@ from curate.engine.progress.progress import Progress, Stage
 from curate.measures.base import MemoMeasure, RowRequest
 from curate.models.rendering import Rendered
 from curate.recipe.files import RecipeFile
-from curate.recipe.plan import FilterStep, MeasureStep
+from curate.recipe.steps import FilterStep, MeasureStep
 from curate.select.options import Budget
 from curate.select.select import select
 from curate.sources import SampledSource

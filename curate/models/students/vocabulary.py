@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from curate.models.students import packing
 from curate.models.students.packing import HIGHEST_RANK, Ints, Summed, Target, TokenValues
+from curate.models.students.ranks import Entries, once_a_row
 
 Flags = NDArray[np.bool_]
 
@@ -41,8 +42,6 @@ _LONG: Final = 32
 """Tokens from which a span is read through screened normalisers; its mean evens their errors."""
 _SHARE: Final = 1e-4
 """Of a row's mass, above which a logit is computed in float32."""
-_ROUNDING: Final = 2.0**-18
-"""Share of a logit by which float32 may round it one way in a product and another way alone."""
 _DOUBT: Final = 5e-4
 """Estimated error of a normaliser in nats, above which it is computed in full; in a mean over a
 long span it is at most a fifth of that."""
@@ -188,8 +187,8 @@ class Vocabulary:
         ranks = torch.zeros(len(rows), dtype=torch.int64, device=self._device)
         for chunk in self._chunks(per_token):
             entries = [
-                _Entries(torch.from_numpy(those).to(self._device), local, ids, logits)
-                for those, local in _once_a_row(rows, chunk.cpu().numpy())
+                Entries(torch.from_numpy(those).to(self._device), local, ids, logits)
+                for those, local in once_a_row(rows, chunk.cpu().numpy())
             ]
             normalisers[chunk], entropies[chunk] = self._in_detail(hidden[chunk], entries)
             for each in entries:
@@ -222,7 +221,7 @@ class Vocabulary:
             total = torch.logaddexp(total, torch.logsumexp(logits, dim=-1))
         return total
 
-    def _in_detail(self, states: Any, entries: Sequence["_Entries"]) -> tuple[Any, Any]:
+    def _in_detail(self, states: Any, entries: Sequence[Entries]) -> tuple[Any, Any]:
         """Do the same, take the entropy of the distribution (m each), and count ranks.
 
         The entropy of a whole is its parts' own, weighed by their mass, and that of the masses. A
@@ -341,59 +340,6 @@ class Vocabulary:
         if self._cap:
             logits = self._torch.tanh(logits / self._cap) * self._cap
         return logits
-
-
-class _Entries:
-    """Entries of the vocabulary, one a row at most, and how many are ahead of each.
-
-    Args:
-        numbers: which of all wanted tokens they are (k).
-        rows: in which of the states' rows each is looked for, ascending (k).
-        ids: of all wanted tokens (n).
-        logits: likewise.
-    """
-
-    def __init__(self, numbers: Any, rows: Ints, ids: Any, logits: Any) -> None:
-        self.numbers = numbers
-        self._rows = rows
-        self._ids = ids[numbers]
-        # A logit that was computed alone is rounded otherwise than a tile's, and ties are ties.
-        self._behind = logits[numbers] + _ROUNDING * logits[numbers].abs()
-        self.ahead = self._ids.new_zeros(len(rows))
-
-    def count(self, tile: Any, start: int) -> None:
-        """Count what of a tile is ahead of each.
-
-        Args:
-            tile: logits of all rows (m x tile).
-            start: the tile's first entry.
-        """
-        if len(self._rows) < len(tile):
-            tile = tile[self._rows]
-        place = self._ids - start
-        inside = ((place >= 0) & (place < tile.shape[1])).nonzero()[:, 0]
-        own = self._behind.clone()
-        own[inside] = tile[inside, place[inside]]
-        self.ahead += (tile > own[:, None]).count_nonzero(dim=-1)
-
-
-def _once_a_row(rows: Ints, chunk: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """Deal the entries of some rows out, so that each share has a row once; the first has all.
-
-    Args:
-        rows: row of each entry (n).
-        chunk: rows to look at, ascending, each with an entry (m).
-
-    Yields:
-        Numbers of entries, and the place of each one's row in `chunk`, ascending.
-    """
-    numbers = np.flatnonzero(np.isin(rows, chunk))
-    places = np.searchsorted(chunk, rows[numbers])
-    order = np.argsort(places, kind="stable")
-    numbers, places = numbers[order], places[order]
-    turn = np.arange(len(places)) - np.searchsorted(places, places)
-    for now in range(int(turn.max(initial=-1)) + 1):
-        yield numbers[turn == now], places[turn == now]
 
 
 @cache

@@ -12,7 +12,8 @@ from curate.errors import InputError
 from curate.measures import MEASURES, DerivedMeasure
 from curate.measures.embed import EmbedOptions
 from curate.recipe.files import parse_recipe
-from curate.recipe.plan import FilterStep, MeasureStep, Plan, make_plan
+from curate.recipe.plan import make_plan
+from curate.recipe.steps import FilterStep, MeasureStep, Plan
 from filters.columns import Column, Glossary
 from tests.curate.registering import registered
 
