@@ -73,7 +73,7 @@ def own_store(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -
 
 
 def reader(folder: Path, layout: Any) -> Callable[..., Reading]:
-    model = AutoModelForCausalLM.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     return lambda text, **how: read(model, tokenizer, layout, (QUESTION, text, GOLD), **how)
 
