@@ -21,8 +21,8 @@ SHORTEST: Final = "shortest"
 _NOTHING: Final = Estimate(None, None, None, 0)
 _STATES: Final = "states_gold"
 _SCORE_WRONG: Final = (
-    "to have wrong samples scored too, let a filter that reads a score stand before the one that "
-    "tells right from wrong, as `{use: rationale_difficulty, max: 1000000}`"
+    "to have wrong samples scored too, ask for a score before the filters, as measures: {signals: "
+    "{columns: [rsr], before_filters: true}}"
 )
 
 
@@ -107,7 +107,7 @@ def _figures(pool: Pool, values: Floats) -> tuple[Floats, Floats, Floats]:
     everywhere = pool.group, pool.groups
     unstated = np.full(pool.groups, np.nan)
     if _STATES in pool.rows.columns:
-        silent = (pool.rows[_STATES] == False).fill_null(value=False).to_numpy()  # noqa: E712
+        silent = (~pool.rows[_STATES]).fill_null(value=False).to_numpy()
         unstated = aucs(np.where(silent, values, np.nan), pool.right, *everywhere)
     taken = best_shares(values, ~pool.right, *everywhere)
     chosen = ~np.isnan(_wrong_shares(pool, ~np.isnan(values)))

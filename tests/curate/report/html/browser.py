@@ -46,10 +46,11 @@ class Opened:
         ]
 
 
+Theme = Literal["light", "dark"]
+
+
 @contextmanager
-def opened(
-    file: Path, width: int = 1400, theme: Literal["light", "dark"] = "light"
-) -> Iterator[Opened]:
+def opened(file: Path, width: int = 1400, theme: Theme = "light") -> Iterator[Opened]:
     """Open a file and wait until its samples are listed."""
     if CHROMIUM is None:
         pytest.skip("no chromium: `apt-get install chromium` brings it")

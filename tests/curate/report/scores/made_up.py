@@ -11,7 +11,7 @@ import polars as pl
 from curate.engine.progress.progress import Progress
 from curate.engine.run import RunOptions, run
 from curate.recipe.files import read_recipe
-from filters.columns import Column
+from filters.columns import Column, Score
 
 RECIPE = """
 name: taught
@@ -96,6 +96,6 @@ def right_of(audit: pl.DataFrame) -> Values:
     return keep.fill_null(value=False).to_numpy()
 
 
-def score(name: str, side: str, **more: bool) -> Column:
+def score(name: str, side: Score, **more: bool) -> Column:
     """Declare a score."""
-    return Column(name, pl.Float64(), "made up", "tests", score=side, **more)  # type: ignore[arg-type]
+    return Column(name, pl.Float64(), "made up", "tests", score=side, **more)

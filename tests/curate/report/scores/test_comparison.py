@@ -21,7 +21,7 @@ from curate.report.scores.comparison import Comparison, compare
 from curate.report.scores.separation import SHORTEST
 from curate.report.scores.words import agreement_words, verdict_words, which_teacher
 from filters.columns import GLOSSARY, Column
-from tests.curate.report.html.browser import opened
+from tests.curate.report.html.browser import Theme, opened
 from tests.curate.report.scores.made_up import (
     QUESTIONS,
     TEACHERS,
@@ -197,7 +197,7 @@ def test_wrong_ones_are_counted_among_each_questions_best(
     for rows in siblings(run):
         values = better(rows, CHARM)
         best = rows.filter(pl.Series(values == np.nanmax(values)))
-        shares.append(1 - float(best["right"].mean()))  # type: ignore[arg-type]
+        shares.append(1 - float(best["right"].to_numpy().mean()))
     assert found["charm"].wrong.value == pytest.approx(np.mean(shares))
     assert found["grasp"].wrong.high == 0, "it never takes one"
     assert comparison.separation.chance_wrong.value == pytest.approx(1 / 6)
@@ -211,7 +211,7 @@ def test_a_run_that_scored_right_samples_only_says_how_to_see_more(
     assert found.scores == ()
     assert found.note is not None
     assert "right samples only, behind correctness" in found.note
-    assert "{use: rationale_difficulty, max: 1000000}" in found.note
+    assert "{columns: [rsr], before_filters: true}" in found.note
 
 
 def test_teachers_are_compared_by_questions_that_both_have(
@@ -284,7 +284,7 @@ def test_the_rsr_of_a_teacher_is_that_of_the_set(plain: Path, tmp_path: Path) ->
     found = compare(folder).teachers
     assert found is not None
     own = audit_of(folder).filter(pl.col("nll_rationale").is_not_null(), teacher="brief")
-    wanted = own["rank_mean"].mean() / own["nll_rationale"].mean()  # type: ignore[operator]
+    wanted = own["rank_mean"].to_numpy().mean() / own["nll_rationale"].to_numpy().mean()
     assert found.figures["rsr"]["brief"].value == pytest.approx(wanted)
 
 
@@ -401,11 +401,11 @@ def test_a_run_without_scores_is_refused(plain: Path, run: Path, tmp_path: Path)
 
 @pytest.mark.parametrize(("width", "theme"), [(1400, "light"), (390, "dark")])
 def test_the_page_opens_quietly_and_is_accessible(
-    run: Path, tmp_path: Path, width: int, theme: str
+    run: Path, tmp_path: Path, width: int, theme: Theme
 ) -> None:
     page = tmp_path / "scores.html"
     invoke("scores", str(run), "--html", str(page))
-    with opened(page, width, theme) as there:  # type: ignore[arg-type]
+    with opened(page, width, theme) as there:
         assert there.serious() == []
         assert there.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
         cell = there.page.locator("#agreement tbody tr >> nth=0").locator("td >> nth=1")
