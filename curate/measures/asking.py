@@ -22,6 +22,7 @@ class Asking:
     Attributes:
         student: found on this machine.
         layout: of its prompt.
+        dtype: in which it computes, or ``served``.
 
     Raises:
         ModelError: an encoder-decoder is wanted of a server.
@@ -33,7 +34,7 @@ class Asking:
         self.student = student
         self.layout: Layout = choose_layout(options, student.path)
         self._server = server
-        self._dtype = choose_dtype(options.dtype)
+        self.dtype = choose_dtype(options.dtype)
         if server and self.layout == "encoder":
             raise ModelError(
                 f"{options.student!r} is an encoder-decoder, of which a server says nothing; drop "
@@ -46,7 +47,7 @@ class Asking:
         return {
             "student": self.student.name,
             "revision": self.student.revision,
-            "dtype": self._dtype,
+            "dtype": self.dtype,
             "layout": self.layout,
         }
 
@@ -60,7 +61,7 @@ class Asking:
         if self._server is None:
             from curate.models.students.sharded import open_student
 
-            return open_student(self.student.path, self._dtype)
+            return open_student(self.student.path, self.dtype)
         from curate.models.students.served import ServedScorer
 
         return ServedScorer(self.student.path, self.student.name, self._server)

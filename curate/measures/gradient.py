@@ -9,13 +9,13 @@ import polars as pl
 from pydantic import BaseModel
 
 from curate.errors import InputError, ModelError
+from curate.measures.asking import Asking
 from curate.measures.base import Item, MemoMeasure, Need, RowRequest, Setup
 from curate.measures.gradient_facts import facts_of
 from curate.measures.gradient_options import GradientOptions
 from curate.measures.rows import READS, Row, rows_of
-from curate.measures.score_options import ScoreOptions, choose_dtype, choose_layout
+from curate.measures.score_options import ScoreOptions
 from curate.models.references import ResolvedModel
-from curate.models.rendering import Layout
 from curate.models.students.pairs import Pair
 from filters.columns import Column, Glossary
 
@@ -64,16 +64,14 @@ class Gradient(MemoMeasure):
                 "measures.gradient",
             )
         self.options = options
-        self._student = student
-        self._layout: Layout = choose_layout(score, student.path)
-        if self._layout == "encoder":
+        self._asking = Asking(score, student)
+        if self._asking.layout == "encoder":
             raise ModelError(
                 f"{score.student!r} is an encoder-decoder, of which no gradients are taken; drop "
                 "measures.gradient, or name another student"
             )
         # float16 has no place for gradients as small as these
-        dtype = choose_dtype(score.dtype)
-        self._dtype = "float32" if dtype == "float16" else dtype
+        self._dtype = "float32" if self._asking.dtype == "float16" else self._asking.dtype
         self._template = score.templates[0]
         self._reader: Any = None
 
@@ -87,10 +85,8 @@ class Gradient(MemoMeasure):
     def instrument(self) -> Mapping[str, Any]:
         """Identify the student, the way it is asked, the weights and the projection."""
         return {
-            "student": self._student.name,
-            "revision": self._student.revision,
+            **self._asking.identity,
             "dtype": self._dtype,
-            "layout": self._layout,
             "template": self._template,
             **self.options.model_dump(include={"blocks", "dimensions", "seed"}),
         }
@@ -156,7 +152,7 @@ class Gradient(MemoMeasure):
 
             options = self.options
             self._reader = GradientReader.load(
-                self._student.path, self._dtype, self._layout, self._template,
+                self._asking.student.path, self._dtype, self._asking.layout, self._template,
                 blocks=options.blocks, dimensions=options.dimensions, seed=options.seed,
             )  # fmt: skip
         return self._reader
