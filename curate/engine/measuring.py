@@ -67,7 +67,7 @@ def derive(
         executor: where shards are worked on.
         progress: told of every shard.
     """
-    if measure.scope == "dataset":
+    if measure.scope == "dataset" and table.shards:
         measure = measure.settle(_all_live(measure, table))
     tasks = [_Task(measure, source, shard, store.root) for shard in table.shards]
     with progress.stage(f"measure {measure.name}", len(tasks), "shards", brief=True) as stage:
@@ -219,8 +219,8 @@ def chosen_rows(frames: Sequence[pl.DataFrame], request: RowRequest) -> pl.Serie
     )
 
 
-def _all_live(measure: Measure, table: Table) -> pl.DataFrame:
-    frames = [shard.read(measure.reads, shard.live) for shard in table.shards]
+def _all_live(measure: DerivedMeasure, table: Table) -> pl.DataFrame:
+    frames = [shard.read(measure.learns_from, shard.live) for shard in table.shards]
     return pl.concat(frames).sort("question_id", "sample_id")
 
 

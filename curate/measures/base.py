@@ -26,7 +26,7 @@ from curate.models.servers.servers import StudentServer
 from curate.store.keys import key
 from filters.answers.reading import TextOptions
 from filters.columns import Glossary
-from filters.contract import Filter
+from filters.contract import Filter, Scope
 
 Need = Literal["student", "encoder"]
 """A model that a recipe names for its measures: under ``score`` or ``embed``."""
@@ -125,6 +125,7 @@ class Measure(ABC):
         needs: models it asks for; without any, a replay may work values out anew.
         item_bytes: of one recorded item, for a forecast of the disk.
         cost: what it has a model read of a row, where it is worth a word; a clause for the plan.
+        on_request: whether of its columns only those are written that somebody reads.
         by_section: whether it runs where the recipe has its section, though nothing reads its
             columns: once, right behind the filter that tells right from wrong.
     """
@@ -137,6 +138,7 @@ class Measure(ABC):
     needs: ClassVar[Collection[Need]] = ()
     item_bytes: ClassVar[int] = 0
     cost: ClassVar[str] = ""
+    on_request: ClassVar[bool] = False
     by_section: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -153,7 +155,7 @@ class Measure(ABC):
     def columns(
         cls,
         options: BaseModel | None,  # noqa: ARG003 - the hook's shape
-        demand: Collection[str] = (),  # noqa: ARG003
+        demand: Collection[str] = (),
     ) -> Glossary:
         """Give the columns that it writes under these options.
 
@@ -161,7 +163,7 @@ class Measure(ABC):
             options: its section of the recipe.
             demand: columns that somebody reads; of those made on demand only they are written.
         """
-        return cls.writes
+        return cls.writes.among(demand) if cls.on_request else cls.writes
 
     @classmethod
     def reads_for(cls, demand: Collection[str]) -> Sequence[str]:
@@ -208,15 +210,17 @@ class DerivedMeasure(Measure):
     Attributes:
         scope: what it compares a row with: nothing, its live siblings (``question``), or what
             `settle` learned of all live rows (``dataset``).
+        learns_from: columns that `settle` looks at; ids are there always.
     """
 
-    scope: ClassVar[Literal["sample", "question", "dataset"]] = "sample"
+    scope: ClassVar[Scope] = "sample"
+    learns_from: ClassVar[Sequence[str]] = ()
 
     def settle(self, pool: pl.DataFrame) -> Self:  # noqa: ARG002 - the hook's shape
         """Learn what depends on all live rows; what was learned is part of the instrument.
 
         Args:
-            pool: all of them with the columns of `reads`, sorted by question and sample.
+            pool: all of them with the columns of `learns_from`, sorted by question and sample.
 
         Returns:
             A measure that derives; this one where the scope is no ``dataset``.

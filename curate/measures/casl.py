@@ -6,8 +6,8 @@ the mean M is regressed on that without heads, that of the heads and their share
 least squares; the score is M less the slope of F times F.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from curate.measures.base import ColumnOptions, DerivedMeasure
 from filters.columns import Column, Glossary
+from filters.contract import Scope
 
 _FEWEST: Final = 8
 """Rows below which four coefficients are noise."""
@@ -35,8 +36,9 @@ class Casl(DerivedMeasure):
 
     name: ClassVar[str] = "casl"
     section: ClassVar[type[BaseModel] | None] = CaslOptions
-    scope: ClassVar[Literal["sample", "question", "dataset"]] = "dataset"
+    scope: ClassVar[Scope] = "dataset"
     reads = ("rationale", "nll_rationale", *_REGRESSORS)
+    learns_from: ClassVar[Sequence[str]] = ("nll_rationale", *_REGRESSORS)
     writes = Glossary(
         [
             Column("casl", pl.Float64(), "mean log-probability of the rationale's tokens, cleared "
@@ -50,7 +52,7 @@ class Casl(DerivedMeasure):
 
     def settle(self, pool: pl.DataFrame) -> Self:
         """Regress over all live rows."""
-        return type(self)(slope_of_heads(pool.select(self.reads).drop_nulls()))
+        return type(self)(slope_of_heads(pool.select(self.learns_from).drop_nulls()))
 
     def instrument(self) -> Mapping[str, Any]:
         """Identify the slope that the pool gave."""

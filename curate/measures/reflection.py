@@ -6,7 +6,7 @@ probability across the live siblings of its question.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from curate.measures.base import ColumnOptions, DerivedMeasure
 from curate.measures.signals import answer_gains
 from filters.columns import Column, Glossary
+from filters.contract import Scope
 
 _ALIKE: Final = 1e-12
 """Variance of a probability that is none but rounding."""
@@ -30,7 +31,7 @@ class Reflection(DerivedMeasure):
 
     name: ClassVar[str] = "reflection"
     section: ClassVar[type[BaseModel] | None] = ReflectionOptions
-    scope: ClassVar[Literal["sample", "question", "dataset"]] = "question"
+    scope: ClassVar[Scope] = "question"
     reads = ("rationale", _WITH, _WITHOUT)
     writes = Glossary(
         [

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from curate.measures.base import ColumnOptions, DerivedMeasure, Setup
-from curate.measures.steps import SPLIT_AT, split_steps
-from filters.columns import Column, Glossary
+from curate.measures.steps import SPLIT_AT, Delimiters, split_steps
+from filters.columns import Column, Glossary, Score
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ _LISTS: Final = (_LOGS, _ENDS, _RANKS, _ENTROPIES, _WITH, _WITHOUT)
 class SignalOptions(ColumnOptions):
     """Scores over single tokens of the student's."""
 
-    split_at: tuple[str, ...] = Field(default=SPLIT_AT, min_length=1)
+    split_at: Delimiters = SPLIT_AT
     """What a step of a rationale ends with; ASLEC's own are ``[". ", "? "]``."""
     head_tokens: int = Field(default=1, ge=1)
     """How many first tokens of each step are its head: 1 in ASLEC's paper, 2 in its code."""
@@ -132,7 +132,7 @@ Signal = tuple[Column, tuple[str, ...], Callable[[Tokens], float | None]]
 
 def _signal(
     name: str,
-    better: Any,
+    better: Score,
     meaning: str,
     reads: Sequence[str],
     of: Callable[[Tokens], float | None],
@@ -185,17 +185,12 @@ class Signals(DerivedMeasure):
     reads = ("rationale", *_LISTS)
     writes = Glossary([column for column, _, _ in _SIGNALS])
     section: ClassVar[type[BaseModel] | None] = SignalOptions
+    on_request: ClassVar[bool] = True
 
     def __init__(self, options: SignalOptions, demand: Collection[str]) -> None:
         self._options = options
         self.writes = self.columns(options, demand)
         self.reads = self.reads_for(demand)
-
-    @classmethod
-    def columns(cls, options: BaseModel | None, demand: Collection[str] = ()) -> Glossary:
-        """Give what is asked for."""
-        del options
-        return cls.writes.among(demand)
 
     @classmethod
     def reads_for(cls, demand: Collection[str]) -> tuple[str, ...]:

@@ -7,8 +7,12 @@ markup between them, and neither "1. " nor "---" is a step: what says nothing be
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Annotated, Final
 
+from pydantic import Field
+
+Delimiters = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+"""What steps end with, as a recipe gives it: one at least, and none of them empty."""
 SPLIT_AT: Final = (". ", "? ", "! ", "\n")
 """What a step ends with, where a recipe says nothing else; ASLEC's are ``". "`` and ``"? "``."""
 _SAYS_NOTHING: Final = re.compile(r"[\W_]*\d{0,3}[\W_]*")

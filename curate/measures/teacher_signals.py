@@ -16,7 +16,7 @@ import polars as pl
 from pydantic import BaseModel, Field
 
 from curate.measures.base import ColumnOptions, DerivedMeasure, Setup
-from curate.measures.steps import SPLIT_AT, split_steps
+from curate.measures.steps import SPLIT_AT, Delimiters, split_steps
 from filters.columns import Column, Glossary
 
 Floats = npt.NDArray[np.float64]
@@ -30,7 +30,7 @@ class TeacherSignalsOptions(ColumnOptions):
     """How many times as likely a token of the sentence is under the teacher, in the geometric mean,
     as one under the student.
     """
-    split_at: tuple[str, ...] = Field(default=SPLIT_AT, min_length=1)
+    split_at: Delimiters = SPLIT_AT
     """Behind what a sentence ends."""
 
 
@@ -92,17 +92,12 @@ class TeacherSignals(DerivedMeasure):
         ]
     )
     section: ClassVar[type[BaseModel] | None] = TeacherSignalsOptions
+    on_request: ClassVar[bool] = True
 
     def __init__(self, options: TeacherSignalsOptions, demand: Collection[str]) -> None:
         self._options = options
         self.writes = self.columns(options, demand)
         self.reads = self.reads_for(demand)
-
-    @classmethod
-    def columns(cls, options: BaseModel | None, demand: Collection[str] = ()) -> Glossary:
-        """Give what is asked for."""
-        del options
-        return cls.writes.among(demand)
 
     @classmethod
     def reads_for(cls, demand: Collection[str]) -> tuple[str, ...]:

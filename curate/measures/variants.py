@@ -10,17 +10,16 @@ from itertools import chain, islice
 from typing import Any, ClassVar, Self
 
 import polars as pl
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from curate.measures.asking import Asking
 from curate.measures.base import ColumnOptions, Item, MemoMeasure, Need, Setup
 from curate.measures.rows import READS, Row, rows_of
 from curate.measures.score_options import ScoreOptions
-from curate.measures.steps import SPLIT_AT, split_steps
+from curate.measures.steps import SPLIT_AT, Delimiters, split_steps
 from curate.models.students.packing import Summed
 from curate.models.students.pairs import Pair
 from curate.models.students.variants import Variant, VariantReader
-from filters.columns import Glossary
 
 Step = tuple[int, int]
 
@@ -28,7 +27,7 @@ Step = tuple[int, int]
 class StepOptions(ColumnOptions):
     """Where steps end."""
 
-    split_at: tuple[str, ...] = Field(default=SPLIT_AT, min_length=1)
+    split_at: Delimiters = SPLIT_AT
     """What a step of a rationale ends with."""
     most_steps: int = Field(default=64, ge=1)
     """Rationales of more steps are left out: what they cost grows with the square."""
@@ -52,6 +51,7 @@ class VariantMeasure(MemoMeasure):
     reads = READS
     needs: ClassVar[Collection[Need]] = ("student",)
     item_bytes: ClassVar[int] = 400
+    on_request: ClassVar[bool] = True
     afterwards: ClassVar[Collection[str]] = ()
 
     def __init__(
@@ -62,12 +62,6 @@ class VariantMeasure(MemoMeasure):
         self._template = template
         self.writes = self.columns(options, demand)
         self._reader: VariantReader | None = None
-
-    @classmethod
-    def columns(cls, options: BaseModel | None, demand: Collection[str] = ()) -> Glossary:
-        """Give what is asked for."""
-        del options
-        return cls.writes.among(demand)
 
     @classmethod
     def open(cls, setup: Setup) -> Self:

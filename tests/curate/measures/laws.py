@@ -75,7 +75,7 @@ def settled(measure: Measure, frame: pl.DataFrame) -> Measure:
     """Let a measure look at all rows first, as the engine does; they may stand in any order."""
     if not isinstance(measure, DerivedMeasure):
         return measure
-    seen = frame.select(list(dict.fromkeys((*IDS, *measure.reads))))
+    seen = frame.select(list(dict.fromkeys((*IDS, *measure.learns_from))))
     return measure.settle(seen.sort("question_id", "sample_id"))
 
 

@@ -7,14 +7,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from pydantic import ValidationError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from curate.measures.base import ColumnOptions
 from curate.measures.casl import Casl, slope_of_heads
 from curate.measures.reflection import Reflection
 from curate.measures.score import Score
 from curate.measures.score_options import ScoreOptions
 from curate.measures.signals import SignalOptions, Signals
 from curate.measures.steps import split_steps
+from curate.measures.teacher_signals import TeacherSignalsOptions
+from curate.measures.variants import StepOptions
 from curate.models.references import resolve
 from tests.curate.byte_tokenizer import byte_tokenizer
 from tests.curate.measures.references import MUTANTS, REFERENCES, Reading, read, reflective
@@ -156,6 +160,13 @@ def test_heads_and_the_share_of_uncertain_tokens_are_options() -> None:
 )
 def test_what_says_nothing_is_no_step(text: str, steps: list[str]) -> None:
     assert [text[start:end] for start, end in split_steps(text)] == steps
+
+
+@pytest.mark.parametrize("options", [SignalOptions, StepOptions, TeacherSignalsOptions])
+@pytest.mark.parametrize("split_at", [[], [""], [". ", ""]])
+def test_what_ends_a_step_is_never_empty(options: type[ColumnOptions], split_at: list[str]) -> None:
+    with pytest.raises(ValidationError, match="split_at"):
+        options.model_validate({"split_at": split_at})
 
 
 def test_casl_takes_the_slope_of_the_heads_out() -> None:
