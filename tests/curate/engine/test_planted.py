@@ -231,3 +231,20 @@ def test_a_replay_asks_nobody(folder: Path) -> None:
     do(folder)
     with pytest.raises(RecordError, match=r"the record lacks .* of measure 'score'"):
         do(folder, PLANTING, replay=True)
+
+
+def test_scores_over_tokens_siblings_and_the_pool_are_tested_too(folder: Path) -> None:
+    keys = ["rsr", "nll_rationale_no_heads", "answer_gain_reflective", "casl"]
+    orders = f"select.order_by=[{', '.join([*keys, 'reveal_step'])}]"
+    local = "measures.local.columns=[nll_local]"
+    done = do(folder, orders, local, PLANTING)
+    scores = facts_of(done)["scores"]
+    assert {*keys, "nll_local"} <= scores.keys()
+    assert "reveal_step" not in scores, "neither end of it is better"
+    for name in ("rsr", "nll_rationale_no_heads", "casl", "nll_local"):
+        told = [share for share in scores[name].values() if share["value"] is not None]
+        assert told, name
+        assert all(0 <= share["low"] <= share["value"] <= share["high"] <= 1 for share in told)
+    again = do(folder, orders, local, PLANTING)
+    assert again.tally.measured == 0
+    assert facts_of(again)["scores"] == scores
