@@ -5,7 +5,7 @@ token of the rationale given the question, and the log-probabilities of the answ
 rationale and without. They contradict each other: some prefer likely tokens, some uncertain ones,
 some unlikely ones of high rank; which of them sees anything in a pool is for the pool to say.
 
-    rsr                     sum of min(rank, 100) / sum of NLL       arXiv 2601.14249, section 3
+    rsr                     sum of min(rank, 100) / sum of NLL       arXiv 2601.14249
     nll_rationale_no_heads  ASLEC-DROP                               arXiv 2604.06834
     hes                     high-entropy sum                         arXiv 2605.22389
     low_prob_share          after                                    arXiv 2509.22230

@@ -54,10 +54,10 @@ class _Section(BaseModel):
 
 
 class Measures(_Section):
-    """Options of what the filters need; nothing runs unless a filter or an order reads it.
+    """Options of what the filters need; nothing runs unless something reads it.
 
-    But for `gradient`, which runs where it has a section. There is a section for every measure
-    that takes options, under the measure's name.
+    A section may ask for `columns`, and `gradient` runs where it has one. There is one for every
+    measure that takes options, under the measure's name.
     """
 
     def of(self, measure: str) -> Any:
@@ -149,8 +149,8 @@ class Recipe(_Section):
     sources: tuple[Source, ...] = Field(min_length=1)
     """Who writes the rationales."""
     measures: Measures = Field(default_factory=Measures)
-    """Encoder and student; nothing runs unless a filter or an order reads it, but for
-    `gradient`, which runs where it is named.
+    """Encoder and student; nothing runs unless a filter or an order reads it, or its section asks
+    for `columns`; but for `gradient`, which runs where it is named.
     """
     filters: tuple[Filter, ...] = ()
     """The chain, in order; each sees what is still live. ``curate filters`` lists them, ``curate
