@@ -26,7 +26,7 @@ class LocalOptions(StepOptions):
 
 
 class Local(VariantMeasure):
-    """Writes ``nll_local``: the mean over steps of a step's mean nats a token."""
+    """Writes ``step_nll_local``, a step's mean nats a token, and their mean ``nll_local``."""
 
     name: ClassVar[str] = "local"
     cost: ClassVar[str] = "reads every step of a rationale with those in its window"
@@ -36,6 +36,8 @@ class Local(VariantMeasure):
             Column("nll_local", pl.Float64(), "mean over the rationale's steps of the mean nats a "
                    "token of a step, given the question and only the few steps before it",
                    published=True, score="lower"),
+            Column("step_nll_local", pl.List(pl.Float64()), "mean nats a token of each step, given "
+                   "the question and only the few steps before it", published=True),
         ]
     )  # fmt: skip
 
@@ -51,5 +53,6 @@ class Local(VariantMeasure):
 
     def values(self, nats: Sequence[float], tokens: Sequence[int]) -> Mapping[str, Any]:
         """Take the mean over steps that have tokens."""
-        means = [nll / count for nll, count in zip(nats, tokens, strict=True) if count]
-        return {"nll_local": fmean(means) if means else None}
+        steps = [nll / count if count else None for nll, count in zip(nats, tokens, strict=True)]
+        means = [mean for mean in steps if mean is not None]
+        return {"nll_local": fmean(means) if means else None, "step_nll_local": steps}

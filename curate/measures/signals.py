@@ -1,4 +1,4 @@
-"""Signals: published scores that are scalars over what the student says of every token.
+"""Signals: published scores over what the student says of every token.
 
 All of them read one pass, the one that `score` makes: log-probability, rank and entropy of each
 token of the rationale given the question, and the log-probabilities of the answer's tokens with the
@@ -89,10 +89,11 @@ class Tokens:
         return np.arange(len(steps)) - np.searchsorted(steps, steps) < self.options.head_tokens
 
     @cached_property
-    def step_means(self) -> Floats:
-        """Mean nats a token of each step that has tokens."""
-        _, steps, sizes = np.unique(self.step_of, return_inverse=True, return_counts=True)
-        return np.bincount(steps, weights=-self.logs) / sizes
+    def step_means(self) -> dict[int, float]:
+        """Mean nats a token of each step in which one ends, by the step's number from 0."""
+        numbers, steps, sizes = np.unique(self.step_of, return_inverse=True, return_counts=True)
+        means = np.bincount(steps, weights=-self.logs) / sizes
+        return dict(zip(numbers.tolist(), means.tolist(), strict=True))
 
     @property
     def gains(self) -> Floats:
@@ -127,15 +128,16 @@ def _hes(tokens: Tokens) -> float:
     return float(np.sort(tokens.entropies)[-count:].sum())
 
 
-Signal = tuple[Column, tuple[str, ...], Callable[[Tokens], float | None]]
+Value = float | list[float | None] | None
+Signal = tuple[Column, tuple[str, ...], Callable[[Tokens], Value]]
 
 
 def _signal(
     name: str,
-    better: Score,
+    better: Score | None,
     meaning: str,
     reads: Sequence[str],
-    of: Callable[[Tokens], float | None],
+    of: Callable[[Tokens], Value],
     dtype: pl.DataType = _RATIO,
 ) -> Signal:
     return Column(name, dtype, meaning, published=True, score=better), tuple(reads), of
@@ -157,8 +159,11 @@ _SIGNALS: Final[tuple[Signal, ...]] = (
             pl.Int32()),
     _signal("tokens_per_step", "none", "mean tokens a step, of the student's", _BY_STEP,
             lambda t: len(t.logs) / len(t.step_means)),
+    _signal("step_nll", None, "mean nats a token of each step", _BY_STEP,
+            lambda t: [t.step_means.get(number) for number in range(len(t.steps))],
+            pl.List(_RATIO)),
     _signal("nll_step_max", "lower", "mean nats a token of the step the student finds hardest",
-            _BY_STEP, lambda t: float(t.step_means.max())),
+            _BY_STEP, lambda t: max(t.step_means.values())),
     _signal("entropy_mean", "none", "mean entropy of the distributions the rationale's tokens were "
             "predicted from", (_ENTROPIES,), lambda t: _mean(t.entropies)),
     _signal("hes", "higher", "high-entropy sum: entropies of the most uncertain tokens of the "
@@ -211,7 +216,7 @@ class Signals(DerivedMeasure):
     def derive(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Go over every row's tokens."""
         signals = [(c.name, names, of) for c, names, of in _SIGNALS if c.name in self.writes]
-        values: dict[str, list[float | None]] = {name: [] for name, _, _ in signals}
+        values: dict[str, list[Value]] = {name: [] for name, _, _ in signals}
         for row in frame.select(self.reads).iter_rows(named=True):
             tokens = Tokens(row, self._options) if (row["rationale"] or "").strip() else None
             for name, reads, of in signals:

@@ -79,7 +79,7 @@ def heads(of: Reading) -> list[float]:
     return [-step[0] for step in of.by_step]
 
 
-REFERENCES: Final[dict[str, Callable[[Reading], float]]] = {
+REFERENCES: Final[dict[str, Callable[[Reading], float | list[float]]]] = {
     "rsr": lambda of: sum(of.ranks) / -sum(of.logs),
     "rank_mean": lambda of: mean([float(rank) for rank in of.ranks]),
     "nll_rationale_no_heads": lambda of: mean(bodies(of)),
@@ -87,6 +87,7 @@ REFERENCES: Final[dict[str, Callable[[Reading], float]]] = {
     "head_share": lambda of: len(heads(of)) / len(of.logs),
     "steps": lambda of: len(of.by_step),
     "tokens_per_step": lambda of: mean([float(len(step)) for step in of.by_step]),
+    "step_nll": lambda of: [-mean(step) for step in of.by_step],
     "nll_step_max": lambda of: max(-mean(step) for step in of.by_step),
     "entropy_mean": lambda of: mean(of.entropies),
     "hes": lambda of: sum(sorted(of.entropies)[-max(1, len(of.entropies) // 200) :]),

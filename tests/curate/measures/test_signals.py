@@ -94,7 +94,7 @@ def check(folder: Path, layout: Any, near: float) -> None:
             assert row[name] == pytest.approx(reference(plain), abs=near, rel=near), name
         for mutant, (names, how) in MUTANTS.items():
             other = how(lambda text=text, **more: reading(text, **more))
-            gaps = [abs(REFERENCES[n](other) - row[n]) for n in names]
+            gaps = [abs(np.subtract(REFERENCES[n](other), row[n])) for n in names]
             wrong[mutant] = max(wrong.get(mutant, 0), *gaps)
     for mutant, gap in wrong.items():
         assert gap > 10 * near, f"nobody would notice: {mutant}"
@@ -141,6 +141,7 @@ def test_heads_and_the_share_of_uncertain_tokens_are_options() -> None:
     assert made["hes"] == pytest.approx(1.5)
     assert made["low_prob_share"] == 1.0
     assert made["nll_step_max"] == pytest.approx(56 / 3)
+    assert made["step_nll"] == pytest.approx([7 / 3, 56 / 3])
     assert made["answer_gain"] is None, "other tokens of the answer behind the question alone"
     assert signals(frame, split_at=["!"])["steps"].item() == 1
 
@@ -167,6 +168,15 @@ def test_what_says_nothing_is_no_step(text: str, steps: list[str]) -> None:
 def test_what_ends_a_step_is_never_empty(options: type[ColumnOptions], split_at: list[str]) -> None:
     with pytest.raises(ValidationError, match="split_at"):
         options.model_validate({"split_at": split_at})
+
+
+def test_a_step_without_a_token_of_its_own_has_no_mean() -> None:
+    frame = pl.DataFrame(
+        {"rationale": ["a. b. c."], "rationale_token_ends": [[6, 8]],
+         "rationale_logprobs": [[-1.0, -2.0]]},
+    )  # fmt: skip
+    made = Signals(SignalOptions(), ("step_nll", "nll_step_max")).derive(frame).row(0, named=True)
+    assert made == {"step_nll": [None, 1.0, 2.0], "nll_step_max": 2.0}
 
 
 def test_casl_takes_the_slope_of_the_heads_out() -> None:

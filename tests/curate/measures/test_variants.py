@@ -88,8 +88,8 @@ def test_steps_are_read_behind_their_window_alone(
     one = Loop(folder, layout)
     options = LocalOptions(window=window)
     asked = None if layout == "encoder" else layout
-    made = measured(Local, options, folder, asked)["nll_local"].to_list()
-    for value, text in zip(made, TEXTS, strict=True):
+    made = measured(Local, options, folder, asked)
+    for row, text in zip(made.iter_rows(named=True), TEXTS, strict=True):
         steps = split_steps(text)
         means: list[float] = []
         for number, (start, end) in enumerate(steps):
@@ -97,7 +97,8 @@ def test_steps_are_read_behind_their_window_alone(
             # A text is stripped before it is shown, so it ends without its space.
             shown = text[begin:end].rstrip()
             means.append(one.step(shown, (start - begin, len(shown))))
-        assert value == pytest.approx(sum(means) / len(means), abs=TOLERANCE)
+        assert row["step_nll_local"] == pytest.approx(means, abs=TOLERANCE)
+        assert row["nll_local"] == pytest.approx(sum(means) / len(means), abs=TOLERANCE)
 
 
 @pytest.mark.parametrize("layout", ["plain", "chat"])
