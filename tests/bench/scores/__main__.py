@@ -1,0 +1,58 @@
+"""Measure every score on a pool of known truth, or print what was measured so far as tables.
+
+    python -m tests.bench.scores zeroeval|verify_cot|champ [STUDENT [QUESTIONS [steps]]]
+
+With a student, its scores of a pool are measured, of at most so many questions, and with ``steps``
+those too that read steps anew, which takes several times as long (of ``champ`` they are what it is
+for). Resumable: what was measured lies in the store. Without one, Markdown tables are printed of
+all students measured so far. Runs lie in ``bench-scores/POOL/STUDENT``, each a folder for ``curate
+scores`` and all else that reads one. Needs CURATE_TEST_DATA, and ``champ`` the package
+``champ-dataset`` 1.0.0.
+"""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from curate.engine.progress.progress import Progress
+from curate.engine.run import RunOptions, run
+from curate.recipe.files import read_recipe
+from tests.bench.scores import steps, teachers, validity
+from tests.bench.scores.pools import POOLS
+from tests.bench.scores.recipe import recipe
+
+FOLDER: Final = Path("bench-scores")
+TABLES: Final = {
+    "zeroeval": teachers.tables,
+    "verify_cot": validity.tables,
+    "champ": steps.tables,
+}
+
+
+def measure(pool: str, student: str, questions: int | None, *, anew: bool) -> None:
+    """Run a recipe for each part of a pool."""
+    for part in POOLS[pool](questions):
+        folder = FOLDER / pool / student.rpartition("/")[2].lower() / part.name
+        part.write(folder)
+        file = folder / "recipe.yaml"
+        file.write_text(yaml.safe_dump(recipe(part, student, anew=anew), sort_keys=False))
+        result = run(read_recipe(str(file)), RunOptions(runs=folder / "runs"), Progress())
+        print(result.folder)
+
+
+def main(pool: str, student: str = "", questions: str = "", anew: str = "") -> None:
+    if student:
+        limit = int(questions) if questions else None
+        measure(pool, student, limit, anew=anew == "steps" or pool == "champ")
+    else:
+        runs = {
+            folder.name: sorted(folder.glob("*/runs/*/latest"))
+            for folder in sorted((FOLDER / pool).iterdir())
+        }
+        print(TABLES[pool]({name: [one.parent for one in of] for name, of in runs.items() if of}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
