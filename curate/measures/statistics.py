@@ -27,7 +27,7 @@ _DRAWS: Final = 2000
 _SEED: Final = 20250928
 _BLOCK: Final = 100
 """Draws whose multiplicities are unpacked at a time."""
-_MOST_UNITS: Final = 4096
+_MOST_UNITS: Final = 1024
 """Units drawn from; more questions are put together into so many. What varies is a sum of
 independent questions, and how they are put together leaves its variance as it is.
 """
