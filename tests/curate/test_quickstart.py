@@ -103,6 +103,6 @@ def test_its_report_opens_quietly_and_is_accessible(
             assert "their embeddings by sentence-transformers/all-MiniLM-L6-v2" in said
             assert "Calibration on" in said
             assert there.page.locator("[data-chart=scores] .main-svg").count() > 0
-            assert there.serious() == []
+            assert there.violations() == []
             assert there.said == []
             assert there.asked == []

@@ -33,6 +33,10 @@ _NAME: Final = 26
 """Most characters of a name in the first column."""
 _FIGURE: Final = 7
 """Characters of a column of a matrix, its gap included."""
+_INTERVAL: Final = 21
+"""Most characters of a figure with its interval."""
+_GAP: Final = 2
+"""Characters between columns."""
 Estimates = Mapping[str, Mapping[str, Estimate]]
 Say = Callable[[Estimate], str]
 
@@ -67,10 +71,10 @@ class ComparisonView(RichView):
             yield _matrix(shown.overlap.shares, width, _share)
         if shown.length:
             yield from _section("Length", length_words(shown))
-            yield _listing(shown.length)
+            yield _listing(shown.length, width)
         yield from _section("Right and wrong", separation_words(shown.separation))
         if shown.separation.scores:
-            yield _separation(shown.separation)
+            yield _separation(shown.separation, width)
         if shown.teachers:
             yield from _section("Teachers", teacher_words(shown.teachers))
             yield _text(which_teacher(shown.teachers))
@@ -120,21 +124,40 @@ def _short(estimate: Estimate, form: str) -> str:
     return "?" if estimate.value is None else middle(estimate, form)
 
 
-def _listing(table: Estimates) -> Table:
+def _listing(table: Estimates, width: int) -> RenderableType:
     """Show figures with their intervals, a row each score."""
     names = list(dict.fromkeys(name for row in table.values() for name in row))
-    grid = _table(("score", *names))
-    for score, row in table.items():
-        grid.add_row(_text(score), *(figured(row[n]) if n in row else "" for n in names))
-    return grid
+    columns = {
+        name: [figured(row[name]) if name in row else "" for row in table.values()]
+        for name in names
+    }
+    return _intervals(list(table), columns, width)
 
 
-def _separation(separation: Separation) -> Table:
-    grid = _table(("score", "AUC", "gold not stated", "wrong ones taken"))
-    for one in separation.scores:
-        wrong = figured(one.wrong, "z.0%") if one.sided else ""
-        grid.add_row(_text(one.score), figured(one.auc), figured(one.auc_unstated), wrong)
-    return grid
+def _separation(separation: Separation, width: int) -> RenderableType:
+    scores = separation.scores
+    columns = {
+        "AUC": [figured(one.auc) for one in scores],
+        "gold not stated": [figured(one.auc_unstated) for one in scores],
+        "wrong ones taken": [figured(one.wrong, "z.0%") if one.sided else "" for one in scores],
+    }
+    return _intervals([one.score for one in scores], columns, width)
+
+
+def _intervals(
+    names: Sequence[str], columns: Mapping[str, Sequence[str]], width: int
+) -> RenderableType:
+    """Show columns of figures with their intervals; they stand in several parts where many are."""
+    size = max((width - max(map(len, names)) - _GAP) // (_INTERVAL + _GAP), 1)
+    heads = list(columns)
+    parts: list[Table] = []
+    for start in range(0, len(heads), size):
+        part = heads[start : start + size]
+        grid = _table(("score", *part))
+        for name, *cells in zip(names, *(columns[head] for head in part), strict=True):
+            grid.add_row(_text(name), *cells)
+        parts.append(grid)
+    return Group(*parts)
 
 
 def _teachers(teachers: Teachers, width: int) -> RenderableType:
@@ -146,7 +169,7 @@ def _teachers(teachers: Teachers, width: int) -> RenderableType:
 
 
 def _table(heads: Sequence[str]) -> Table:
-    grid = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+    grid = Table(box=None, padding=(0, _GAP, 0, 0), show_edge=False, header_style="dim")
     for place, head in enumerate(heads):
         width = None if place else _NAME + 3
         side = "right" if place else "left"

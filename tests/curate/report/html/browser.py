@@ -33,16 +33,14 @@ class Opened:
     said: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
-    def serious(self) -> list[dict[str, Any]]:
-        """Give axe-core's violations of serious or critical impact."""
+    def violations(self) -> list[dict[str, Any]]:
+        """Give axe-core's violations, of whatever impact."""
         self.page.evaluate(AXE.read_text("utf-8"))
         found: list[dict[str, Any]] = self.page.evaluate(
             "axe.run(document).then((found) => found.violations)"
         )
         return [
-            {"rule": one["id"], "at": [node["target"] for node in one["nodes"]]}
-            for one in found
-            if one["impact"] in {"serious", "critical"}
+            {"rule": one["id"], "at": [node["target"] for node in one["nodes"]]} for one in found
         ]
 
 

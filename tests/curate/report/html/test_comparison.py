@@ -62,7 +62,7 @@ def test_every_change_of_a_parameter_is_there(found: Diff, drawn: Path) -> None:
 @pytest.mark.parametrize("width", [1400, 390])
 def test_it_opens_quietly_and_is_accessible(drawn: Path, width: int) -> None:
     with opened(drawn, width) as there:
-        assert there.serious() == []
+        assert there.violations() == []
         assert there.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
         assert there.said == []
         assert there.asked == []

@@ -239,7 +239,7 @@ sources:
     done = run(file, RunOptions(runs=tmp_path / "runs"), Progress(quiet=True))
     with opened(write_report(done.folder)) as there:
         assert found(there.page) == done.funnel.samples
-        assert there.serious() == []
+        assert there.violations() == []
         assert there.said == []
 
 
@@ -260,7 +260,7 @@ def test_the_page_opens_quietly_and_is_accessible(
     page_of_svamp: Path, width: int, theme: Any
 ) -> None:
     with opened(page_of_svamp, width, theme) as there:
-        assert there.serious() == []
+        assert there.violations() == []
         wide = there.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, "nothing sticks out"
         drawn = there.page.eval_on_selector_all(".chart", "all => all.map((e) => e.clientHeight)")
@@ -354,6 +354,6 @@ def test_texts_of_models_stay_texts(hostile: Path) -> None:
         assert "&lt;script&gt;" in hovered
         assert "<script" not in hovered
         assert page.evaluate("window.broken") is None
-        assert there.serious() == []
+        assert there.violations() == []
         assert there.said == []
         assert there.asked == []

@@ -382,6 +382,8 @@ def test_the_command_shows_every_part(run: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("COLUMNS", "80")
     text = invoke("scores", str(run))
     assert max(map(len, text.splitlines())) <= 80
+    intervals = text[text.index("\nLength") : text.index("\nTeachers")]
+    assert "\u2026" not in intervals, "each is shown whole"
     for part in ("Agreement", "What each would take", "Length", "Right and wrong", "Teachers"):
         assert part in text
     assert "Agreement" in repr(Result.open(run).scores())
@@ -406,7 +408,7 @@ def test_the_page_opens_quietly_and_is_accessible(
     page = tmp_path / "scores.html"
     invoke("scores", str(run), "--html", str(page))
     with opened(page, width, theme) as there:
-        assert there.serious() == []
+        assert there.violations() == []
         assert there.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
         cell = there.page.locator("#agreement tbody tr >> nth=0").locator("td >> nth=1")
         assert cell.inner_text().split() == there_wanted(run)
