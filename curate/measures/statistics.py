@@ -178,6 +178,33 @@ def aucs(values: Floats, right: Flags, group: Counts, groups: int) -> Floats:
         )
 
 
+def without(values: Floats, other: Floats, group: Counts, groups: int) -> Floats:
+    """Take out of a column's order inside groups what is the order of another column.
+
+    Args:
+        values: rows; NaN where there is none.
+        other: likewise.
+        group: number of each row's group.
+        groups: how many there are.
+
+    Returns:
+        What is left of the ranks of `values`, as shares of their group and centred, once those of
+        `other` times one slope are subtracted, which is fitted over all groups. NaN where either
+        has none.
+    """
+    both = ~np.isnan(values) & ~np.isnan(other)
+    count = np.maximum(np.bincount(group[both], minlength=groups), 1)[group]
+
+    def shares(column: Floats) -> Floats:
+        ranked = ranks_inside(np.where(both, column, np.nan), group)
+        return (ranked - (count - 1) / 2) / count
+
+    own, others = shares(values), shares(other)
+    spread = float(np.nansum(others * others))
+    slope = float(np.nansum(own * others)) / spread if spread else 0.0
+    return own - slope * others
+
+
 def best_shares(values: Floats, marked: Flags, group: Counts, groups: int) -> Floats:
     """Give the share of marked rows among each group's highest, which are several where they tie.
 

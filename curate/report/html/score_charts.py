@@ -23,7 +23,7 @@ from curate.report.html.figures import (
     plain,
 )
 from curate.report.scores.comparison import Comparison
-from curate.report.scores.separation import Separation
+from curate.report.scores.separation import SHORTEST, Separation
 from curate.report.scores.teachers import Teachers
 from curate.report.scores.verdicts import Verdict
 from curate.report.scores.words import (
@@ -111,11 +111,12 @@ def _separation(separation: Separation) -> Chart:
             one.score,
             _cell(one.auc, "z.2f", shaded=False),
             _cell(one.auc_unstated, "z.2f", shaded=False),
+            "" if one.score == SHORTEST else _cell(one.auc_length, "z.2f", shaded=False),
             _cell(one.wrong, "z.0%", shaded=False) if one.sided else "",
         )
         for one in separation.scores
     )
-    heads = ("score", "AUC", "AUC, gold not stated", "wrong ones taken")
+    heads = ("score", "AUC", "AUC, gold not stated", "AUC, length taken out", "wrong ones taken")
     numbers = Numbers(heads, rows) if rows else None
     says, views = tuple(separation_words(separation)), tuple(_separated(separation))
     return Chart("separation", "Right and wrong", says, views, numbers)
@@ -125,11 +126,13 @@ def _separated(separation: Separation) -> Iterator[View]:
     """Draw what scores see, each figure beside chance."""
     aucs = {one.score: one.auc for one in separation.scores}
     unstated = {one.score: one.auc_unstated for one in separation.scores}
+    even = {one.score: one.auc_length for one in separation.scores if one.score != SHORTEST}
     wrong = {one.score: one.wrong for one in separation.scores if one.sided}
     chance = separation.chance_wrong.value
     for label, title, table, at in (
         ("AUC", "AUC, right before wrong", aucs, 0.5),
         ("AUC, gold not stated", "AUC of pairs that don't state the known answer", unstated, 0.5),
+        ("AUC, length taken out", "AUC of what length leaves of each order", even, 0.5),
         ("Wrong ones taken", "share of wrong ones among each question's best", wrong, chance),
     ):
         if any(estimate.value is not None for estimate in table.values()):

@@ -1,6 +1,6 @@
 """What scores see: right against wrong siblings, and the wrong ones that each would take."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from curate.measures.statistics import (
     best_shares,
     means,
     shares_of,
+    without,
 )
 from curate.report.scores.pool import Pool
 
@@ -39,6 +40,8 @@ class Separated(BaseModel):
     """Chance that it puts a right sibling before a wrong one, questions weighing alike."""
     auc_unstated: Estimate
     """The same of pairs neither of which states the known answer, so that nothing is copied."""
+    auc_length: Estimate
+    """The same with length taken out of the order of siblings (see `without`)."""
     wrong: Estimate
     """Share of wrong ones, were each question's best of all scored siblings taken."""
 
@@ -72,17 +75,21 @@ def separation(pool: Pool) -> Separation:
         return Separation(scores=(), chance_wrong=_NOTHING, note=note)
     rivals = list(_rivals(pool))
     figures = [_figures(pool, np.where(rows, rival.values, np.nan)) for rival in rivals]
-    columns = [column for three in figures for column in three]
+    columns = [column for four in figures for column in four]
     *estimates, chance_wrong = means(np.column_stack([*columns, _wrong_shares(pool, rows)]))
-    thirds = (estimates[::3], estimates[1::3], estimates[2::3])
     scores = tuple(
         Separated(
             score=rival.name, sided=rival.sided, auc=auc, auc_unstated=unstated,
+            auc_length=_NOTHING if rival.name == SHORTEST else even,
             wrong=wrong if rival.sided else _NOTHING,
         )
-        for rival, auc, unstated, wrong in zip(rivals, *thirds, strict=True)
+        for rival, (auc, unstated, even, wrong) in zip(rivals, _fours(estimates), strict=True)
     )  # fmt: skip
     return Separation(scores=scores, chance_wrong=chance_wrong, note=None)
+
+
+def _fours(estimates: Sequence[Estimate]) -> Iterator[tuple[Estimate, ...]]:
+    return zip(*(estimates[start::4] for start in range(4)), strict=True)
 
 
 def _rivals(pool: Pool) -> Iterator[_Rival]:
@@ -102,16 +109,20 @@ def _note(pool: Pool, rows: Flags) -> str | None:
     return None if np.any(rows & pool.right) else "the run scored no right sample"
 
 
-def _figures(pool: Pool, values: Floats) -> tuple[Floats, Floats, Floats]:
-    """Give each question's AUC, the same where nothing is stated, and what is taken wrongly."""
+def _figures(pool: Pool, values: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Give each question's AUC, that of silent pairs, that without length, and what is wrong."""
     everywhere = pool.group, pool.groups
     unstated = np.full(pool.groups, np.nan)
     if _STATES in pool.rows.columns:
         silent = (~pool.rows[_STATES]).fill_null(value=False).to_numpy()
         unstated = aucs(np.where(silent, values, np.nan), pool.right, *everywhere)
+    even = np.full(pool.groups, np.nan)
+    if pool.audit.length is not None:
+        left = without(values, pool.floats(pool.audit.length), *everywhere)
+        even = aucs(left, pool.right, *everywhere)
     taken = best_shares(values, ~pool.right, *everywhere)
     chosen = ~np.isnan(_wrong_shares(pool, ~np.isnan(values)))
-    return aucs(values, pool.right, *everywhere), unstated, np.where(chosen, taken, np.nan)
+    return aucs(values, pool.right, *everywhere), unstated, even, np.where(chosen, taken, np.nan)
 
 
 def _wrong_shares(pool: Pool, rows: Flags) -> Floats:

@@ -13,7 +13,7 @@ from curate.errors import CONTROLS, count_of
 from curate.measures.statistics import Estimate
 from curate.report.rich_view import RichView
 from curate.report.scores.comparison import Comparison
-from curate.report.scores.separation import Separation
+from curate.report.scores.separation import SHORTEST, Separation
 from curate.report.scores.teachers import Teachers
 from curate.report.scores.words import (
     agreement_words,
@@ -139,6 +139,9 @@ def _separation(separation: Separation, width: int) -> RenderableType:
     columns = {
         "AUC": [figured(one.auc) for one in scores],
         "gold not stated": [figured(one.auc_unstated) for one in scores],
+        "length taken out": [
+            "" if one.score == SHORTEST else figured(one.auc_length) for one in scores
+        ],
         "wrong ones taken": [figured(one.wrong, "z.0%") if one.sided else "" for one in scores],
     }
     return _intervals([one.score for one in scores], columns, width)

@@ -128,7 +128,8 @@ def separation_words(separation: Separation) -> Iterator[str]:
     yield (
         "AUC: the chance that a score puts a right sibling before a wrong one; 0.5 is none. A "
         "score may see nothing but the answer that a rationale states, so it is given once more "
-        "for pairs of which neither states the known answer. Wrong ones taken: had each question "
+        "for pairs of which neither states the known answer; and once more for what is left of its "
+        "order when that of length is taken out. Wrong ones taken: had each question "
         "its best of all scored siblings, without a filter for correctness; a random one would be "
         f"wrong in {figured(separation.chance_wrong, '.0%')}."
     )
@@ -142,6 +143,13 @@ def separation_words(separation: Separation) -> Iterator[str]:
         ]
         if seeing:
             yield f"They put {name} siblings first: {listed(seeing)}."
+    ruled = [
+        one.score
+        for one in separation.scores
+        if one.auc.beside(0.5) and one.auc_length.beside(0.5) is False
+    ]
+    if ruled:
+        yield f"With length taken out they tell nothing: {listed(ruled)}."
     if not any(one.auc.beside(0.5) for one in separation.scores):
         yield "No score can be told from a coin."
 

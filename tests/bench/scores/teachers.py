@@ -5,7 +5,7 @@ from pathlib import Path
 
 from curate.measures.statistics import Estimate
 from curate.report.scores.comparison import Comparison, compare
-from curate.report.scores.words import figured, teacher_words
+from curate.report.scores.words import figured, which_teacher
 
 
 def tables(runs: Mapping[str, Sequence[Path]]) -> str:
@@ -31,6 +31,7 @@ def _parts(comparisons: Mapping[str, Comparison]) -> Iterator[str]:
     for title, what in (
         ("right before wrong", "auc"),
         ("of pairs that state no gold", "auc_unstated"),
+        ("with length taken out", "auc_length"),
         ("wrong ones taken", "wrong"),
     ):
         yield markdown(
@@ -42,7 +43,7 @@ def _parts(comparisons: Mapping[str, Comparison]) -> Iterator[str]:
         )
     for student, one in comparisons.items():
         if one.teachers:
-            yield f"{student}: {' '.join(teacher_words(one.teachers))}"
+            yield f"{student}: {which_teacher(one.teachers)}"
 
 
 def _cell(row: object, what: str) -> str:

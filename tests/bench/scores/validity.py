@@ -11,8 +11,9 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from curate.measures.statistics import Estimate, Flags, Floats
+from curate.measures.statistics import Counts, Estimate, Flags, Floats, without
 from curate.release.runs import Run
 from curate.report.scores.words import figured
 from tests.bench.scores.teachers import markdown
@@ -39,9 +40,19 @@ def tables(runs: Mapping[str, Sequence[Path]]) -> str:
         count = [first.filter(side).height for side in (good, bad)]
         parts.append(
             markdown(
-                [f"{title} ({count[0]}, {count[1]})", *pools],
+                [
+                    f"{title} ({count[0]}, {count[1]})",
+                    *(head for pool in pools for head in (pool, "length taken out")),
+                ],
                 (
-                    [f"`{name}`", *(_cell(pool, name, good, bad) for pool in pools.values())]
+                    [
+                        f"`{name}`",
+                        *(
+                            _cell(pool, name, good, bad, even=even)
+                            for pool in pools.values()
+                            for even in (False, True)
+                        ),
+                    ]
                     for name in scores
                 ),
             )
@@ -70,16 +81,18 @@ def read(folders: Sequence[Path]) -> pl.DataFrame:
     return pl.concat(frames, how="diagonal")
 
 
-def _cell(pool: pl.DataFrame, name: str, good: pl.Expr, bad: pl.Expr) -> str:
-    if name not in pool.columns:
+def _cell(pool: pl.DataFrame, name: str, good: pl.Expr, bad: pl.Expr, *, even: bool) -> str:
+    if name not in pool.columns or (even and name == SHORTEST):
         return ""
     rows = pool.filter(good | bad).with_columns(good=good).drop_nulls(name)
     rows = rows.filter(pl.col(name).is_finite())
-    columns = (rows[column].to_numpy() for column in (name, "good", "task", "question_id"))
-    return figured(auc(*columns))
+    values, length = rows[name].to_numpy(), rows[SHORTEST].to_numpy()
+    tasks, task = np.unique(rows["task"].to_numpy(), return_inverse=True)
+    values = without(values, length, task, len(tasks)) if even else values
+    return figured(auc(values, rows["good"].to_numpy(), task, rows["question_id"].to_numpy()))
 
 
-def auc(values: Floats, good: Flags, strata: np.ndarray, units: np.ndarray) -> Estimate:
+def auc(values: Floats, good: Flags, strata: Counts, units: NDArray[np.str_]) -> Estimate:
     """Give the chance that a good row has the higher value of two of one stratum."""
     names, unit = np.unique(units, return_inverse=True)
     count = len(names)

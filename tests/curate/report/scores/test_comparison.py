@@ -189,6 +189,24 @@ def test_right_and_wrong_are_compared_pair_by_pair(run: Path, comparison: Compar
     assert found["mood"].wrong.value is None
 
 
+def test_length_is_taken_out_of_an_order(run: Path, comparison: Comparison) -> None:
+    found = {one.score: one for one in comparison.separation.scores}
+    places: dict[str, list[list[float]]] = {CHARM.name: [], "length": []}
+    for rows in siblings(run):
+        lengths = -rows["rationale_words"].cast(pl.Float64).to_numpy()
+        for name, values in ((CHARM.name, better(rows, CHARM)), ("length", lengths)):
+            places[name].append(((stats.rankdata(values) - 0.5) / len(values) - 0.5).tolist())
+    own, other = (np.concatenate(places[name]) for name in (CHARM.name, "length"))
+    slope = float(own @ other / (other @ other))
+    each: list[float] = []
+    for rows, values, lengths in zip(siblings(run), *places.values(), strict=True):
+        left = (np.array(values) - slope * np.array(lengths)).tolist()
+        each.append(pairs_won(rows, left, silent=False))
+    assert found["charm"].auc_length.value == pytest.approx(np.nanmean(each))
+    assert found[SHORTEST].auc_length.value is None
+    assert found["grasp"].auc_length.beside(0.5), "it sees more than length"
+
+
 def test_wrong_ones_are_counted_among_each_questions_best(
     run: Path, comparison: Comparison
 ) -> None:
