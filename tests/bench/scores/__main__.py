@@ -1,10 +1,10 @@
 """Measure every score on a pool of known truth, or print what was measured so far as tables.
 
-    python -m tests.bench.scores zeroeval|verify_cot|champ [STUDENT [QUESTIONS [steps]]]
+    python -m tests.bench.scores zeroeval|verify_cot|champ [STUDENT [QUESTIONS] [bfloat16] [steps]]
 
-With a student, its scores of a pool are measured, of at most so many questions, and with ``steps``
-those too that read steps anew, which takes several times as long (of ``champ`` they are what it is
-for). Resumable: what was measured lies in the store. Without one, Markdown tables are printed of
+With a student, its scores of a pool are measured, of at most so many questions, in float32 or in
+bfloat16, and with ``steps`` those too that read steps anew, which takes several times as long (of
+``champ`` they are what it is for). Resumable: what was measured lies in the store. Without one, Markdown tables are printed of
 all students measured so far. Runs lie in ``bench-scores/POOL/STUDENT``, each a folder for ``curate
 scores`` and all else that reads one. Needs CURATE_TEST_DATA, and ``champ`` the package
 ``champ-dataset`` 1.0.0.
@@ -31,21 +31,23 @@ TABLES: Final = {
 }
 
 
-def measure(pool: str, student: str, questions: int | None, *, anew: bool) -> None:
+def measure(pool: str, student: str, questions: int | None, dtype: str, *, anew: bool) -> None:
     """Run a recipe for each part of a pool."""
     for part in POOLS[pool](questions):
         folder = FOLDER / pool / student.rpartition("/")[2].lower() / part.name
         part.write(folder)
+        made = recipe(part, student, dtype, anew=anew)
         file = folder / "recipe.yaml"
-        file.write_text(yaml.safe_dump(recipe(part, student, anew=anew), sort_keys=False))
+        file.write_text(yaml.safe_dump(made, sort_keys=False))
         result = run(read_recipe(str(file)), RunOptions(runs=folder / "runs"), Progress())
         print(result.folder)
 
 
-def main(pool: str, student: str = "", questions: str = "", anew: str = "") -> None:
+def main(pool: str, student: str = "", *more: str) -> None:
     if student:
-        limit = int(questions) if questions else None
-        measure(pool, student, limit, anew=anew == "steps" or pool == "champ")
+        limit = next((int(word) for word in more if word.isdecimal()), None)
+        dtype = "bfloat16" if "bfloat16" in more else "float32"
+        measure(pool, student, limit, dtype, anew="steps" in more or pool == "champ")
     else:
         runs = {
             folder.name: sorted(folder.glob("*/runs/*/latest"))

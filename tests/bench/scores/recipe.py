@@ -15,7 +15,7 @@ ANEW: Final[Mapping[str, Sequence[str]]] = {
 EARLY: Final = {"before_filters": True}
 
 
-def recipe(part: Part, student: str, *, anew: bool) -> dict[str, Any]:
+def recipe(part: Part, student: str, dtype: str, *, anew: bool) -> dict[str, Any]:
     """Have scores measured before a filter judges; those that read steps anew if asked for."""
     by_step = {name: {"columns": list(columns), **EARLY} for name, columns in ANEW.items()}
     return {
@@ -39,7 +39,7 @@ def recipe(part: Part, student: str, *, anew: bool) -> dict[str, Any]:
             }
         ],
         "measures": {
-            "score": {"student": student, "calibrate": part.calibrate},
+            "score": {"student": student, "calibrate": part.calibrate, "dtype": dtype},
             "signals": {"columns": list(Signals.writes), **EARLY},
             "reflection": {"columns": ["answer_gain_reflective"], **EARLY},
             "casl": {"columns": ["casl"], **EARLY},
