@@ -4,10 +4,10 @@
 
 With a student, its scores of a pool are measured, of at most so many questions, in float32 or in
 bfloat16, and with ``steps`` those too that read steps anew, which takes several times as long (of
-``champ`` they are what it is for). Resumable: what was measured lies in the store. Without one, Markdown tables are printed of
-all students measured so far. Runs lie in ``bench-scores/POOL/STUDENT``, each a folder for ``curate
-scores`` and all else that reads one. Needs CURATE_TEST_DATA, and ``champ`` the package
-``champ-dataset`` 1.0.0.
+``champ`` they are what it is for). Resumable: what was measured lies in the store. Without one,
+Markdown tables are printed of all students measured so far. Runs lie in
+``bench-scores/POOL/STUDENT``, each a folder for ``curate scores`` and all else that reads one.
+Needs CURATE_TEST_DATA, and ``champ`` the package ``champ-dataset`` 1.0.0.
 """
 
 import sys
