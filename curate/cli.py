@@ -474,6 +474,58 @@ def scores_command(
     _tell_absent(run)
 
 
+@app.command("effect")
+def effect_command(
+    run: Annotated[Path, typer.Argument(help="a run folder, or runs/NAME for the latest")],
+    test: Annotated[
+        Path, typer.Option(help="questions with known answers, in files like the run's questions")
+    ],
+    *,
+    arm: Annotated[
+        list[str] | None, typer.Option(help="what to train on; repeatable; see curate plan")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="trainings of each arm")] = 3,
+    budget: Annotated[
+        str | None, typer.Option(help="time there is, such as 2h; what does not fit is left out")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value of the training, as in --set epochs=2; repeatable"),
+    ] = None,
+    questions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--test-set",
+            help="key=value of how the test is read, where not as the run's questions, as in "
+            "--test-set columns.gold=answer; repeatable",
+        ),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="write it as a page into this file")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train the student on every arm, ask it, and say what the selection did for it."""
+    from rich.console import Console
+
+    from curate.engine.effect.command import run_effect
+    from curate.report.effect.page import write_effect
+    from curate.report.effect.view import EffectView
+
+    facts = run_effect(
+        run,
+        test,
+        arms=arm or (),
+        budget=budget,
+        options=[f"seeds={seeds}", *(option or ())],
+        questions=questions or (),
+    )
+    if html is not None:
+        typer.echo(write_effect(facts, html))
+    elif as_json:
+        typer.echo(facts.model_dump_json(indent=2))
+    else:
+        Console().print(EffectView(facts))
+
+
 @app.command("push")
 def push_command(
     run: Annotated[Path, typer.Argument(help="a run folder, or runs/NAME for the latest")],

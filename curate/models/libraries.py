@@ -15,13 +15,17 @@ STUDENT: Final = ("torch", "transformers")
 """What a student loaded here needs."""
 SERVED_STUDENT: Final = ("transformers", "aiohttp")
 """What a student behind a server needs; its texts are tokenised here."""
+TRAINING: Final = ("torch", "transformers", "trl", "peft")
+"""What training a student needs."""
 _EXTRAS: Final = {
     "aiohttp": "openai",
     "gguf": "models",
+    "peft": "effect",
     "ray": "ray",
     "sentence_transformers": "models",
     "torch": "models",
     "transformers": "models",
+    "trl": "effect",
     "vllm": "vllm",
 }
 

@@ -28,8 +28,8 @@ class Budget(BaseModel):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        keys = sorted(self.model_fields_set)
-        if len(keys) != 1 or getattr(self, keys[0]) is None:
+        keys = [name for name in ("rows", "share", "tokens") if getattr(self, name) is not None]
+        if len(keys) != 1:
             raise ValueError(
                 f"got {', '.join(keys) or 'nothing'}; wanted exactly one of rows, tokens, share, "
                 "for example {rows: 10000}"

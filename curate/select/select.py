@@ -113,6 +113,34 @@ def select(
     )
 
 
+def redraw(table: pl.DataFrame, arm: Arm, options: SelectOptions, seed: int) -> pl.Series:
+    """Draw one arm of the selection's size, or of all, beside a selection that stands.
+
+    Args:
+        table: as for `select`, with the selection in ``selected``.
+        arm: of either size.
+        options: of the selection, whose seed orders questions.
+        seed: of the draw.
+
+    Returns:
+        Booleans in the row order of `table`.
+
+    Raises:
+        InputError: a column is named that the table lacks.
+    """
+    _require_columns(table, options, (arm,))
+    questions = _question_order(table, options.seed)
+    table = table.with_row_index("row").join(
+        questions, on="question_id", how="left", maintain_order="left"
+    )
+    if arm.kind.size == "all":
+        rows = table.filter(arm.pool)["row"]
+    else:
+        rows = _sized_as(table.filter(SELECTED), table, arm, seed)
+    marks = np.isin(np.arange(table.height), rows.to_numpy(), kind="table")
+    return pl.Series(arm.column, marks)
+
+
 def choice_share(table: pl.DataFrame, chosen: pl.DataFrame, column: str = SELECTED) -> float:
     """Tell in what share of the questions taken from there was more to take than was taken.
 

@@ -158,7 +158,7 @@ class Store:
         for folder in sorted((self.root / "derived").glob("*")):
             files = sum(1 for _ in folder.rglob("*.parquet"))
             usages.append(Usage(str(folder.relative_to(self.root)), files, _size(folder)))
-        folders = [self.root / name for name in ("tables", "models")]
+        folders = [self.root / name for name in ("tables", "models", "adapters")]
         return usages + [
             Usage(folder.name, sum(1 for _ in folder.iterdir()), _size(folder))
             for folder in folders
@@ -185,13 +185,13 @@ class Store:
     def gc(self, days: float) -> int:
         """Remove what was not used for `days` and can be had again; give the bytes freed.
 
-        That is derived artefacts, tables from memory, and abandoned scratch. The record is never
-        touched: it holds what was paid for.
+        That is derived artefacts, tables from memory, adapters of students that were asked, and
+        abandoned scratch. The record is never touched: it holds what was paid for.
         """
         limit = time.time() - days * 86_400
         freed = 0
         # Everything below, since a killed run leaves scratch files and folders too; folders last.
-        folders = (self.root / name for name in ("derived", "tables", "work"))
+        folders = (self.root / name for name in ("derived", "tables", "adapters", "work"))
         below = [path for folder in folders for path in folder.rglob("*")]
         old = [path for path in sorted(below, reverse=True) if path.stat().st_mtime < limit]
         for path in old:

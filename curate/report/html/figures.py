@@ -6,9 +6,9 @@ texts; whatever comes from data goes through `plain`.
 """
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,3 +181,68 @@ def floats(values: Iterable[float], digits: int = 4) -> list[float | None]:
         float(f"{value:.{digits}g}") if np.isfinite(value) else None
         for value in np.asarray(list(values), dtype=float)
     ]
+
+
+class Interval(Protocol):
+    """A figure with its interval; None where it can't be told."""
+
+    @property
+    def value(self) -> float | None:
+        """Give the figure."""
+        ...
+
+    @property
+    def low(self) -> float | None:
+        """Give the lower end."""
+        ...
+
+    @property
+    def high(self) -> float | None:
+        """Give the upper end."""
+        ...
+
+
+def forest(
+    table: Mapping[str, Interval],
+    title: str,
+    at: float | None,
+    label: str = "",
+    *,
+    say: Callable[[Any], str],
+) -> Figure:
+    """Draw figures with their intervals, one below the other, and a line where chance is.
+
+    Args:
+        table: by name.
+        title: of the axis.
+        at: where the line is; None for no line.
+        label: of the line.
+        say: writes a figure with its interval, shown at a point.
+    """
+    drawn = {name: one for name, one in table.items() if one.value is not None}
+    values = [one.value or 0.0 for one in drawn.values()]
+    lows = [
+        value if one.low is None else one.low
+        for value, one in zip(values, drawn.values(), strict=True)
+    ]
+    highs = [
+        value if one.high is None else one.high
+        for value, one in zip(values, drawn.values(), strict=True)
+    ]
+    trace: Trace = {
+        "type": "scatter", "mode": "markers", "x": floats(values), "y": list(map(plain, drawn)),
+        "marker": {"color": "@live", "size": 9}, "showlegend": False,
+        "error_x": {
+            "type": "data", "symmetric": False, "color": "@ink", "thickness": 1.5,
+            "array": floats(high - value for high, value in zip(highs, values, strict=True)),
+            "arrayminus": floats(value - low for value, low in zip(values, lows, strict=True)),
+        },
+        "hovertext": [f"{plain(name)}: {say(one)}" for name, one in drawn.items()],
+        "hoverinfo": "text",
+    }  # fmt: skip
+    categories = {"type": "category", "autorange": "reversed", "tickfont": {"size": 12}}
+    line: dict[str, Any] = marked(at, label) if at is not None else {}
+    return figure(
+        [trace], height=ROW * len(drawn) + 90, x={"title": {"text": plain(title)}}, y=categories,
+        **line,
+    )  # fmt: skip

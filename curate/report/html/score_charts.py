@@ -6,21 +6,15 @@ who can't see it; what is one figure a score is drawn with its interval.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 from curate.measures.statistics import Estimate
 from curate.report.html.figures import (
-    ROW,
     Cell,
     Chart,
     Figure,
     Numbers,
-    Trace,
     View,
-    figure,
-    floats,
-    marked,
-    plain,
+    forest,
 )
 from curate.report.scores.comparison import Comparison
 from curate.report.scores.separation import SHORTEST, Separation
@@ -179,25 +173,4 @@ def _teachers(teachers: Teachers) -> Chart:
 
 
 def _forest(table: Mapping[str, Estimate], title: str, at: float | None, label: str = "") -> Figure:
-    """Draw figures with their intervals, one below the other, and a line where chance is."""
-    drawn = {name: one for name, one in table.items() if one.value is not None}
-    values, lows, highs = (
-        [getattr(one, end) for one in drawn.values()] for end in ("value", "low", "high")
-    )
-    trace: Trace = {
-        "type": "scatter", "mode": "markers", "x": floats(values), "y": list(map(plain, drawn)),
-        "marker": {"color": "@live", "size": 9}, "showlegend": False,
-        "error_x": {
-            "type": "data", "symmetric": False, "color": "@ink", "thickness": 1.5,
-            "array": floats(high - value for high, value in zip(highs, values, strict=True)),
-            "arrayminus": floats(value - low for value, low in zip(values, lows, strict=True)),
-        },
-        "hovertext": [f"{plain(name)}: {figured(one, 'z.3g')}" for name, one in drawn.items()],
-        "hoverinfo": "text",
-    }  # fmt: skip
-    categories = {"type": "category", "autorange": "reversed", "tickfont": {"size": 12}}
-    line: dict[str, Any] = marked(at, label) if at is not None else {}
-    return figure(
-        [trace], height=ROW * len(drawn) + 90, x={"title": {"text": plain(title)}}, y=categories,
-        **line,
-    )  # fmt: skip
+    return forest(table, title, at, label, say=lambda one: figured(one, "z.3g"))

@@ -1,0 +1,141 @@
+"""The questions that students are asked after a training, and whether their answers are right."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+import polars as pl
+
+from curate.errors import InputError, count_of
+from curate.measures.parse import Parse
+from curate.measures.verify import Verify
+from curate.release.formats.wording import Wording, prompt
+from curate.sources.questions.load import load_questions
+from curate.sources.questions.options import QuestionsOptions
+from filters.contract import Filter
+from filters.correctness import Correctness
+from filters.shingles import jaccard, shingles, words
+
+LIKE: Final = 0.7
+"""Jaccard similarity of word trigrams from which two questions are nearly the same."""
+Overlap = Literal["refuse", "drop"]
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Questions with known answers that no arm was made of.
+
+    Attributes:
+        questions: `QUESTION_COLUMNS`, a row each.
+        wording: how the student is asked.
+        judge: the filter that told right from wrong in the run.
+        dropped: questions that were left out, since the pool has them, or nearly.
+    """
+
+    questions: pl.DataFrame
+    wording: Wording
+    judge: Filter
+    dropped: int
+
+    @classmethod
+    def read(
+        cls,
+        options: QuestionsOptions,
+        folder: Path,
+        pool: pl.Series,
+        wording: Wording,
+        judge: Filter | None,
+        overlap: Overlap = "refuse",
+    ) -> Self:
+        """Read the questions.
+
+        Args:
+            options: as a recipe's ``questions``.
+            folder: that relative paths start from.
+            pool: texts of the questions that arms are made of.
+            wording: how the student is asked.
+            judge: of the run; None where it had none, and answers are compared by their type.
+            overlap: what is done where the pool has a question, or nearly: ``refuse`` or ``drop``.
+
+        Raises:
+            InputError: none is usable, or some stand in the pool.
+        """
+        table = load_questions(options, folder, options.limit)
+        questions = table.frame.filter(pl.col("status") == "ok")
+        shared = near(questions["question"], pool)
+        if shared and overlap == "refuse":
+            number, other = next(iter(shared.items()))
+            raise InputError(
+                f"{count_of(len(shared), 'test question')} of {questions.height:,} stand in the "
+                "pool too, or nearly, so answers to them would show what was learned by heart: "
+                f"{questions['question'][number]!r} is like {other!r}. Take other questions, or "
+                "leave these out with `overlap: drop`",
+                "effect.test",
+            )
+        numbers = [number for number in range(questions.height) if number not in shared]
+        if not numbers:
+            raise InputError("the pool has every test question; take others", "effect.test")
+        return cls(questions[numbers], wording, judge or Correctness(), len(shared))
+
+    def prompts(self) -> list[Any]:
+        """Word the questions as the student is asked them."""
+        return [prompt(row, self.wording) for row in self.questions.iter_rows(named=True)]
+
+    def right(self, texts: Sequence[str]) -> list[bool]:
+        """Judge answers, in the order of the questions, as the run judged its samples.
+
+        Args:
+            texts: what a student said.
+
+        Returns:
+            Whether each is right; one of which the judge can't tell is not.
+        """
+        frame = self.questions.with_columns(
+            sample_id=pl.col("question_id"),
+            raw_output=pl.Series(texts, dtype=pl.String),
+            reasoning_field=pl.lit(None, pl.String),
+            finish_reason=pl.lit("stop"),
+            source=pl.lit("student"),
+        )
+        frame = frame.hstack(Parse().derive(frame))
+        verify = Verify()
+        try:
+            values = dict(verify.compute(verify.items(frame)))
+            frame = frame.hstack(verify.assemble(frame, values, {}))
+        finally:
+            verify.close()
+        verdicts = self.judge.judge(frame)
+        keep = verdicts["keep"]
+        return keep.fill_null(value=False).to_list()
+
+
+def near(questions: Iterable[str], pool: Iterable[str]) -> Mapping[int, str]:
+    """Find the questions that a pool has, or nearly.
+
+    Args:
+        questions: texts.
+        pool: texts.
+
+    Returns:
+        For the number of each that it has, the text of the pool that is most like it.
+    """
+    texts = list(dict.fromkeys(pool))
+    whole = {" ".join(words(text)): text for text in texts}
+    sets = [shingles(text) for text in texts]
+    holders: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for number, grams in enumerate(sets):
+        for gram in grams:
+            holders[gram].append(number)
+    likest: dict[int, str] = {}
+    for number, question in enumerate(questions):
+        same = whole.get(" ".join(words(question)))
+        grams = shingles(question)
+        others = {other for gram in grams for other in holders.get(gram, ())}
+        like = max(((jaccard(grams, sets[other]), other) for other in others), default=(0.0, 0))
+        if same is not None:
+            likest[number] = same
+        elif like[0] >= LIKE:
+            likest[number] = texts[like[1]]
+    return likest

@@ -1,0 +1,66 @@
+"""Test questions: none that the pool has, and judged as the run judged."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from curate.engine.effect.exam import Exam, near
+from curate.errors import InputError
+from curate.release.formats.wording import Wording
+from curate.sources.questions.options import QuestionsOptions
+
+POOL = [
+    "Tom has 3 apples and buys 4 more at the market. How many apples does he have now?",
+    "A train goes 60 km in one hour. How far does it go in 3 hours?",
+]
+NEAR = "Tom has 3 apples and buys 4 more at the market. How many apples does he have today?"
+FAR = "Ann has 5 pens and loses 2 of them. How many pens are left?"
+
+
+def test_questions_of_the_pool_are_found_nearly_or_wholly() -> None:
+    asked = [FAR, POOL[1].upper() + "  ", NEAR]
+    assert near(asked, POOL) == {1: POOL[1], 2: POOL[0]}
+    assert near([], POOL) == near(asked, []) == {}
+
+
+def exam(folder: Path, rows: list[dict[str, str]], kind: str = "number", **more: str) -> Exam:
+    lines = (json.dumps(row) + "\n" for row in rows)
+    (folder / "test.jsonl").write_text("".join(lines))
+    options = QuestionsOptions.model_validate({"path": "test.jsonl", "gold": {"type": kind}})
+    wording = Wording(" The answer is {answer}.")
+    return Exam.read(options, folder, pl.Series(POOL), wording, None, **more)
+
+
+ROWS = [{"question": FAR, "answer": "3"}, {"question": NEAR, "answer": "7"}]
+
+
+def test_a_test_that_the_pool_has_is_refused_or_cut(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"1 test question of 2 stand.*Tom has 3 apples"):
+        exam(tmp_path, ROWS)
+    cut = exam(tmp_path, ROWS, overlap="drop")
+    assert cut.dropped == 1
+    assert cut.questions["question"].to_list() == [FAR]
+    with pytest.raises(InputError, match="the pool has every test question"):
+        exam(tmp_path, ROWS[1:], overlap="drop")
+
+
+@pytest.mark.parametrize(
+    ("kind", "gold", "texts", "right"),
+    [
+        ("number", "3", ["5 - 2 = 3. The answer is 3.", "It is 4.", "", "pens"], [1, 0, 0, 0]),
+        (
+            "latex", r"\frac{1}{2}",
+            [r"So $\boxed{\frac{2}{4}}$.", r"So $\boxed{0.5}$.", r"So $\boxed{2}$.", ""],
+            [1, 1, 0, 0],
+        ),
+    ],
+)  # fmt: skip
+def test_answers_are_judged_as_samples_are(
+    tmp_path: Path, kind: str, gold: str, texts: list[str], right: list[int]
+) -> None:
+    rows = [{"question": f"{FAR} Say it {n} times.", "answer": gold} for n in range(len(texts))]
+    asked = exam(tmp_path, rows, kind)
+    assert asked.right(texts) == [bool(one) for one in right]
+    assert asked.prompts()[0][0]["content"].endswith("times.")

@@ -1,0 +1,196 @@
+"""``curate effect`` on a whole run with a drawn student: what is told, killed and asked again."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from curate import cli
+from curate.engine.effect import trainings as module
+from curate.engine.effect.command import run_effect, seconds_of
+from curate.errors import InputError
+from curate.models.students.answering import Answer, Answerer
+from curate.release.effect import Effect
+from curate.report.effect.page import write_effect
+from curate.report.effect.view import EffectView
+from tests.curate.engine.test_thresholds import write_student
+from tests.curate.imported_sums import do, write
+from tests.curate.report.html.browser import Theme, opened
+
+ARMS = ("untrained", "random", "selected", "answer_only", "wrong")
+QUICK = (
+    "student=student",
+    "answer_tokens=8",
+    "epochs=1",
+    "batch=4",
+    "rank=2",
+    "dtype=float32",
+    "seeds=2",
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A run on sums for a student, and other sums to test with."""
+    folder = tmp_path_factory.mktemp("effect")
+    write(folder)
+    rows = [json.loads(line) for line in (folder / "pool.jsonl").read_text().splitlines()]
+    write_student(folder / "student", [row["question"] + row["text"] for row in rows])
+    tests = [{"question": f"Add up the numbers {a} and 90, please.", "answer": str(a + 90)}
+             for a in range(10)]  # fmt: skip
+    lines = (json.dumps(row) + "\n" for row in tests)
+    (folder / "test.jsonl").write_text("".join(lines))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("CURATE_STORE", str(folder / "store"))
+        student = f"measures={{score: {{student: {folder / 'student'}, calibrate: 0}}}}"
+        do(folder, student, "select.order_by=[rd_paper]", "select.budget={rows: 24}")
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("CURATE_STORE", str(folder / "store"))
+
+
+def find_out(*options: str, arms: Sequence[str] = ARMS, **more: Any) -> Effect:
+    return run_effect(Path("runs/sums"), Path("test.jsonl"), arms=arms,
+                      options=(*QUICK, *options), **more)  # fmt: skip
+
+
+def said(effect: Effect) -> str:
+    return " ".join(repr(EffectView(effect)).split())
+
+
+@pytest.fixture(scope="module")
+def effect(folder: Path) -> Effect:
+    del folder
+    return find_out()
+
+
+def test_every_arm_is_trained_alike(effect: Effect) -> None:
+    arms = {one.arm: one for one in effect.arms}
+    assert list(arms) == list(ARMS)
+    assert [one.trainings for one in effect.arms] == [1, 2, 2, 2, 2]
+    assert {len(losses) for one in effect.arms for losses in one.losses} == {effect.updates}
+    chosen = arms["selected"].tokens
+    for name in ("random", "wrong"):
+        assert arms[name].tokens == pytest.approx(chosen, rel=0.05), "half a row of so few is more"
+    assert arms["answer_only"].tokens < chosen / 2
+    assert arms["random"].to_random is None
+    assert arms["untrained"].to_untrained is None
+    assert arms["selected"].to_random is not None
+    assert effect.questions == 10
+
+
+def test_asked_again_it_trains_nothing_and_says_the_same(
+    effect: Effect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("nothing is left to train")
+
+    monkeypatch.setattr(module, "train", refuse)
+    monkeypatch.setattr(Answerer, "load", refuse)
+    assert find_out() == effect
+
+
+def test_killed_anywhere_it_gives_the_same(
+    effect: Effect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURATE_STORE", str(tmp_path / "store"))
+    train, answers = module.train, Answerer.answers
+    steps = {"taken": 0, "most": 0}
+
+    def step() -> None:
+        steps["taken"] += 1
+        if steps["taken"] > steps["most"]:
+            raise KeyboardInterrupt
+
+    def training(*given: Any) -> list[float]:
+        step()
+        losses = train(*given)
+        step()
+        return losses
+
+    def answering(answerer: Answerer, prompts: Sequence[Any]) -> Iterator[Answer]:
+        for answer in answers(answerer, prompts):
+            step()
+            yield answer
+
+    monkeypatch.setattr(module, "train", training)
+    monkeypatch.setattr(Answerer, "answers", answering)
+    for most in (4, 13, 1, 19, 37):
+        steps.update(taken=0, most=most)
+        with pytest.raises(KeyboardInterrupt):
+            find_out()
+    steps.update(taken=0, most=1000)
+    assert find_out() == effect
+
+
+def test_what_there_is_no_time_for_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURATE_STORE", str(tmp_path / "store"))
+    cut = find_out(budget="0.001s")
+    assert {unit.arm for unit in cut.left_out} == {*ARMS} - {"untrained"}
+    assert [one.arm for one in cut.arms] == ["untrained"], "which takes no training"
+    assert "No time for random (seed 0, 1)" in said(cut)
+
+
+def test_of_one_training_nothing_is_concluded(effect: Effect) -> None:
+    once = find_out("seeds=1", arms=("random", "selected"))
+    assert once.expected is None
+    assert once.arms[1].to_random is not None
+    assert once.arms[1].to_random.low is None
+    assert "can't be told of one training each" in said(once)
+    assert effect.expected is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("45m", 2700), ("2h", 7200), ("1h 30m", 5400), (None, None)]
+)
+def test_spans_of_time(text: str | None, seconds: float | None) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "2", "2 hours", "h", "-1h"])
+def test_what_is_no_span_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="no span of time"):
+        seconds_of(text)
+
+
+def test_wrong_options_are_told() -> None:
+    with pytest.raises(InputError, match="epoch: "):
+        find_out("epoch=3")
+    with pytest.raises(InputError, match="no arm is called 'best'"):
+        find_out("seeds=3", arms=("selected", "best"))
+    with pytest.raises(InputError, match="60 test questions of 60 stand in the pool"):
+        run_effect(Path("runs/sums"), Path("questions.jsonl"), arms=ARMS, options=QUICK)
+
+
+def test_the_command_prints_json_or_a_table(effect: Effect) -> None:
+    settings = [word for option in QUICK for word in ("--set", option)][:-2]
+    arms = [word for arm in ARMS for word in ("--arm", arm)]
+    command = ["effect", "runs/sums", "--test", "test.jsonl", "--seeds", "2", *settings, *arms]
+    result = CliRunner().invoke(cli.app, [*command, "--json"], catch_exceptions=False)
+    assert Effect.model_validate_json(result.stdout) == effect
+    table = CliRunner().invoke(cli.app, command, env={"COLUMNS": "120"}).stdout
+    assert "The selection beside a random one of its size: " in table
+    assert all(arm in table for arm in ARMS)
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1400, "light"), (390, "dark")])
+def test_the_page_opens_quietly_and_is_accessible(
+    effect: Effect, tmp_path: Path, width: int, theme: Theme
+) -> None:
+    page = write_effect(effect, tmp_path / "effect.html")
+    with opened(page, width, theme) as seen:
+        assert seen.violations() == []
+        assert seen.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert seen.said == []
+        assert seen.asked == []
+        assert "selected" in seen.page.locator("#effect table").inner_text()
