@@ -482,7 +482,12 @@ def effect_command(
     ],
     *,
     arm: Annotated[
-        list[str] | None, typer.Option(help="what to train on; repeatable; see curate plan")
+        list[str] | None,
+        typer.Option(
+            help="untrained, selected, answer_only, longest, wrong, an arm of the run, or any that "
+            "a recipe may name, such as lowest:rsr; repeatable; default: untrained, random, "
+            "random_correct, selected"
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="trainings of each arm")] = 3,
     budget: Annotated[
@@ -490,7 +495,12 @@ def effect_command(
     ] = None,
     option: Annotated[
         list[str] | None,
-        typer.Option("--set", help="key=value of the training, as in --set epochs=2; repeatable"),
+        typer.Option(
+            "--set",
+            help="key=value: epochs, batch, match (tokens, rows), method (lora, full), rank, "
+            "learning_rate, micro_batches, dtype, answer_tokens, overlap (refuse, drop), student; "
+            "repeatable",
+        ),
     ] = None,
     questions: Annotated[
         list[str] | None,
