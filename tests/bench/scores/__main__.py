@@ -1,16 +1,17 @@
 """Measure every score on a pool of known truth, or print what was measured so far as tables.
 
-    python -m tests.bench.scores zeroeval|verify_cot|champ [STUDENT [QUESTIONS] [bfloat16] [steps]]
+    python -m tests.bench.scores zeroeval|verify_cot|champ [STUDENT [QUESTIONS] [WORD ...]]
 
-With a student, its scores of a pool are measured, of at most so many questions, in float32 or in
-bfloat16, and with ``steps`` those too that read steps anew, which takes several times as long (of
-``champ`` they are what it is for). Resumable: what was measured lies in the store. Without one,
-Markdown tables are printed of all students measured so far. Runs lie in
-``bench-scores/POOL/STUDENT``, each a folder for ``curate scores`` and all else that reads one.
-Needs CURATE_TEST_DATA, and ``champ`` the package ``champ-dataset`` 1.0.0.
+With a student, its scores of a pool are measured, of at most so many questions. Words are
+``bfloat16`` (else float32) and the measures that read steps anew, each of which takes longer than
+all the rest: ``local``, ``curve``, ``importance``; of ``champ`` they are what it is for. Resumable:
+what was measured lies in the store. Without a student, Markdown tables are printed of all that were
+measured so far. Runs lie in ``bench-scores/POOL/STUDENT``, each a folder for ``curate scores`` and
+all else that reads one. Needs CURATE_TEST_DATA, and ``champ`` the package ``champ-dataset`` 1.0.0.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,7 @@ from curate.engine.run import RunOptions, run
 from curate.recipe.files import read_recipe
 from tests.bench.scores import steps, teachers, validity
 from tests.bench.scores.pools import POOLS
-from tests.bench.scores.recipe import recipe
+from tests.bench.scores.recipe import ANEW, recipe
 
 FOLDER: Final = Path("bench-scores")
 TABLES: Final = {
@@ -31,12 +32,14 @@ TABLES: Final = {
 }
 
 
-def measure(pool: str, student: str, questions: int | None, dtype: str, *, anew: bool) -> None:
+def measure(
+    pool: str, student: str, questions: int | None, dtype: str, anew: Sequence[str]
+) -> None:
     """Run a recipe for each part of a pool."""
     for part in POOLS[pool](questions):
         folder = FOLDER / pool / student.rpartition("/")[2].lower() / part.name
         part.write(folder)
-        made = recipe(part, student, dtype, anew=anew)
+        made = recipe(part, student, dtype, anew)
         file = folder / "recipe.yaml"
         file.write_text(yaml.safe_dump(made, sort_keys=False))
         result = run(read_recipe(str(file)), RunOptions(runs=folder / "runs"), Progress())
@@ -47,7 +50,7 @@ def main(pool: str, student: str = "", *more: str) -> None:
     if student:
         limit = next((int(word) for word in more if word.isdecimal()), None)
         dtype = "bfloat16" if "bfloat16" in more else "float32"
-        measure(pool, student, limit, dtype, anew="steps" in more or pool == "champ")
+        measure(pool, student, limit, dtype, [name for name in ANEW if name in more])
     else:
         runs = {
             folder.name: sorted(folder.glob("*/runs/*/latest"))

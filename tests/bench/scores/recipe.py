@@ -15,9 +15,9 @@ ANEW: Final[Mapping[str, Sequence[str]]] = {
 EARLY: Final = {"before_filters": True}
 
 
-def recipe(part: Part, student: str, dtype: str, *, anew: bool) -> dict[str, Any]:
-    """Have scores measured before a filter judges; those that read steps anew if asked for."""
-    by_step = {name: {"columns": list(columns), **EARLY} for name, columns in ANEW.items()}
+def recipe(part: Part, student: str, dtype: str, anew: Sequence[str]) -> dict[str, Any]:
+    """Have scores measured before a filter judges, and of `ANEW` those that are named."""
+    by_step = {name: {"columns": list(ANEW[name]), **EARLY} for name in anew}
     return {
         "name": part.name.replace("_", "-"),
         "questions": {
@@ -43,7 +43,7 @@ def recipe(part: Part, student: str, dtype: str, *, anew: bool) -> dict[str, Any
             "signals": {"columns": list(Signals.writes), **EARLY},
             "reflection": {"columns": ["answer_gain_reflective"], **EARLY},
             "casl": {"columns": ["casl"], **EARLY},
-            **(by_step if anew else {}),
+            **by_step,
         },
         "filters": [{"use": "correctness"}],
         "select": {"per_question": 1, "order_by": ["rd_masked"]},

@@ -54,8 +54,10 @@ def tables(runs: Mapping[str, Sequence[Path]]) -> str:
 
 def marked(folder: Path) -> Iterator[Marked]:
     """Read the solutions with a wrong step, and one before it that is right."""
-    columns = ("question_id", "raw_output", "rationale", "wrong_begin", "wrong_end", *LISTS)
-    rows = Run.open(folder).samples().select(columns).drop_nulls(["wrong_begin", *LISTS]).collect()
+    run = Run.open(folder)
+    lists = [name for name in LISTS if name in run.columns]
+    columns = ("question_id", "raw_output", "rationale", "wrong_begin", "wrong_end", *lists)
+    rows = run.samples().select(columns).drop_nulls(["wrong_begin", *lists]).collect()
     for row in rows.iter_rows(named=True):
         shift = row["raw_output"].find(row["rationale"])
         begin, end = row["wrong_begin"] - shift, row["wrong_end"] - shift
@@ -74,6 +76,7 @@ def _table(solutions: Sequence[Marked]) -> str:
     body = [
         [name, *(figured(each) for each in _figures(solutions, of))]
         for name, of in SUSPICIONS.items()
+        if not name.startswith("`") or name.split("`")[1] in solutions[0].row
     ]
     count = f"{len(solutions)} solutions of {problems} problems, {steps} steps."
     return f"{count}\n\n{markdown(head, body)}"
