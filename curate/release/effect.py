@@ -62,10 +62,12 @@ class ArmEffect(BaseModel):
     """Its accuracy less that of the random arm."""
     to_untrained: Difference | None
     """Less that of the student as it was."""
-    gained: float
+    gained: float | None
     """Share of questions that it answers rightly and the untrained student did not."""
-    lost: float
-    """Share that it answers wrongly and the untrained student did not."""
+    lost: float | None
+    """Share that it answers wrongly and the untrained student did not. Both are None where that
+    student was not asked.
+    """
     losses: list[list[float]]
     """Nats a token of every update, a list a training."""
 
@@ -78,6 +80,8 @@ class Effect(BaseModel):
     title: str
     student: str
     method: str
+    match: str
+    """What all arms have as much of, beside updates: ``tokens`` or ``rows``."""
     updates: int
     questions: int
     dropped: int

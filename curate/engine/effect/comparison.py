@@ -134,6 +134,7 @@ class Comparison:
             title=self.pool.run.title,
             student=student.name,
             method=self.options.method,
+            match=self.options.match,
             updates=self.updates,
             questions=self.exam.questions.height,
             dropped=self.exam.dropped,
@@ -149,9 +150,10 @@ class Comparison:
         own, random, untrained = answers[arm], answers.get(RANDOM), answers.get(UNTRAINED)
         lessons = self.lessons.get(arm, [])
         rows = len(lessons[0].records) if lessons else 0
-        to_untrained, before = None, own[:1]
+        to_untrained = gained = lost = None
         if untrained is not None and arm != UNTRAINED:
-            to_untrained, before = gain(own, untrained, luck), untrained
+            to_untrained = gain(own, untrained, luck)
+            gained, lost = float((own > untrained).mean()), float((own < untrained).mean())
         to_random = None
         if random is not None and arm == UNTRAINED:
             to_random = gain(random, own, luck).turned
@@ -166,8 +168,8 @@ class Comparison:
             accuracy=level(own, luck, trained=arm != UNTRAINED),
             to_random=to_random,
             to_untrained=to_untrained,
-            gained=float((own > before).mean()),
-            lost=float((own < before).mean()),
+            gained=gained,
+            lost=lost,
             losses=[self.trainings.losses(one) for one in lessons],
         )
 

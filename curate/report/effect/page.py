@@ -1,12 +1,11 @@
 """``curate effect --html``: what the arms of a run did for its student, in the report's style."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from curate.release.effect import ArmEffect, Difference, Effect
+from curate.release.effect import ArmEffect, Effect
 from curate.report.effect.words import (
     CLUSTERED,
     design_words,
@@ -63,7 +62,7 @@ def _headline(effect: Effect) -> Iterator[tuple[str, str]]:
 def effect_charts(effect: Effect) -> Iterator[Chart]:
     """Draw what was found: beside chance, beside the untrained student, and how it was learned."""
     yield _figures(effect)
-    if any(one.gained or one.lost for one in effect.arms):
+    if any(one.to_untrained for one in effect.arms):
         yield _sides(effect)
     if any(one.losses for one in effect.arms):
         yield _learning(effect)
@@ -74,41 +73,17 @@ def _figures(effect: Effect) -> Chart:
     random = {one.arm: one.to_random for one in effect.arms if one.to_random}
     untrained = {one.arm: one.to_untrained for one in effect.arms if one.to_untrained}
     right = {one.arm: one.accuracy for one in effect.arms}
-    views = [View("Right answers", forest(_hundreds(right), "% of answers", None, say=_percent))]
+    views = [View("Right answers", forest(right, "% of answers", None, scale=100, say=share))]
     for label, table, title in (
         ("Beside random", random, "points beside the random arm"),
         ("Beside the untrained", untrained, "points beside the untrained student"),
     ):
         if table:
-            drawn = forest(_hundreds(table), title, 0.0, "no difference", say=_points)
+            drawn = forest(table, title, 0.0, "no difference", scale=100, say=points)
             views.insert(0 if table is random else len(views), View(label, drawn))
     heads = ("arm", "trainings", "rows", "epochs", "tokens", "right", "beside random", "untrained")
     numbers = Numbers(heads, tuple(map(_row, effect.arms)))
     return Chart("effect", "What each arm did", says, tuple(views), numbers, open=True)
-
-
-def _hundreds(table: dict[str, Difference]) -> dict[str, Difference]:
-    """Give shares as percentages, and their differences as points."""
-
-    def times(value: float | None) -> float | None:
-        return None if value is None else 100 * value
-
-    return {
-        name: replace(one, value=100 * one.value, low=times(one.low), high=times(one.high))
-        for name, one in table.items()
-    }
-
-
-def _percent(one: Difference) -> str:
-    if one.low is None or one.high is None:
-        return f"{one.value:z.1f} %"
-    return f"{one.value:z.1f} % ({one.low:z.1f} to {one.high:z.1f})"
-
-
-def _points(one: Difference) -> str:
-    if one.low is None or one.high is None:
-        return f"{one.value:+z.1f}"
-    return f"{one.value:+z.1f} ({one.low:+z.1f} to {one.high:+z.1f})"
 
 
 def _row(one: ArmEffect) -> tuple[str | Cell, ...]:
@@ -125,7 +100,7 @@ def _row(one: ArmEffect) -> tuple[str | Cell, ...]:
 
 
 def _sides(effect: Effect) -> Chart:
-    trained = [one for one in effect.arms if one.to_untrained]
+    trained = [one for one in effect.arms if one.gained is not None and one.lost is not None]
     names = [plain(one.arm) for one in trained]
     traces: list[Trace] = [
         {
@@ -136,8 +111,8 @@ def _sides(effect: Effect) -> Chart:
             "hoverinfo": "text",
         }
         for label, sign, colour, values in (
-            ("gained", 1, "@selected", [one.gained for one in trained]),
-            ("lost", -1, "@dropped", [one.lost for one in trained]),
+            ("gained", 1, "@selected", [one.gained or 0.0 for one in trained]),
+            ("lost", -1, "@dropped", [one.lost or 0.0 for one in trained]),
         )
     ]  # fmt: skip
     drawn = figure(

@@ -59,6 +59,10 @@ def design_words(effect: Effect) -> Iterator[str]:
         + (f"; {effect.dropped:,} left out, for the pool has them" if effect.dropped else "")
         + "."
     )
+    yield (
+        f"All arms had as many updates and as many {effect.match} to learn"
+        + ("; answers alone as many rows, for they have so few tokens." if _silent(effect) else ".")
+    )
     if effect.expected is None:
         yield "Every arm was trained once, so nothing is known of luck; `--seeds 3` tells of it."
     else:
@@ -75,6 +79,10 @@ def design_words(effect: Effect) -> Iterator[str]:
         )
     if effect.left_out:
         yield f"No time for {listed(effect.left_out)}; the same command goes on with them."
+
+
+def _silent(effect: Effect) -> bool:
+    return effect.match == "tokens" and any(one.arm == "answer_only" for one in effect.arms)
 
 
 def several(effect: Effect) -> str:

@@ -209,6 +209,7 @@ def forest(
     label: str = "",
     *,
     say: Callable[[Any], str],
+    scale: float = 1.0,
 ) -> Figure:
     """Draw figures with their intervals, one below the other, and a line where chance is.
 
@@ -218,20 +219,17 @@ def forest(
         at: where the line is; None for no line.
         label: of the line.
         say: writes a figure with its interval, shown at a point.
+        scale: that what is drawn is multiplied by, as 100 for shares in %.
     """
     drawn = {name: one for name, one in table.items() if one.value is not None}
-    values = [one.value or 0.0 for one in drawn.values()]
-    lows = [
-        value if one.low is None else one.low
-        for value, one in zip(values, drawn.values(), strict=True)
-    ]
-    highs = [
-        value if one.high is None else one.high
-        for value, one in zip(values, drawn.values(), strict=True)
-    ]
+    values = [scale * (one.value or 0.0) for one in drawn.values()]
+    lows, highs = (
+        [value if end is None else scale * end for value, end in zip(values, ends, strict=True)]
+        for ends in ([one.low for one in drawn.values()], [one.high for one in drawn.values()])
+    )
     trace: Trace = {
-        "type": "scatter", "mode": "markers", "x": floats(values), "y": list(map(plain, drawn)),
-        "marker": {"color": "@live", "size": 9}, "showlegend": False,
+        "type": "scatter", "mode": "markers", "x": floats(values),
+        "y": list(map(plain, drawn)), "marker": {"color": "@live", "size": 9}, "showlegend": False,
         "error_x": {
             "type": "data", "symmetric": False, "color": "@ink", "thickness": 1.5,
             "array": floats(high - value for high, value in zip(highs, values, strict=True)),

@@ -85,6 +85,7 @@ def test_every_arm_is_trained_alike(effect: Effect) -> None:
     assert arms["untrained"].to_untrained is None
     assert arms["selected"].to_random is not None
     assert effect.questions == 10
+    assert "as many tokens to learn; answers alone as many rows" in said(effect)
 
 
 def test_asked_again_it_trains_nothing_and_says_the_same(
@@ -144,6 +145,7 @@ def test_what_there_is_no_time_for_is_left_out(
 def test_of_one_training_nothing_is_concluded(effect: Effect) -> None:
     once = find_out("seeds=1", arms=("random", "selected"))
     assert once.expected is None
+    assert once.arms[1].gained is once.arms[1].lost is None, "the untrained student was not asked"
     assert once.arms[1].to_random is not None
     assert once.arms[1].to_random.low is None
     assert "can't be told of one training each" in said(once)
