@@ -477,19 +477,25 @@ def scores_command(
 @app.command("effect")
 def effect_command(
     run: Annotated[Path, typer.Argument(help="a run folder, or runs/NAME for the latest")],
-    test: Annotated[
-        Path, typer.Option(help="questions with known answers, in files like the run's questions")
-    ],
     *,
+    test: Annotated[
+        Path | None,
+        typer.Option(
+            help="questions with known answers, in files like the run's questions; default: "
+            "effect.test of its recipe"
+        ),
+    ] = None,
     arm: Annotated[
         list[str] | None,
         typer.Option(
             help="untrained, selected, answer_only, longest, wrong, an arm of the run, or any that "
-            "a recipe may name, such as lowest:rsr; repeatable; default: untrained, random, "
-            "random_correct, selected"
+            "a recipe may name, such as lowest:rsr; repeatable; default: effect.arms of the "
+            "recipe, else untrained, random, random_correct, selected"
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="trainings of each arm")] = 3,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="trainings of each arm; default: 3")
+    ] = None,
     budget: Annotated[
         str | None, typer.Option(help="time there is, such as 2h; what does not fit is left out")
     ] = None,
@@ -498,8 +504,8 @@ def effect_command(
         typer.Option(
             "--set",
             help="key=value: epochs, batch, match (tokens, rows), method (lora, full), rank, "
-            "learning_rate, micro_batches, dtype, answer_tokens, overlap (refuse, drop), student; "
-            "repeatable",
+            "learning_rate, micro_batches, dtype, answer_tokens, answering (auto, transformers, "
+            "vllm), overlap (refuse, drop), student, workers, executor (local, ray); repeatable",
         ),
     ] = None,
     questions: Annotated[
@@ -525,7 +531,7 @@ def effect_command(
         test,
         arms=arm or (),
         budget=budget,
-        options=[f"seeds={seeds}", *(option or ())],
+        options=[*([f"seeds={seeds}"] if seeds else ()), *(option or ())],
         questions=questions or (),
     )
     if html is not None:

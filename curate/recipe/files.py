@@ -82,8 +82,11 @@ class RecipeFile(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Identify what shall be made; how, where it goes and what a variable holds are no part."""
-        made = self.recipe.model_dump(mode="json", exclude={"runtime", "publish"})
+        """Identify what shall be made.
+
+        How, what comes afterwards, where it goes and what a variable holds are no part.
+        """
+        made = self.recipe.model_dump(mode="json", exclude={"runtime", "publish", "effect"})
         return key(_as_written(made, self.written))
 
     def limited_to(self, limit: int | None) -> int | None:

@@ -28,6 +28,7 @@ from curate.measures.score_options import ScoreOptions
 from curate.models.servers.servers import StudentServer
 from curate.models.teachers.open import TEACHERS
 from curate.models.teachers.options import Backend, VllmOptions
+from curate.recipe.effect import EffectOptions
 from curate.recipe.source_columns import columns_of_sources
 from curate.release.formats import FORMATS, format_of
 from curate.release.licences import refuse_unknown
@@ -172,6 +173,10 @@ class Recipe(_Section):
     """
     splits: Splits = Splits()
     """Shares that are kept apart from the training rows."""
+    effect: EffectOptions | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Students trained on its arms and asked a test, by ``curate effect``; the run itself trains
+    none.
+    """
     publish: PublishOptions = PublishOptions()
     """What the release holds, and where it goes."""
     licence: str | OtherLicence | None = None
@@ -237,6 +242,13 @@ class Recipe(_Section):
             if times > 1:
                 raise InputError(f"arm {text!r} is named {times} times; name it once", "arms")
             arm = Arm.parse(text)
+            alike = [other for other in self.arms if Arm.parse(other).name == arm.name]
+            if len(alike) > 1:
+                raise InputError(
+                    f"arms {' and '.join(map(repr, alike))} would both be called {arm.name!r}; "
+                    "leave one out",
+                    "arms",
+                )
             names = [each.name for each in self.filters]
             if arm.kind.operand == "FILTER" and arm.operand not in names:
                 raise InputError(

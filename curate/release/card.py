@@ -12,6 +12,8 @@ from typing import Any, Final, cast
 import yaml
 
 from curate.errors import count_of
+from curate.release.effect.facts import Effect
+from curate.release.effect.words import UNMEASURED, card_lead, card_section
 from curate.release.excerpt import Excerpt
 from curate.release.faults import SAYS, fault_headings, fault_rows
 from curate.release.flat import flat
@@ -180,6 +182,7 @@ def dataset_card(
         note=NOTE,
         names=[config.name for config in configs],
         place=PLACE,
+        unmeasured=UNMEASURED,
         kept=excerpt.kept,
         stopped=excerpt.stopped if any(c.name == "rejected" for c in configs) else [],
         histograms=excerpt.histograms(),
@@ -191,6 +194,14 @@ def dataset_card(
 def addressed(card: str, repo: str, version: str) -> str:
     """Let a card say how to load this version from where it is published."""
     return card.replace(f'load_dataset("{PLACE}"', f'load_dataset("{repo}", revision="{version}"')
+
+
+def measured(card: str, effects: Sequence[Effect]) -> str:
+    """Let a card begin with what the selection did for its student, and end with the figures."""
+    if not effects:
+        return card
+    card = card.replace(UNMEASURED, card_lead(effects))
+    return "\n".join((card, *map(card_section, effects)))
 
 
 def merged(card: str, before: str) -> str:

@@ -16,6 +16,7 @@ from curate.errors import InputError
 from curate.errors.strict import parse_yaml
 from curate.models.servers.servers import StudentServer
 from curate.models.teachers.options import OpenAIOptions, VllmOptions
+from curate.recipe.effect import EffectOptions
 from curate.recipe.model import Measures, Recipe, Runtime
 from curate.release.options import PublishOptions
 from curate.report.catalogue import work
@@ -29,10 +30,13 @@ from curate.sources.tables import TableOptions
 from filters import SHIPPED
 from filters.contract import Filter
 
-SECTIONS: Final = ("questions", "sources", "measures", "select", "sweep", "publish", "runtime")
+SECTIONS: Final = (
+    "questions", "sources", "measures", "select", "sweep", "effect", "publish", "runtime",
+)  # fmt: skip
 """Keys of a recipe with a heading of their own."""
 OF_ALL: Final = ("terms", "stop", "answer")
 """Keys of every source."""
+_TEST: Final = tuple(f"test.{name}" for name in QuestionsOptions.model_fields)
 _TABLE: Final = tuple(TableOptions.model_fields)
 _SERVER: Final = tuple(f"student.{name}" for name in StudentServer.model_fields if name != "model")
 
@@ -199,6 +203,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "keys of select": lambda: key_table(keys(SelectOptions)),
     "keys of an order": lambda: key_table(keys(Combined)),
     "keys of sweep": lambda: key_table(keys(Sweep)),
+    "keys of effect": lambda: key_table(keys(EffectOptions, _TEST)),
     "keys of publish": lambda: key_table(keys(PublishOptions)),
     "keys of runtime": lambda: key_table(keys(Runtime, _SERVER)),
     "keys of vllm": lambda: key_table(keys(VllmOptions, ("backend",))),

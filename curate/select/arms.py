@@ -4,6 +4,7 @@ A kind of arm says from which samples it takes, in which order and how many; eve
 (column, config, forecast, report) follows. To add one: see this folder's README.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Self
 
@@ -20,7 +21,8 @@ Size = Literal["selection", "budget", "all"]
 class ArmKind:
     """A kind of control arm.
 
-    In `pool`, `order` and `takes`, ``{operand}`` stands for what a recipe names behind the colon.
+    In `pool`, `order`, `apart` and `takes`, ``{operand}`` stands for what a recipe names behind the
+    colon.
 
     Attributes:
         word: as a recipe calls it.
@@ -33,8 +35,10 @@ class ArmKind:
         size: as many a question as the ``selection``, or ``all``; with ``budget`` it is chosen as
             the selection is, in rounds, from its own pool.
         budget: of an arm of that size; None for the selection's.
-        operand: what is named behind the colon: a ``COLUMN``, a ``FILTER``, or nothing. Without
-            the filter the chain is judged again, and the arm chosen as the selection is.
+        operand: what is named behind the colon: a ``COLUMN``, a ``COLUMN=VALUE``, a ``FILTER``, or
+            nothing. Where a value is named, only samples that have it are taken. Without the filter
+            the chain is judged again, and the arm chosen as the selection is.
+        apart: column of which a question's samples are to differ, as far as they can.
         matches_tokens: whether the draw is made to hold as many tokens as the selection.
     """
 
@@ -44,7 +48,8 @@ class ArmKind:
     order: tuple[Key, ...] = ()
     size: Size = "selection"
     budget: Budget | None = None
-    operand: Literal["", "COLUMN", "FILTER"] = ""
+    operand: Literal["", "COLUMN", "COLUMN=VALUE", "FILTER"] = ""
+    apart: str = ""
     matches_tokens: bool = False
 
     @property
@@ -102,6 +107,19 @@ SHIPPED: Final = (
         operand="COLUMN",
     ),
     ArmKind(
+        word="one_per",
+        takes="as many a question as the selection, at random, of different {operand} as far as "
+        "there are; a measure that it alone needs is a step above",
+        operand="COLUMN",
+        apart="{operand}",
+    ),
+    ArmKind(
+        word="only",
+        takes="as many a question as the selection, at random of those with {operand}; no model is "
+        "asked more",
+        operand="COLUMN=VALUE",
+    ),
+    ArmKind(
         word="without",
         takes="the chain judged again without {operand}; rows live only there are measured too",
         pool="live_without_{operand}",
@@ -110,6 +128,9 @@ SHIPPED: Final = (
     ),
 )
 """Every kind of arm of this project."""
+
+_VALUE: Final = re.compile(r"[^=]+=.+")
+_NEEDS: Final = {"COLUMN=VALUE": "a column and a value, as in source=small,"}
 
 ARMS: Final = Registry[ArmKind](
     "arm", "curate.arms", SHIPPED, lambda kind: kind.word, instance_of(ArmKind)
@@ -137,11 +158,12 @@ class Arm(NamedTuple):
         """
         word, colon, operand = text.partition(":")
         kind = ARMS.get(word)
-        if kind is not None and bool(kind.operand) == bool(operand) == bool(colon):
+        fits = kind is not None and bool(kind.operand) == bool(operand) == bool(colon)
+        if kind is not None and fits and (kind.operand != "COLUMN=VALUE" or _VALUE.match(operand)):
             return cls(kind, operand)
         hint = ""
         if kind is not None and kind.operand:
-            hint = f"; {word!r} needs a name after a colon"
+            hint = f"; {word!r} needs {_NEEDS.get(kind.operand, 'a name')} after a colon"
         elif kind is not None:
             hint = f"; {word!r} stands alone"
         raise InputError(
@@ -163,7 +185,7 @@ class Arm(NamedTuple):
     @property
     def name(self) -> str:
         """The arm as columns and configs spell it (``lowest_nll_rationale``)."""
-        return self.text.replace(":", "_")
+        return re.sub(r"\W+", "_", self.text)
 
     @property
     def column(self) -> str:
@@ -179,6 +201,25 @@ class Arm(NamedTuple):
     def order_by(self) -> tuple[Key, ...]:
         """What orders the arm's samples inside a question; the seeded hash follows."""
         return tuple(self._filled(key) if isinstance(key, str) else key for key in self.kind.order)
+
+    @property
+    def condition(self) -> tuple[str, str] | None:
+        """A column and the value that all its samples have there; None where none is named."""
+        if self.kind.operand != "COLUMN=VALUE":
+            return None
+        column, _, value = self.operand.partition("=")
+        return column, value
+
+    @property
+    def apart(self) -> str:
+        """The column of which a question's samples are to differ; empty for none."""
+        return self._filled(self.kind.apart)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns that it is drawn by, beside its order and its pool."""
+        condition = self.condition
+        return tuple(filter(None, (condition[0] if condition else "", self.apart)))
 
     def within(self, options: SelectOptions) -> SelectOptions:
         """Give by what an arm of the size ``budget`` is chosen: all but its own is `options`'."""

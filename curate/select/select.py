@@ -42,7 +42,7 @@ def needed_columns(options: SelectOptions, arms: Sequence[Arm]) -> tuple[str, ..
     keys = [*options.order_by, *(key for arm in arms for key in arm.order_by)]
     names = ["sample_id", "question_id", "live", "tokens"]
     names += [name for key in keys for name in columns_of(key)]
-    names += [arm.pool for arm in arms]
+    names += [name for arm in arms for name in (arm.pool, *arm.reads)]
     if options.one_per:
         names.append(options.one_per)
     if any(name in DIFFICULTY for name in names):
@@ -204,6 +204,7 @@ def _wanted(options: SelectOptions, arms: Sequence[Arm]) -> Iterator[tuple[str, 
     for arm in arms:
         for key in arm.order_by:
             yield from ((f"arm {arm.text!r}", name) for name in columns_of(key))
+        yield from ((f"arm {arm.text!r}", name) for name in arm.reads)
         yield f"the pool of arm {arm.text!r}", arm.pool
     if options.one_per:
         yield f"select.one_per {options.one_per!r}", options.one_per
@@ -248,11 +249,7 @@ def _ranked(table: pl.DataFrame, pool: str, options: SelectOptions, salt: str) -
     orders, one_per = [order_of(key) for key in options.order_by], options.one_per
     ordered = inside_questions(table, pool, orders, (options.seed, salt), trusting=False)
     if one_per:
-        group = pl.col(one_per)
-        place = pl.int_range(pl.len()).over("question", group)
-        ordered = ordered.with_columns(nth=pl.when(group.is_null()).then(0).otherwise(place)).sort(
-            "question", "nth", maintain_order=True
-        )
+        ordered = _apart(ordered, one_per)
     ordered = ordered.with_columns(
         round=pl.int_range(pl.len()).over("question"),
         eligible=may_be_taken("question", one_per, options.per_question),
@@ -264,12 +261,30 @@ def _ranked(table: pl.DataFrame, pool: str, options: SelectOptions, salt: str) -
     )
 
 
+def _apart(ordered: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Order the samples of a question in rounds, one of each value of a column; a null is its own.
+
+    Returns:
+        The same rows, with the round in ``nth``.
+    """
+    group = pl.col(column)
+    place = pl.int_range(pl.len()).over("question", group)
+    return ordered.with_columns(nth=pl.when(group.is_null()).then(0).otherwise(place)).sort(
+        "question", "nth", maintain_order=True
+    )
+
+
 def _sized_as(taken: pl.DataFrame, table: pl.DataFrame, arm: Arm, seed: int) -> pl.Series:
     """Take as many samples of each question as `taken` holds, in the arm's own order."""
     sizes = taken.group_by("question").agg(size=pl.len())
     pool = table.join(sizes, on="question", how="inner")
+    if arm.condition:
+        column, value = arm.condition
+        pool = pool.filter(pl.col(column).cast(pl.String) == value)
     orders = [order_of(key) for key in arm.order_by]
     ordered = inside_questions(pool, arm.pool, orders, (seed, arm.text), trusting=True)
     if arm.kind.matches_tokens:
         return matching_tokens(ordered, int(taken["tokens"].sum()))
+    if arm.apart:
+        ordered = _apart(ordered, arm.apart)
     return ordered.filter(pl.int_range(pl.len()).over("question") < pl.col("size"))["row"]

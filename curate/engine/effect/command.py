@@ -1,33 +1,39 @@
 """What ``curate effect`` was told, read as strictly as a recipe."""
 
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from curate.engine.effect.comparison import effect
-from curate.engine.effect.options import EffectOptions
 from curate.engine.progress.progress import Progress
 from curate.errors import InputError
-from curate.errors.strict import override, validate
-from curate.release.effect import Effect
+from curate.errors.strict import interpolate, override, validate
+from curate.recipe.effect import EffectOptions
+from curate.release.effect.facts import Effect
+from curate.release.effect.kept import keep
 from curate.release.read import Release
-from curate.sources.questions.options import QuestionsOptions
+from curate.release.runs import find_run
 
+_OF_THE_POOL: Final = frozenset({"limit", "config", "split", "revision"})
+"""Keys of `questions` that say nothing of a test."""
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def run_effect(
     run: Path,
-    test: Path,
+    test: Path | None = None,
     *,
     arms: Sequence[str] = (),
     budget: str | None = None,
     options: Sequence[str] = (),
     questions: Sequence[str] = (),
 ) -> Effect:
-    """Find out what a run's selection does for its student.
+    """Find out what a run's selection does for its student, and keep that beside the run.
+
+    What is not given here is as the recipe of the run says under ``effect``.
 
     Args:
         run: a run folder, or ``runs/<name>``.
@@ -42,21 +48,62 @@ def run_effect(
     Raises:
         InputError: something of it is wrong.
     """
-    wanted: dict[str, Any] = {"arms": list(arms)} if arms else {}
+    recipe = Release.open(run).recipe()
+    section: dict[str, Any] = dict(recipe.get("effect") or {})
+    section["test"] = _test(recipe, section.get("test"), test, questions)
+    if arms:
+        section["arms"] = list(arms)
     for assignment in options:
-        override(wanted, assignment)
-    chosen = validate(EffectOptions, wanted)
-    return effect(run, _test(run, test, questions), chosen, Progress(), seconds=seconds_of(budget))
-
-
-def _test(run: Path, test: Path, assignments: Sequence[str]) -> QuestionsOptions:
-    section: dict[str, Any] = Release.open(run).recipe()["questions"]
-    for name in ("limit", "config", "split", "revision"):
-        section.pop(name, None)
-    section["path"] = str(test)
-    for assignment in assignments:
         override(section, assignment)
-    return validate(QuestionsOptions, section)
+    chosen = validate(EffectOptions, section)
+    command = _command(recipe["name"], chosen, questions)
+    facts = effect(run, chosen, Progress(), seconds=seconds_of(budget), command=command)
+    keep(facts, find_run(run))
+    return facts
+
+
+def _test(
+    recipe: Mapping[str, Any],
+    section: Mapping[str, Any] | None,
+    file: Path | None,
+    assignments: Sequence[str],
+) -> dict[str, Any]:
+    """Say how the test is read: as the recipe says, else as it reads its own questions."""
+    if section is None:
+        if file is None:
+            raise InputError(
+                "no test is named; name a file of questions with known answers, of which the pool "
+                "has none: --test FILE, or `effect: {test: ...}` in the recipe",
+                "--test",
+            )
+        section = {k: v for k, v in recipe["questions"].items() if k not in _OF_THE_POOL}
+    test = dict(section)
+    if file is not None:
+        test["path"] = str(file)
+    for assignment in assignments:
+        override(test, assignment)
+    if isinstance(test.get("path"), str):
+        test["path"] = interpolate(test["path"], "effect.test.path")
+    return test
+
+
+def _command(name: str, options: EffectOptions, questions: Sequence[str]) -> str:
+    """Write the command that makes the same again, without a path of this machine."""
+    words = ["curate", "effect", f"runs/{name}"]
+    if options.test is not None:
+        words += ["--test", Path(options.test.path).name]
+    usual = EffectOptions().design
+    for key, value in options.design.items():
+        if value == usual[key]:
+            continue
+        if key == "arms":
+            words += [word for arm in options.arms for word in ("--arm", arm)]
+        elif key == "seeds":
+            words += ["--seeds", str(value)]
+        else:
+            words += ["--set", f"{key}={value}"]
+    words += [word for one in questions for word in ("--test-set", one)]
+    return shlex.join(words)
 
 
 def seconds_of(text: str | None) -> float | None:

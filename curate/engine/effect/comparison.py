@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.metadata import version
 from math import ceil
 from pathlib import Path
 from typing import Final
@@ -11,21 +12,30 @@ from typing import Final
 import numpy as np
 
 from curate.engine.effect.exam import Exam
-from curate.engine.effect.options import EffectOptions
+from curate.engine.effect.places import open_places
 from curate.engine.effect.pool import ANSWER_ONLY, UNTRAINED, Pool
 from curate.engine.effect.schedule import lay_out, regroup
 from curate.engine.effect.statistics import Answers, Design, Luck, difference, gain, level
-from curate.engine.effect.trainings import Lesson, Trainings
+from curate.engine.effect.trainings import (
+    LIBRARIES,
+    Answered,
+    Lesson,
+    Task,
+    Trainings,
+    carry_out,
+)
+from curate.engine.executors.base import Executor
 from curate.engine.progress.progress import Progress
 from curate.errors import InputError, count_of
 from curate.models.libraries import TRAINING, require
 from curate.models.references import ResolvedModel, resolve
 from curate.models.students.loading import Weights, best_weights
 from curate.models.students.training import Examples, Training
-from curate.release.effect import ArmEffect, Effect, Unit
+from curate.recipe.effect import EffectOptions
+from curate.release.effect.facts import ArmEffect, Effect, Figure, Standing, Unit
+from curate.release.effect.words import FLOOR
 from curate.release.runs import Run
 from curate.select.select import SELECTED
-from curate.sources.questions.options import QuestionsOptions
 from curate.store.store import Store
 
 RANDOM: Final = "random"
@@ -43,6 +53,9 @@ class Comparison:
         examples: tokenises rows.
         weights: type in which the network computes.
         trainings: trains and asks.
+        answers: of the trainings of each arm.
+        lessons: what was taught in these.
+        seconds: that they took.
     """
 
     pool: Pool
@@ -51,8 +64,11 @@ class Comparison:
     examples: Examples
     weights: Weights
     trainings: Trainings
-    right: dict[str, list[list[bool]]] = field(default_factory=dict[str, list[list[bool]]])
+    answers: dict[str, list[list[Answered]]] = field(
+        default_factory=dict[str, list[list[Answered]]]
+    )
     lessons: dict[str, list[Lesson]] = field(default_factory=dict[str, list[Lesson]])
+    seconds: float = 0.0
 
     def units(self) -> Iterator[Unit]:
         """List trainings: one of each arm, then a second of each; the untrained student once."""
@@ -102,105 +118,163 @@ class Comparison:
             self.weights,
         )
 
-    def run(self, progress: Progress, seconds: float | None) -> list[Unit]:
-        """Carry out what is not remembered, as long as there is time; give what was left out."""
+    def run(self, progress: Progress, places: Executor, seconds: float | None) -> list[Unit]:
+        """Carry out what is not remembered, as long as there is time; give what was left out.
+
+        Args:
+            progress: where to report.
+            places: carries trainings out.
+            seconds: that there are; None for as many as it takes.
+        """
         units = [(unit, self.lesson(unit)) for unit in self.units()]  # a wrong one costs no hours
-        started = time.monotonic()
-        spent: list[float] = []
+        fresh = [lesson for _, lesson in units if not self.trainings.remembered(lesson)]
+        if done := len(units) - len(fresh):
+            progress.say(f"{done} of {count_of(len(units), 'training')} remembered")
+        until = None if seconds is None else time.time() + seconds
+        tasks = [Task(self.trainings, lesson, until) for lesson in fresh]
+        if tasks:
+            with progress.stage("train and ask", len(tasks), "trainings") as stage:
+                for finished in places.map(carry_out, tasks):
+                    stage.advance(int(finished))
         left: list[Unit] = []
-        with progress.stage("train and ask", len(units), "trainings") as stage:
-            for unit, lesson in units:
-                begun = time.monotonic()
-                fresh = not self.trainings.remembered(lesson)
-                expected = max(spent, default=0.0) if unit.arm != UNTRAINED else 0.0
-                if fresh and seconds is not None and begun - started + expected > seconds:
-                    left.append(unit)
-                    continue
-                texts = self.trainings.texts(lesson)
-                self.right.setdefault(unit.arm, []).append(self.exam.right(texts))
-                if lesson is not None:
-                    self.lessons.setdefault(unit.arm, []).append(lesson)
-                    if fresh:
-                        spent.append(time.monotonic() - begun)
-                stage.advance()
+        for unit, lesson in units:
+            if not self.trainings.remembered(lesson):
+                left.append(unit)
+                continue
+            self.answers.setdefault(unit.arm, []).append(self.trainings.answers(lesson))
+            self.seconds += self.trainings.seconds(lesson)
+            if lesson is not None:
+                self.lessons.setdefault(unit.arm, []).append(lesson)
         return left
 
-    def result(self, left: Sequence[Unit], student: ResolvedModel) -> Effect:
-        """Put figures together."""
-        answers = {arm: np.array(of, dtype=np.float64) for arm, of in self.right.items()}
-        trained = [of for arm, of in answers.items() if arm != UNTRAINED]
-        luck = Luck.of(trained)
+    def result(self, left: Sequence[Unit], student: ResolvedModel, command: str) -> Effect:
+        """Put figures together.
+
+        Args:
+            left: trainings for which there was no time.
+            student: that was trained.
+            command: that makes the same again.
+        """
+        right = {
+            arm: np.array([self.exam.right([one.text for one in row]) for row in of], np.float64)
+            for arm, of in self.answers.items()
+        }
+        nats = {
+            arm: np.array([[one.nats for one in row] for row in of], np.float64)
+            for arm, of in self.answers.items()
+        }
+        missing = np.isnan(np.concatenate(list(nats.values()))).any(axis=0)
+        nats = {arm: of[:, ~missing] for arm, of in nats.items()}
+        figures: dict[Figure, Standings] = {"right": Standings(right), "golds": Standings(nats)}
+        best = max(of.mean() for of in right.values())
+        count = self.exam.questions.height
         return Effect(
             title=self.pool.run.title,
+            dataset_hash=self.pool.run.manifest["dataset_hash"],
             student=student.name,
-            method=self.options.method,
-            match=self.options.match,
+            revision=student.revision,
+            test=self.exam.facts(int(missing.sum())),
+            options=self.options.design,
             updates=self.updates,
-            questions=self.exam.questions.height,
-            dropped=self.exam.dropped,
-            expected=Design(
-                self.exam.questions.height, self.options.seeds, max(len(trained), 1)
-            ).smallest,
-            smallest=(Design.of(trained).smallest or None) if len(trained) > 1 else None,
-            arms=[self._arm(arm, answers, luck) for arm in answers],
+            figure="right" if best >= FLOOR else "golds",
+            expected=Design(count, self.options.seeds, max(len(self.lessons), 1)).smallest,
+            smallest={name: low for name, of in figures.items() if (low := of.smallest)},
+            arms=[self._arm(arm, figures) for arm in self.answers],
             left_out=list(left),
+            hours=self.seconds / 3600,
+            command=command,
+            made_with={name: version(name) for name in LIBRARIES},
         )
 
-    def _arm(self, arm: str, answers: Mapping[str, Answers], luck: Luck) -> ArmEffect:
-        own, random, untrained = answers[arm], answers.get(RANDOM), answers.get(UNTRAINED)
+    def _arm(self, arm: str, figures: Mapping[Figure, "Standings"]) -> ArmEffect:
         lessons = self.lessons.get(arm, [])
         rows = len(lessons[0].records) if lessons else 0
-        to_untrained = gained = lost = None
-        if untrained is not None and arm != UNTRAINED:
-            to_untrained = gain(own, untrained, luck)
-            gained, lost = float((own > untrained).mean()), float((own < untrained).mean())
-        to_random = None
-        if random is not None and arm == UNTRAINED:
-            to_random = gain(random, own, luck).turned
-        elif random is not None and arm != RANDOM:
-            to_random = difference(own, random, luck)
+        gained, lost = figures["right"].turns(arm)
         return ArmEffect(
             arm=arm,
-            trainings=len(own),
+            trainings=len(self.answers[arm]),
             rows=rows,
             epochs=lessons[0].rows / rows if lessons else 0.0,
             tokens=round(float(np.mean([one.tokens for one in lessons]))) if lessons else 0,
-            accuracy=level(own, luck, trained=arm != UNTRAINED),
-            to_random=to_random,
-            to_untrained=to_untrained,
+            right=figures["right"].of(arm),
+            golds=figures["golds"].of(arm),
             gained=gained,
             lost=lost,
             losses=[self.trainings.losses(one) for one in lessons],
         )
 
 
+class Standings:
+    """How arms stand by one figure.
+
+    Args:
+        answers: of each arm.
+    """
+
+    def __init__(self, answers: Mapping[str, Answers]) -> None:
+        self._answers = answers
+        self._trained = [of for arm, of in answers.items() if arm != UNTRAINED]
+        self._luck = Luck.of(self._trained)
+
+    @property
+    def smallest(self) -> float | None:
+        """The smallest difference that such answers tell in four of five repetitions."""
+        return Design.of(self._trained).smallest if len(self._trained) > 1 else None
+
+    def of(self, arm: str) -> Standing:
+        """Compare an arm with the random one, and with the untrained student."""
+        own = self._answers[arm]
+        random, untrained = self._answers.get(RANDOM), self._answers.get(UNTRAINED)
+        to_random = to_untrained = None
+        if untrained is not None and arm != UNTRAINED:
+            to_untrained = gain(own, untrained, self._luck)
+        if random is not None and arm == UNTRAINED:
+            to_random = gain(random, own, self._luck).turned
+        elif random is not None and arm != RANDOM:
+            to_random = difference(own, random, self._luck)
+        return Standing(
+            level=level(own, self._luck, trained=arm != UNTRAINED),
+            to_random=to_random,
+            to_untrained=to_untrained,
+        )
+
+    def turns(self, arm: str) -> tuple[float, float] | tuple[None, None]:
+        """Give the share of answers that became right by training, and that became wrong."""
+        own, untrained = self._answers[arm], self._answers.get(UNTRAINED)
+        if untrained is None or arm == UNTRAINED:
+            return None, None
+        return float((own > untrained).mean()), float((own < untrained).mean())
+
+
 def effect(
     reference: Path,
-    test: QuestionsOptions,
     options: EffectOptions,
     progress: Progress,
     *,
     folder: Path = Path(),
     seconds: float | None = None,
+    command: str = "",
 ) -> Effect:
     """Train the student of a finished run on its arms, and ask it.
 
     Args:
         reference: a run folder, or ``runs/<name>``, whose latest run is meant.
-        test: questions with known answers.
-        options: what is wanted.
+        options: what is wanted; its `test` too.
         progress: where to report.
         folder: that relative paths start from.
         seconds: time there is; trainings that would not end in time are left out. None for all.
+        command: that makes the same again, to be told with it.
 
     Raises:
         InputError: there is no such run, arm or test, or the pool has some of its questions.
         ModelError: a library is missing, or the student can't be loaded.
     """
-    require(TRAINING)
+    require((*TRAINING, "vllm") if options.answering == "vllm" else TRAINING)
     run = Run.open(reference)
     pool = Pool.of(run)
-    exam = Exam.read(test, folder, pool.questions, pool.wording, run.judge, options.overlap)
+    if options.test is None:
+        raise InputError("no test is named", "effect.test")
+    exam = Exam.read(options.test, folder, pool.questions, pool.wording, run.judge, options.overlap)
     if exam.dropped:
         progress.say(f"{count_of(exam.dropped, 'test question')} left out: the pool has them")
     if pool.wording.layout == "encoder":
@@ -210,9 +284,15 @@ def effect(
         )
     student = _student(run, options.student)
     weights = best_weights() if options.dtype == "auto" else options.dtype
-    trainings = Trainings(student, exam, options.answer_tokens, weights, Store())
+    engine = None if options.answering == "auto" else options.answering
+    trainings = Trainings(student, exam, options.answer_tokens, weights, engine, Store())
     comparison = Comparison(pool, exam, options, Examples(student.path), weights, trainings)
-    return comparison.result(comparison.run(progress, seconds), student)
+    places = open_places(options.executor, options.workers)
+    try:
+        left = comparison.run(progress, places, seconds)
+    finally:
+        places.close()
+    return comparison.result(left, student, command)
 
 
 def _student(run: Run, place: str | None) -> ResolvedModel:

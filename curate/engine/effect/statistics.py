@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri, ndtr, stdtrit  # pyright: ignore[reportUnknownVariableType]
 
-from curate.release.effect import Difference
+from curate.release.effect.facts import Difference
 
 Answers = NDArray[np.float64]
 """Of one arm, trainings x questions: 1 where it answered rightly and 0 where not, or nats."""
@@ -122,9 +122,11 @@ class _Error(NamedTuple):
         lucky = max(by_training - chance, 0.0)
         total = by_question + lucky
         parts = by_question**2 / max(questions, 1)
+        least = questions
         if lucky:
             parts += by_training**2 / trainings
-        return cls(sqrt(total), total**2 / parts if parts else max(questions, 1))
+            least = min(questions, trainings)  # a difference of mean squares may seem to have none
+        return cls(sqrt(total), max(total**2 / parts if parts else 0.0, least, 1))
 
     @property
     def reach(self) -> float:
@@ -140,9 +142,10 @@ class Design:
         questions: asked after every training.
         trainings: of each arm.
         arms: that are trained.
-        changed: share of questions that two arms, trained once each, answer differently.
-        unstable: share that two trainings of the same arm answer differently.
-        luck: standard deviation of a training's accuracy about its arm's.
+        changed: mean squared difference of answers of two arms, trained once each; of right and
+            wrong ones, the share of questions that they answer differently.
+        unstable: the same of two trainings of one arm.
+        luck: standard deviation of a training's mean over questions about its arm's.
     """
 
     questions: int
@@ -161,6 +164,8 @@ class Design:
         if self.trainings < 2:
             return None
         low, high = 0.0, 1.0
+        while self.power(high) < POWER:
+            high *= 2  # nats have no end, as shares have
         while high - low > _FINE:
             middle = (low + high) / 2
             low, high = (low, middle) if self.power(middle) >= POWER else (middle, high)
@@ -169,7 +174,7 @@ class Design:
     def power(self, effect: float) -> float:
         """Say how likely it is that a true difference is told, over what trainings may seem."""
         rate = 2 / self.trainings
-        # two answers that differ in a share of cases vary by half of it each
+        # half of a squared difference is the variance of each
         chance = self.unstable / 2 * rate / self.questions
         by_question = max(self.changed - self.unstable, 0.0) / self.questions + chance
         true = sqrt(by_question + self.luck**2 * rate) or _FINE
@@ -191,7 +196,7 @@ class Design:
         trainings = min(len(answers) for answers in arms)
         spread = max(luck.between - luck.within / questions, 0.0)
         changed = [
-            float((one[:, None] != other[None]).mean())
+            float(np.square(one[:, None] - other[None]).mean() - (one.mean() - other.mean()) ** 2)
             for number, one in enumerate(arms)
             for other in arms[number + 1 :]
         ]

@@ -1,31 +1,37 @@
 """Trainings, one arm under one seed each: done once, and remembered with what was answered.
 
-The store keeps, by content, what a training came to, its adapters, and every answer. So a run that
-was killed goes on with the training it was at, and a second one trains nothing. All weights of a
-fully trained student are not kept, for they are a model each: another test trains it anew.
+The store keeps, by content, what a training came to, its adapters, every answer, and what the
+student makes of the known answer behind its own reasoning. So a run that was killed goes on with
+the training it was at, and a second one trains nothing. All weights of a fully trained student are
+not kept, for they are a model each: another test trains it anew.
 """
 
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from curate.engine.effect.exam import Exam
 from curate.engine.effect.pool import Record
 from curate.models.references import ResolvedModel
-from curate.models.students.answering import Answerer
+from curate.models.students.answering import Answerer, Engine, EngineAnswerer, best_engine
 from curate.models.students.loading import Weights
+from curate.models.students.scorer import load_scorer
 from curate.models.students.training import Example, Training, merge, train
+from curate.models.students.variants import VariantReader
 from curate.store.keys import key
 from curate.store.record import Book
 from curate.store.scratch import scratch
 from curate.store.store import Store
 
 KIND: Final = "effect"
+LIBRARIES: Final = ("torch", "transformers", "trl", "peft")
 _ADAPTERS: Final = "adapter_model.safetensors"
-_LIBRARIES: Final = ("torch", "transformers", "trl", "peft")
+_DONE: Final = key("losses")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +61,54 @@ class Lesson:
         return sum(map(len, self.batches))
 
 
+class Answered(NamedTuple):
+    """What a student said to a question.
+
+    Attributes:
+        text: as it stands.
+        nats: a token of the known answer behind its own reasoning; None where both are too long for
+            the student to read.
+    """
+
+    text: str
+    nats: float | None
+
+
 class Trainings:
-    """Trains and asks, or remembers.
+    """Trains and asks, or remembers. Other processes can be given it.
 
     Args:
         student: on this machine.
         exam: the questions.
         most: tokens of an answer.
         weights: type in which the network computes when it answers.
+        engine: what answers; None for what is fastest.
         store: where all of it is kept.
     """
 
     def __init__(
-        self, student: ResolvedModel, exam: Exam, most: int, weights: Weights, store: Store
+        self,
+        student: ResolvedModel,
+        exam: Exam,
+        most: int,
+        weights: Weights,
+        engine: Engine | None,
+        store: Store,
     ) -> None:
         self._student = student
         self._weights: Weights = weights
+        self._engine: Engine = engine or best_engine(exam.questions.height)
         self._exam = exam
         self._most = most
         self._store = store
-        libraries = {name: version(name) for name in _LIBRARIES}
+        libraries = {name: version(name) for name in LIBRARIES}
         self._prompts = exam.prompts()
         self._places = [key(prompt) for prompt in self._prompts]
         self._trained = {"student": student.name, "revision": student.revision, **libraries}
-        self._asked = {"most": most, "weights": weights, "prompts": key(self._prompts)}
+        self._asked = {
+            "most": most, "weights": weights, "engine": self._engine, "prompts": key(self._prompts),
+        }  # fmt: skip
+        self._read = {"exam": exam.digest, "line": exam.wording.line}
 
     def key(self, lesson: Lesson | None) -> str:
         """Identify a training by what is taught and how; the untrained student by itself."""
@@ -88,52 +118,154 @@ class Trainings:
         return key(KIND, self._trained, taught)
 
     def remembered(self, lesson: Lesson | None) -> bool:
-        """Tell whether all answers are there."""
-        with self._answers(lesson) as book:
-            return all(place in book for place in self._places)
+        """Tell whether all answers are there, and what the student makes of the known ones."""
+        with self._answers(lesson) as answers, self._golds(lesson) as golds:
+            return all(place in answers and place in golds for place in self._places)
 
     def losses(self, lesson: Lesson) -> list[float]:
         """Give the losses of a training that was done."""
         with self._store.book("effect-trainings", self.key(lesson)) as book:
-            return list((book.get(key("losses")) or {}).get("nats", ()))
+            return list((book.get(_DONE) or {}).get("nats", ()))
 
-    def texts(self, lesson: Lesson | None) -> list[str]:
+    def seconds(self, lesson: Lesson | None) -> float:
+        """Tell how long it took to train and to ask."""
+        with self._store.book("effect-trainings", self.key(lesson)) as trained:
+            spent = float((trained.get(_DONE) or {}).get("seconds", 0.0))
+        for book in (self._answers(lesson), self._golds(lesson)):
+            with book:
+                entries = [book.get(place) for place in self._places]
+                spent += sum(float(entry.get("seconds", 0.0)) for entry in entries if entry)
+        return spent
+
+    def answers(self, lesson: Lesson | None) -> list[Answered]:
         """Give what the student says to every question, training and asking it where need be."""
-        with self._answers(lesson) as book:
-            missing = [n for n, place in enumerate(self._places) if place not in book]
-            if missing:
-                with scratch(self._store.root / "work") as folder:
-                    model = self._model(lesson, folder)
-                    answerer = Answerer.load(model, self._most, self._weights)
-                    for answer in answerer.answers([self._prompts[n] for n in missing]):
-                        entry = {"text": answer.text, "ended": answer.ended}
-                        book.append(self._places[missing[answer.number]], entry)
-                    book.flush()
-            entries = [book.get(place) for place in self._places]
-        return [str(entry["text"]) if entry else "" for entry in entries]
+        with self._answers(lesson) as answers, self._golds(lesson) as golds:
+            if not all(place in answers and place in golds for place in self._places):
+                with self._model(lesson) as model:
+                    self._ask(model, answers)
+                    self._read_golds(
+                        model, [_text(answers, place) for place in self._places], golds
+                    )
+            return [Answered(_text(answers, one), _nats(golds, one)) for one in self._places]
 
     def _answers(self, lesson: Lesson | None) -> Book:
         return self._store.book("effect-answers", key(self.key(lesson), self._asked))
 
-    def _model(self, lesson: Lesson | None, folder: Path) -> Path:
+    def _golds(self, lesson: Lesson | None) -> Book:
+        return self._store.book("effect-golds", key(self.key(lesson), self._asked, self._read))
+
+    def _ask(self, model: Path, book: Book) -> None:
+        """Have a student answer what it was not asked yet."""
+        missing = [n for n, place in enumerate(self._places) if place not in book]
+        if not missing:
+            return
+        begun = time.monotonic()
+        if self._engine == "vllm":
+            log = self._store.root / "work"
+            answerer = EngineAnswerer(model, self._most, self._weights, log)
+        else:
+            answerer = Answerer.load(model, self._most, self._weights)
+        for answer in answerer.answers([self._prompts[n] for n in missing]):
+            begun, seconds = time.monotonic(), time.monotonic() - begun
+            entry = {"text": answer.text, "ended": answer.ended, "seconds": seconds}
+            book.append(self._places[missing[answer.number]], entry)
+        book.flush()
+
+    def _read_golds(self, model: Path, texts: Sequence[str], book: Book) -> None:
+        """Have a student read the known answers behind what it reasoned."""
+        variants = self._exam.golds(texts)
+        missing = [n for n, place in enumerate(self._places) if place not in book]
+        if not missing:
+            return
+        wording = self._exam.wording
+        reader = VariantReader.load(
+            model, lambda: load_scorer(model, self._weights), wording.layout, wording.line
+        )
+        try:
+            for begin in range(0, len(missing), reader.window):
+                numbers = missing[begin : begin + reader.window]
+                begun = time.monotonic()
+                sums = reader.read([variants[n] for n in numbers])
+                seconds = (time.monotonic() - begun) / len(numbers)
+                for number, summed in zip(numbers, sums, strict=True):
+                    gold = {"nats": -summed.total, "tokens": summed.tokens} if summed else {}
+                    book.append(self._places[number], {**gold, "seconds": seconds})
+                book.flush()
+        finally:
+            reader.close()
+
+    @contextmanager
+    def _model(self, lesson: Lesson | None) -> Generator[Path]:
         """Give a folder with the student as it is after a lesson."""
         if lesson is None:
-            return self._student.path
-        trained, merged = folder / "trained", folder / "merged"
-        name = self.key(lesson)
-        kept = self._store.root / "adapters" / name
-        if not (kept / _ADAPTERS).is_file():  # or half of it was thrown away
-            nats = train(
-                self._student.path, lesson.examples, lesson.batches, lesson.training, trained
-            )
-            with self._store.book("effect-trainings", name) as book:
-                book.append(key("losses"), {"nats": nats})
-            if lesson.training.method == "full":
-                return trained
-            shutil.rmtree(kept, ignore_errors=True)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(trained, kept)
-        for path in kept.iterdir():
-            path.touch()  # used again
-        merge(self._student.path, kept, merged)
-        return merged
+            yield self._student.path
+            return
+        with scratch(self._store.root / "work") as folder:
+            trained, merged = folder / "trained", folder / "merged"
+            name = self.key(lesson)
+            kept = self._store.root / "adapters" / name
+            if not (kept / _ADAPTERS).is_file():  # or half of it was thrown away
+                self._train(lesson, name, trained)
+                if lesson.training.method == "full":
+                    yield trained
+                    return
+                shutil.rmtree(kept, ignore_errors=True)
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(trained, kept)
+            for path in kept.iterdir():
+                path.touch()  # used again
+            merge(self._student.path, kept, merged)
+            yield merged
+
+    def _train(self, lesson: Lesson, name: str, into: Path) -> None:
+        begun = time.monotonic()
+        nats = train(self._student.path, lesson.examples, lesson.batches, lesson.training, into)
+        with self._store.book("effect-trainings", name) as book:
+            book.append(_DONE, {"nats": nats, "seconds": time.monotonic() - begun})
+
+
+def _text(book: Book, place: str) -> str:
+    return str((book.get(place) or {}).get("text", ""))
+
+
+def _nats(book: Book, place: str) -> float | None:
+    entry = book.get(place) or {}
+    return entry["nats"] / entry["tokens"] if "nats" in entry else None
+
+
+class Task(NamedTuple):
+    """A training for a worker.
+
+    Attributes:
+        trainings: carries it out.
+        lesson: None for the untrained student.
+        until: time of the clock by which it must have ended; None where there is no end.
+    """
+
+    trainings: Trainings
+    lesson: Lesson | None
+    until: float | None
+
+
+_SPENT: Final[list[float]] = []
+"""Seconds of the trainings of this process."""
+
+
+def carry_out(task: Task) -> bool:
+    """Train and ask, if there is time for it; what comes of it lies in the store.
+
+    Time is taken to be needed as the longest training of this process did, and none for the
+    student that is asked untrained.
+
+    Returns:
+        Whether it was done.
+    """
+    taught = task.lesson is not None
+    begun = time.time()
+    expected = max(_SPENT, default=0.0) if taught else 0.0
+    if taught and task.until is not None and begun + expected > task.until:
+        return False
+    task.trainings.answers(task.lesson)
+    if taught:
+        _SPENT.append(time.time() - begun)
+    return True

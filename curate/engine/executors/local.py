@@ -2,11 +2,13 @@
 
 import logging
 import multiprocessing
+import os
 import pickle
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.queues import Queue
 from typing import Final
 
 from curate.engine.executors.base import Result, Task
@@ -30,9 +32,10 @@ class InProcess:
         """Nothing to end."""
 
 
-def _begin() -> None:
+def _begin(environments: "Queue[Mapping[str, str]]") -> None:
     """Have a worker leave to the run's own process what is that one's to say and to answer."""
     end_with_parent()
+    os.environ.update(environments.get())
     # Plug-ins that can't be used were told of when the run began.
     logging.getLogger("filters.registry").setLevel(logging.ERROR)
 
@@ -42,12 +45,16 @@ class WorkerProcesses:
 
     Args:
         workers: number of processes. They start with the first call.
+        environments: variables of each, such as the device that is its own.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, environments: Sequence[Mapping[str, str]] = ()) -> None:
         # spawn, not fork: polars' threads do not survive a fork
         spawn = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(workers, spawn, _begin)
+        queue: Queue[Mapping[str, str]] = spawn.Queue()
+        for number in range(workers):
+            queue.put(environments[number] if environments else {})
+        self._pool = ProcessPoolExecutor(workers, spawn, _begin, (queue,))
 
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
         """Hand the tasks to the workers; results come in the tasks' order.

@@ -19,14 +19,16 @@ class RayCluster:
     A task whose worker died is tried again by Ray; one that raised is not.
 
     Args:
-        workers: most shards at a time; None for as many as the cluster has cores.
+        workers: most shards at a time; None for as many as the cluster has cores, or GPUs where
+            each has one.
+        on_gpus: whether each has a GPU for itself, where the cluster has any.
 
     Raises:
         InputError: Ray is not installed.
         BackendError: the cluster cannot be reached.
     """
 
-    def __init__(self, workers: int | None) -> None:
+    def __init__(self, workers: int | None, *, on_gpus: bool = False) -> None:
         try:
             import ray
         except ImportError as error:
@@ -45,7 +47,9 @@ class RayCluster:
                     f"no Ray cluster could be reached or started: {error}; check RAY_ADDRESS and "
                     "`ray status`"
                 ) from error
-        self._workers = workers or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        resources = self._ray.cluster_resources()
+        self._gpus = 1 if on_gpus and resources.get("GPU") else 0
+        self._workers = workers or max(1, int(resources.get("GPU" if self._gpus else "CPU", 1)))
 
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
         """Hand the tasks to the cluster; results come in the tasks' order.
@@ -53,7 +57,7 @@ class RayCluster:
         Raises:
             BackendError: a node cannot see the store, or its worker died again and again.
         """
-        remote = self._ray.remote(function)
+        remote = self._ray.remote(num_gpus=self._gpus)(function)
         running: deque[Any] = deque()
         for task in tasks:
             if len(running) == self._workers:

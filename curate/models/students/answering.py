@@ -1,14 +1,34 @@
-"""Greedy answers of a student that was trained: what it says when it is asked."""
+"""Greedy answers of a student that was trained: what it says when it is asked.
 
+transformers answers in batches, each as long as its longest answer. vLLM keeps its batch full and
+decodes several times as many tokens a second, but takes the better part of a minute to start; so it
+is worth it where there is much to ask. No two of its runs share their batches, which may turn a few
+answers that hang by a rounding error.
+"""
+
+import multiprocessing
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
+from curate.errors import BackendError
+from curate.models.processes import end_with_parent, result_of
 from curate.models.students.loading import Weights, load_model
 from curate.models.students.tokenizing import load_tokenizer
 from curate.models.students.training import prompt_text
+from curate.models.teachers.base import Completion, Request, Sampling
+from curate.models.teachers.options import Teacher, VllmOptions
 
 _BATCH: Final = {"cpu": 32, "cuda": 256}
+_WORTH_A_START: Final = {"cpu": 64, "cuda": 2048}
+"""Questions from which on vLLM is the faster: 135M parameters answered 128 questions on two cores
+in 143 s by transformers, and in 22 s by vLLM, which took 44 s to start."""
+_GPU_SHARE: Final = 0.7
+"""Of a GPU's memory, for vLLM: this process has trained on it."""
+Engine = Literal["transformers", "vllm"]
 
 
 class Answer(NamedTuple):
@@ -85,3 +105,86 @@ class Answerer:
         texts = self._tokenizer.batch_decode(answers, skip_special_tokens=True)
         for number, text, one in zip(numbers, texts, ended, strict=True):
             yield Answer(number, text, one)
+
+
+def best_engine(questions: int) -> Engine:
+    """Choose what answers so many questions soonest."""
+    import torch
+
+    kind = "cuda" if torch.cuda.is_available() else "cpu"
+    worth = questions >= _WORTH_A_START[kind]
+    return "vllm" if worth and find_spec("vllm") is not None else "transformers"
+
+
+class EngineAnswerer:
+    """A student that answers in vLLM, in a process of its own, which takes its memory along.
+
+    Args:
+        folder: of the student.
+        most: tokens an answer may have.
+        weights: type in which the network computes.
+        log: folder for the engine's log.
+    """
+
+    def __init__(self, folder: Path, most: int, weights: Weights, log: Path) -> None:
+        self._task = _Task(folder, most, weights, log)
+
+    def answers(self, prompts: Sequence[Any]) -> Iterator[Answer]:
+        """Answer questions; all of them are there when the first is.
+
+        Args:
+            prompts: turns or strings.
+
+        Raises:
+            CurateError: the engine can't be started, or died; or a question leaves no room for an
+                answer.
+            BackendError: its process ended by itself.
+        """
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, spawn, end_with_parent) as pool:
+            future = pool.submit(_answer, self._task, list(prompts))
+            try:
+                yield from result_of(future)
+            except BrokenProcessPool as error:
+                raise BackendError(
+                    "the process in which vLLM answered ended by itself, perhaps for want of "
+                    "memory; `--set answering=transformers` does without it"
+                ) from error
+
+
+class _Task(NamedTuple):
+    folder: Path
+    most: int
+    weights: Weights
+    log: Path
+
+
+def _answer(task: _Task, prompts: Sequence[Any]) -> list[Answer]:
+    """Start an engine and have it answer; called in a process of its own."""
+    from curate.models.teachers.vllm_engine import EngineGenerator
+
+    engine = EngineGenerator(
+        Teacher(str(task.folder), dtype=task.weights),
+        Sampling(temperature=0, max_tokens=task.most),
+        VllmOptions(gpu_memory_utilization=_GPU_SHARE),
+        path=task.folder,
+        folder=task.log,
+    )
+    requests = [_request(number, prompt) for number, prompt in enumerate(prompts)]
+    answers: list[Answer] = []
+
+    def keep(one: Completion) -> None:
+        answers.append(Answer(int(one.key), one.text, one.finish_reason == "stop"))
+
+    try:
+        engine.preflight(requests)
+        engine.generate(requests, keep)
+    finally:
+        engine.close()
+    return sorted(answers)
+
+
+def _request(number: int, prompt: Any) -> Request:
+    if isinstance(prompt, str):
+        return Request(str(number), prompt=prompt.rstrip(" "))
+    return Request(str(number), messages=tuple(prompt))

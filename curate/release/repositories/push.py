@@ -18,8 +18,10 @@ from typing import Any, Final, cast
 import polars as pl
 
 from curate.errors import InputError, count_of
-from curate.release.card import addressed, merged
+from curate.release.card import addressed, measured, merged
 from curate.release.diff import Diff, diff
+from curate.release.effect.facts import Effect
+from curate.release.effect.kept import as_json, is_effect, kept
 from curate.release.export.trial import trial
 from curate.release.files import CARD, hashes
 from curate.release.formats import FORMATS
@@ -34,7 +36,12 @@ CHANGES = "# Changes"
 """Heading of the card's section on what changed since the version before."""
 _NOT_KEPT: Final = (CARD, ".gitattributes", "recipe.yaml")
 """The card, which also tells of the version before; what the Hub puts there itself; the recipe's
-text, of which the manifest holds all that makes a difference."""
+text, of which the manifest holds all that makes a difference. Effects are none of it either: they
+are measured afterwards."""
+_LATER: Final = (
+    "its effect was measured after it was published, and a version never changes; the next one "
+    "carries it"
+)
 _WAY_OUT: Final = (
     "Set another publish.think, or leave the format out of publish.formats; `curate push "
     "--no-lint` publishes it all the same"
@@ -50,7 +57,8 @@ class Pushed:
         where: how to load it.
         changes: since the version before; None for the first.
         fresh: false where this very release was there already.
-        found: what the student's template does to some of the records in it.
+        found: what the student's template does to some of the records in it, or what was measured
+            too late to be in it.
     """
 
     version: str
@@ -160,7 +168,8 @@ def push(
         published = Release.open(repository.fetch(version))
         if _content(published) == _content(release):
             repository.settle(version)
-            return Pushed(version, str(published.folder), None, fresh=False)
+            notes = _measured_later(published, kept(release.run.folder) if release.run else {})
+            return Pushed(version, str(published.folder), None, fresh=False, found=notes)
         raise InputError(_taken(release, published, version, versions))
     _refuse_older(version, versions, repository)
     findings = tuple(_tried(release)) if lint else ()
@@ -179,6 +188,11 @@ def _publish(
         shutil.copytree(release.folder, staged)
         card = staged / CARD
         text = release.files.text(CARD)
+        effects = kept(release.run.folder) if release.run else {}
+        _refuse_another_selection(release, effects)
+        for name, effect in effects.items():
+            (staged / name).write_bytes(as_json(effect))
+        text = measured(text, list(effects.values()))
         if named:
             text = addressed(text, repository.name, version)
         if before := repository.card():
@@ -191,10 +205,28 @@ def _publish(
 
 def _content(release: Release) -> Mapping[str, Any]:
     """Give what a version must keep: its files, and of its manifest what says what is in it."""
-    files = {p: d for p, d in hashes(release.folder).items() if p not in _NOT_KEPT}
+    files = {
+        p: d for p, d in hashes(release.folder).items() if p not in _NOT_KEPT and not is_effect(p)
+    }
     beside = {"digests", MADE_WITH}
     manifest = {name: value for name, value in release.manifest.items() if name not in beside}
     return {**files, "manifest.json": manifest}
+
+
+def _measured_later(published: Release, effects: Mapping[str, Effect]) -> tuple[str, ...]:
+    """Say that effects were measured after a version was published, which never changes."""
+    if all((published.folder / name).is_file() for name in effects):
+        return ()
+    return (_LATER,)
+
+
+def _refuse_another_selection(release: Release, effects: Mapping[str, Effect]) -> None:
+    for name, effect in effects.items():
+        if effect.dataset_hash != release.manifest["dataset_hash"]:
+            raise InputError(
+                f"{name} beside the run is of another selection ({effect.dataset_hash}); move it "
+                "away"
+            )
 
 
 def _refuse_empty(release: Release) -> None:

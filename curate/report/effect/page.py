@@ -5,21 +5,21 @@ from pathlib import Path
 
 import numpy as np
 
-from curate.release.effect import ArmEffect, Effect
-from curate.report.effect.words import (
+from curate.release.effect.facts import ArmEffect, Effect, Figure
+from curate.release.effect.words import (
     CLUSTERED,
+    HEADS,
     design_words,
+    gap,
     lead,
-    points,
+    nats,
+    row,
     several,
     share,
-    telling,
 )
 from curate.report.html.figures import (
     PALETTE,
-    Cell,
     Chart,
-    Figure,
     Numbers,
     Trace,
     View,
@@ -54,15 +54,21 @@ def write_effect(effect: Effect, out: Path) -> Path:
 def _headline(effect: Effect) -> Iterator[tuple[str, str]]:
     yield f"{len(effect.arms):,}", "arms"
     yield f"{sum(one.trainings for one in effect.arms):,}", "students asked"
-    yield f"{effect.questions:,}", "test questions"
-    if effect.smallest:
-        yield f"{100 * effect.smallest:.1f}", "points could be told"
+    yield f"{effect.test.questions:,}", "test questions"
+    if smallest := effect.smallest.get(effect.figure):
+        right = effect.figure == "right"
+        yield (
+            (f"{100 * smallest:.1f}", "points could be told")
+            if right
+            else (f"{smallest:.3f}", "nats a token could be told")
+        )
 
 
 def effect_charts(effect: Effect) -> Iterator[Chart]:
     """Draw what was found: beside chance, beside the untrained student, and how it was learned."""
     yield _figures(effect)
-    if any(one.to_untrained for one in effect.arms):
+    yield _other(effect)
+    if any(one.gained is not None for one in effect.arms):
         yield _sides(effect)
     if any(one.losses for one in effect.arms):
         yield _learning(effect)
@@ -70,32 +76,48 @@ def effect_charts(effect: Effect) -> Iterator[Chart]:
 
 def _figures(effect: Effect) -> Chart:
     says = (lead(effect), *design_words(effect), CLUSTERED, several(effect))
-    random = {one.arm: one.to_random for one in effect.arms if one.to_random}
-    untrained = {one.arm: one.to_untrained for one in effect.arms if one.to_untrained}
-    right = {one.arm: one.accuracy for one in effect.arms}
-    views = [View("Right answers", forest(right, "% of answers", None, scale=100, say=share))]
-    for label, table, title in (
-        ("Beside random", random, "points beside the random arm"),
-        ("Beside the untrained", untrained, "points beside the untrained student"),
+    numbers = Numbers(HEADS, tuple(row(one, effect.figure) for one in effect.arms))
+    views = tuple(_views(effect.arms, effect.figure))
+    return Chart("effect", "What each arm did", says, views, numbers, open=True)
+
+
+def _other(effect: Effect) -> Chart:
+    """Draw the arms by the other figure."""
+    if effect.figure == "right":
+        title, figure = "The same in nats", "golds"
+        says = (
+            "Nats a token that a student gives the known answers behind its own rationales, fewer "
+            "are better: what it knows beyond saying it outright."
+        )
+    else:
+        title, figure = "The same in right answers", "right"
+        says = "The share of answers that are right, of which there are too few to tell arms apart."
+    rows = (row(one, figure) for one in effect.arms)
+    numbers = Numbers((HEADS[0], *HEADS[-2:]), tuple((one[0], *one[-2:]) for one in rows))
+    return Chart("other", title, (says,), tuple(_views(effect.arms, figure)), numbers)
+
+
+def _views(arms: list[ArmEffect], name: Figure) -> Iterator[View]:
+    """Draw arms by one figure: beside chance, beside the untrained student, and by themselves."""
+    right = name == "right"
+    unit, scale = ("points", 100.0) if right else ("nats a token", 1.0)
+    standings = {one.arm: one.by(name) for one in arms}
+    random = {arm: one.to_random for arm, one in standings.items() if one.to_random}
+    untrained = {arm: one.to_untrained for arm, one in standings.items() if one.to_untrained}
+    for label, table, beside in (
+        ("Beside random", random, "the random arm"),
+        ("Beside the untrained", untrained, "the untrained student"),
     ):
         if table:
-            drawn = forest(table, title, 0.0, "no difference", scale=100, say=points)
-            views.insert(0 if table is random else len(views), View(label, drawn))
-    heads = ("arm", "trainings", "rows", "epochs", "tokens", "right", "beside random", "untrained")
-    numbers = Numbers(heads, tuple(map(_row, effect.arms)))
-    return Chart("effect", "What each arm did", says, tuple(views), numbers, open=True)
-
-
-def _row(one: ArmEffect) -> tuple[str | Cell, ...]:
-    return (
-        one.arm,
-        f"{one.trainings}",
-        f"{one.rows:,}" if one.rows else "",
-        f"{one.epochs:.1f}" if one.rows else "",
-        f"{one.tokens:,}" if one.tokens else "",
-        share(one.accuracy),
-        f"{telling(one)} {points(one.to_random)}".strip() if one.to_random else "",
-        points(one.to_untrained) if one.to_untrained else "",
+            drawn = forest(
+                table, f"{unit} beside {beside}", 0.0, "no difference", scale=scale,
+                say=lambda one: gap(one, name),
+            )  # fmt: skip
+            yield View(label, drawn)
+    levels = {arm: one.level for arm, one in standings.items()}
+    title, say = ("% of answers", share) if right else ("nats a token of the known answers", nats)
+    yield View(
+        "Right answers" if right else "Nats", forest(levels, title, None, scale=scale, say=say)
     )
 
 
@@ -144,7 +166,7 @@ def _learning(effect: Effect) -> Chart:
                 "line": {"color": PALETTE[number % len(PALETTE)], "width": 2},
             }
         )  # fmt: skip
-    drawn: Figure = figure(
+    drawn = figure(
         traces, height=380, x={"title": {"text": "update"}},
         y={"title": {"text": "nats a token"}, "rangemode": "tozero"},
     )  # fmt: skip

@@ -7,19 +7,16 @@ from rich.table import Table
 from rich.text import Text
 
 from curate.errors import CONTROLS
-from curate.release.effect import Effect
-from curate.report.effect.words import (
+from curate.release.effect.facts import Effect
+from curate.release.effect.words import (
     CLUSTERED,
+    HEADS,
     design_words,
     lead,
-    points,
+    row,
     several,
-    share,
-    telling,
 )
 from curate.report.rich_view import RichView
-
-HEADS = ("arm", "runs", "rows", "epochs", "tokens", "right", "beside random", "untrained")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -47,15 +44,6 @@ class EffectView(RichView):
         for place, head in enumerate(HEADS):
             grid.add_column(head, justify="right" if place else "left")
         for one in self.effect.arms:
-            random = "" if one.to_random is None else f"{telling(one)} {points(one.to_random)}"
-            grid.add_row(
-                Text(one.arm.translate(CONTROLS)),
-                str(one.trainings),
-                f"{one.rows:,}" if one.rows else "",
-                f"{one.epochs:.1f}" if one.rows else "",
-                f"{one.tokens:,}" if one.tokens else "",
-                share(one.accuracy),
-                random,
-                points(one.to_untrained) if one.to_untrained else "",
-            )
+            arm, *cells = row(one, self.effect.figure)
+            grid.add_row(Text(arm.translate(CONTROLS)), *cells)
         return grid

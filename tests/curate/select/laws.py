@@ -35,6 +35,7 @@ def rows_are_of_its_pool(
     for column, pool in ((arm.column, arm.pool), (SELECTED, "live")):
         assert chosen.schema[column] == pl.Boolean
         assert not (chosen[column] & ~rows[pool]).any()
+    assert set(_taken(chosen, arm.column)) <= set(_eligible(arm, rows)["sample_id"])
 
 
 def size_is_as_it_says(
@@ -48,9 +49,10 @@ def size_is_as_it_says(
     elif arm.kind.size == "budget":
         assert len(_taken(chosen, arm.column)) == _most(pool, options)
     else:
-        counts = rows.select("question_id", arm.pool, chosen[SELECTED], chosen[arm.column])
+        there_is = rows["sample_id"].is_in(_eligible(arm, rows)["sample_id"].implode()).alias("is")
+        counts = rows.select("question_id", there_is, chosen[SELECTED], chosen[arm.column])
         for _, question in counts.group_by("question_id"):
-            taken, wanted, there = (question[c].sum() for c in (arm.column, SELECTED, arm.pool))
+            taken, wanted, there = (question[c].sum() for c in (arm.column, SELECTED, "is"))
             assert taken == min(wanted, there)
     assert len(_taken(chosen, SELECTED)) == _most(rows.filter("live"), options)
 
@@ -73,6 +75,22 @@ def its_order_decides(arm: Arm, rows: pl.DataFrame, options: SelectOptions, choo
             taken, left = ([math.isinf(place) for place in places] for places in (taken, left))
         if taken and left:
             assert max(taken) <= min(left)
+
+
+def its_samples_differ(
+    arm: Arm, rows: pl.DataFrame, options: SelectOptions, choose: Choose
+) -> None:
+    """An arm that is to differ by a column takes a value twice only when it has all there are."""
+    if not arm.apart:
+        return
+    chosen = choose(rows, options, [arm])
+    table = rows.with_columns(chosen[arm.column])
+    for _, question in table.group_by("question_id"):
+        taken = question.filter(arm.column)[arm.apart]
+        there = question.filter(arm.pool)[arm.apart]
+        values, nulls = there.drop_nulls().n_unique(), there.null_count()
+        different = taken.drop_nulls().n_unique() + taken.null_count()
+        assert different == min(len(taken), values + nulls)
 
 
 def ranking_ends_with_what_has_no_value(
@@ -138,7 +156,9 @@ def kind_is_of_one_piece(kind: ArmKind, operand: str) -> None:
     assert ("{operand}" in kind.takes) == bool(kind.operand), "the plan says of what"
     assert kind.pool in POOLS
     assert ("{operand}" in kind.pool) == kind.judged_again
-    assert any("{operand}" in str(key) for key in kind.order) == (kind.operand == "COLUMN")
+    by_column = any("{operand}" in text for text in (*map(str, kind.order), kind.apart))
+    assert by_column == (kind.operand == "COLUMN")
+    assert not (kind.apart and (kind.matches_tokens or kind.size != "selection"))
     assert not kind.order or kind.size != "all", "nothing is ordered by it"
     assert kind.budget is None or kind.size == "budget", "nothing is cut by it"
     assert not kind.matches_tokens or kind.size == "selection"
@@ -156,6 +176,15 @@ def kind_is_of_one_piece(kind: ArmKind, operand: str) -> None:
     except InputError:
         return
     raise AssertionError(f"{other!r} is no arm")
+
+
+def _eligible(arm: Arm, rows: pl.DataFrame) -> pl.DataFrame:
+    """Give what an arm may take: its pool, and of that what has the value it names."""
+    pool = rows.filter(arm.pool)
+    if arm.condition is None:
+        return pool
+    column, value = arm.condition
+    return pool.filter(pl.col(column).cast(pl.String) == value)
 
 
 def _taken(chosen: pl.DataFrame, column: str) -> list[str]:

@@ -27,6 +27,7 @@ SCHEMA: Final[dict[str, Any]] = {
 OPERANDS: Final[Mapping[str, Sequence[str]]] = {
     "": ("",),
     "COLUMN": ("nll_rationale", "rd_masked", "tokens"),
+    "COLUMN=VALUE": ("cluster=1", "sample_id=03"),
     "FILTER": ("diversity",),
 }
 """What the tables have of each thing that an arm may name behind its colon."""

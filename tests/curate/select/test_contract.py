@@ -4,6 +4,7 @@ The second half breaks each law on purpose: a suite that a wrong arm passes prov
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -22,6 +23,7 @@ LAWS: Final[tuple[Law, ...]] = (
     laws.rows_are_of_its_pool,
     laws.size_is_as_it_says,
     laws.its_order_decides,
+    laws.its_samples_differ,
     laws.ranking_ends_with_what_has_no_value,
     laws.order_of_rows_is_irrelevant,
     laws.a_smaller_budget_is_a_prefix,
@@ -87,6 +89,23 @@ ANEW: Final = Arm(
 )
 
 
+APART: Final = Arm(
+    ArmKind(word="apart", takes="of different {operand}", operand="COLUMN", apart="{operand}"),
+    "cluster",
+)
+ONLY: Final = Arm(
+    ArmKind(word="only", takes="of those with {operand}", operand="COLUMN=VALUE"), "cluster=1"
+)
+
+
+def of_any_value(rows: pl.DataFrame, options: SelectOptions, arms: Sequence[Arm]) -> pl.DataFrame:
+    """Take no notice of the columns that arms name."""
+    blind = [replace(arm.kind, operand="COLUMN", apart="") for arm in arms]
+    return select(
+        rows, options, [Arm(kind, arm.operand) for kind, arm in zip(blind, arms, strict=True)]
+    )
+
+
 def from_everywhere(
     rows: pl.DataFrame, options: SelectOptions, arms: Sequence[Arm]
 ) -> pl.DataFrame:
@@ -132,11 +151,13 @@ def ranking_some(rows: pl.DataFrame, options: SelectOptions, arms: Sequence[Arm]
 BROKEN: Final[tuple[tuple[Law, Arm, laws.Choose], ...]] = (
     (laws.rows_are_of_its_pool, LONGEST, from_everywhere),
     (laws.rows_are_of_its_pool, EVERY, from_everywhere),
+    (laws.rows_are_of_its_pool, ONLY, of_any_value),
     (laws.size_is_as_it_says, LONGEST, one_too_few),
     (laws.size_is_as_it_says, EVERY, one_too_few),
     (laws.size_is_as_it_says, ANEW, one_too_few),
     (laws.its_order_decides, LONGEST, worst_first),
     (laws.its_order_decides, LONGEST, as_they_come),
+    (laws.its_samples_differ, APART, of_any_value),
     (laws.ranking_ends_with_what_has_no_value, LONGEST, worst_first),
     (laws.ranking_ends_with_what_has_no_value, LONGEST, ranking_some),
     (laws.order_of_rows_is_irrelevant, LONGEST, as_they_come),

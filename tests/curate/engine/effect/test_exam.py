@@ -64,3 +64,13 @@ def test_answers_are_judged_as_samples_are(
     asked = exam(tmp_path, rows, kind)
     assert asked.right(texts) == [bool(one) for one in right]
     assert asked.prompts()[0][0]["content"].endswith("times.")
+
+
+def test_the_known_answer_takes_the_place_of_the_students_own(tmp_path: Path) -> None:
+    texts = ["5 - 3 = 2. The answer is 2.", "I do not know", ""]
+    rows = [{"question": f"{FAR} Say it {n} times.", "answer": "3"} for n in range(len(texts))]
+    variants = exam(tmp_path, rows).golds(texts)
+    assert [one.text for one in variants] == ["5 - 3 = 2.", "I do not know", ""]
+    assert {one.answer for one in variants} == {"3"}
+    assert all(one.part is None for one in variants), "the answer is what is scored"
+    assert variants[1].question == rows[1]["question"]

@@ -11,6 +11,27 @@ DESIGNS = 1000
 QUESTIONS, TRAININGS, ARMS = 600, 3, 4
 
 
+class Nats:
+    """Arms whose answers are nats a token, right-skewed as those are.
+
+    Args:
+        effect: of the first arm, in nats.
+    """
+
+    def __init__(self, effect: float = 0.0) -> None:
+        self.effect = effect
+
+    def arms(self, dice: np.random.Generator) -> list[Answers]:
+        ease = dice.normal(0.3, 0.6, QUESTIONS)
+        arms: list[Answers] = []
+        for arm in range(ARMS):
+            taste, luck = dice.normal(0, 0.2, QUESTIONS), dice.normal(0, 0.02, (TRAININGS, 1))
+            noise = dice.normal(0, 0.3, (TRAININGS, QUESTIONS))
+            mean = self.effect if arm == 0 else 0.0
+            arms.append(np.exp(ease + taste + noise) + luck + mean)
+        return arms
+
+
 class World:
     """Arms that differ, on questions that are hard for all of them.
 
@@ -37,7 +58,7 @@ class World:
         return arms
 
 
-def shares(world: World, seed: int) -> dict[str, float]:
+def shares(world: World | Nats, seed: int) -> dict[str, float]:
     """Simulate designs; give how often the first two arms are told apart, by our way and others."""
     dice = np.random.default_rng(seed)
     counts = {"ours": 0, "questions alone": 0, "rows": 0}
@@ -47,8 +68,7 @@ def shares(world: World, seed: int) -> dict[str, float]:
         gaps = one.mean(axis=0) - other.mean(axis=0)
         error = gaps.std(ddof=1) / np.sqrt(QUESTIONS)
         counts["questions alone"] += abs(gaps.mean()) > 1.96 * error
-        rate = np.mean([one.mean(), other.mean()])
-        error = np.sqrt(2 * rate * (1 - rate) / one.size)
+        error = np.sqrt((one.var() + other.var()) / one.size)
         counts["rows"] += abs(gaps.mean()) > 1.96 * error
     return {name: count / DESIGNS for name, count in counts.items()}
 
@@ -71,12 +91,30 @@ def test_the_smallest_difference_is_seen_in_four_of_five() -> None:
     assert 0.75 <= shares(World(effect=smallest), 7)["ours"] <= 0.85
 
 
+def test_nats_are_told_apart_as_often_as_said() -> None:
+    assert 0.02 <= shares(Nats(), 3)["ours"] <= 0.07
+    pilots = [Design.of(Nats().arms(np.random.default_rng(seed))) for seed in range(40)]
+    smallest = float(np.mean([pilot.smallest for pilot in pilots if pilot.smallest]))
+    assert 0.75 <= shares(Nats(smallest), 4)["ours"] <= 0.85
+
+
 def test_pairing_takes_out_how_hard_a_question_is() -> None:
     arms = World(luck=0.0, taste=0.2).arms(np.random.default_rng(1))
     one, other = arms[:2]
     paired = difference(one, other, Luck.of(arms)).error
     apart = np.sqrt((one.mean(axis=0).var(ddof=1) + other.mean(axis=0).var(ddof=1)) / QUESTIONS)
     assert paired < 0.75 * apart
+
+
+def test_an_interval_is_never_without_end() -> None:
+    """By few questions, what trainings vary by may seem to be just what chance explains."""
+    dice = np.random.default_rng(8)
+    for _ in range(300):
+        ease = dice.normal(6, 1, 10)
+        arms = [ease + dice.normal(0, 0.01, (2, 10)) for _ in range(4)]
+        seen = difference(arms[0], arms[1], Luck.of(arms))
+        assert seen.high is not None
+        assert seen.high - seen.value <= 2.8 * seen.error, "four trainings beyond the first"
 
 
 def test_one_training_of_each_tells_nothing() -> None:

@@ -4,32 +4,38 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from curate.engine.effect import trainings as module
+from curate.engine.effect.exam import Exam
 from curate.engine.effect.schedule import lay_out
-from curate.engine.effect.trainings import Lesson, Trainings
+from curate.engine.effect.trainings import Answered, Lesson, Trainings
 from curate.models.references import resolve
 from curate.models.students.answering import Answer, Answerer
 from curate.models.students.training import Examples, Method, Training
+from curate.release.formats.wording import Wording
 from curate.store.store import Store
+from filters.correctness import Correctness
 from tests.curate.byte_tokenizer import byte_tokenizer
 from tests.curate.models.small_students import llama
 
 PROMPTS = [f"Question: What is {n} + 1?\nAnswer:" for n in range(5)]
+"""As the student reads them: without the space that belongs to what it says."""
 RECORDS = [{"prompt": prompt, "completion": f" It is {n + 1}."} for n, prompt in enumerate(PROMPTS)]
 
 
-class Asked:
-    """Stands for an exam: all that is read of it are prompts."""
-
-    def __init__(self, prompts: list[Any]) -> None:
-        self._prompts = prompts
-
-    def prompts(self) -> list[Any]:
-        return self._prompts
+def exam(count: int) -> Exam:
+    """Give questions whose prompts are `PROMPTS`, and more of them."""
+    rows = [
+        {"question": f"What is {n} + 1?", "gold": f"{n + 1}", "gold_type": "number",
+         "question_id": f"q{n}", "choices": None}
+        for n in range(count)
+    ]  # fmt: skip
+    table = pl.DataFrame(rows, schema_overrides={"choices": pl.List(pl.String)})
+    return Exam("sums.jsonl", table, Wording(" The answer is {answer}.", "plain"), Correctness(), 0)
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +56,12 @@ def lesson(student: Path, method: Method = "lora", seed: int = 0, updates: int =
     )
 
 
-def trainings(student: Path, folder: Path, prompts: list[Any] = PROMPTS) -> Trainings:
-    asked: Any = Asked(prompts)
-    return Trainings(resolve(str(student)), asked, 6, "float32", Store(folder))
+def trainings(student: Path, folder: Path, count: int = 5) -> Trainings:
+    return Trainings(resolve(str(student)), exam(count), 6, "float32", None, Store(folder))
+
+
+def texts_of(answers: list[Answered]) -> list[str]:
+    return [one.text for one in answers]
 
 
 class Counted:
@@ -87,17 +96,17 @@ def test_what_was_trained_is_asked_again_and_not_trained_again(
     taught = lesson(student)
     first = trainings(student, tmp_path)
     assert not first.remembered(taught)
-    texts = first.texts(taught)
-    assert len(texts) == len(PROMPTS)
+    answers = first.answers(taught)
+    assert len(answers) == len(PROMPTS)
     assert capsys.readouterr().out == "", "standard output is for what was asked"
     assert first.remembered(taught)
     assert len(first.losses(taught)) == taught.training.updates
-    assert trainings(student, tmp_path).texts(taught) == texts
-    other = trainings(student, tmp_path, [*PROMPTS, "Question: What is 9 + 9?\nAnswer:"])
+    assert trainings(student, tmp_path).answers(taught) == answers
+    other = trainings(student, tmp_path, 6)
     assert not other.remembered(taught)
-    assert other.texts(taught)[:5] == texts
+    assert texts_of(other.answers(taught))[:5] == texts_of(answers)
     assert counted.trained == 1, "its adapters were kept"
-    assert trainings(student, tmp_path).texts(lesson(student, seed=1)) is not None
+    assert trainings(student, tmp_path).answers(lesson(student, seed=1))
     assert counted.trained == 2
 
 
@@ -105,28 +114,44 @@ def test_what_was_trained_is_asked_again_and_not_trained_again(
 def test_a_killed_training_goes_on(
     student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: Method
 ) -> None:
-    whole = trainings(student, tmp_path / "whole").texts(lesson(student, method))
+    whole = trainings(student, tmp_path / "whole").answers(lesson(student, method))
     with monkeypatch.context() as patch:
         Counted(patch, answers=2)
         with pytest.raises(KeyboardInterrupt):
-            trainings(student, tmp_path / "cut").texts(lesson(student, method))
+            trainings(student, tmp_path / "cut").answers(lesson(student, method))
     counted = Counted(monkeypatch)
-    assert trainings(student, tmp_path / "cut").texts(lesson(student, method)) == whole
+    assert trainings(student, tmp_path / "cut").answers(lesson(student, method)) == whole
     assert counted.trained == (0 if method == "lora" else 1)
     assert not list((tmp_path / "cut").glob("work/*")), "nothing half done is left"
 
 
 def test_the_untrained_student_is_asked_as_it_is(student: Path, tmp_path: Path) -> None:
-    texts = trainings(student, tmp_path).texts(None)
-    model = AutoModelForCausalLM.from_pretrained(student)
-    tokenizer = AutoTokenizer.from_pretrained(student)
-    for prompt, text in zip(PROMPTS, texts, strict=True):
+    answers = trainings(student, tmp_path).answers(None)
+    model: Any = AutoModelForCausalLM.from_pretrained(student)
+    tokenizer: Any = AutoTokenizer.from_pretrained(student)
+    for prompt, answer in zip(PROMPTS, answers, strict=True):
         ids = tokenizer(prompt, return_tensors="pt")
         with torch.inference_mode():
             made = model.generate(**ids, do_sample=False, max_new_tokens=6)
-        assert (
-            tokenizer.decode(made[0, ids["input_ids"].shape[1] :], skip_special_tokens=True) == text
-        )
+        said = made[0, ids["input_ids"].shape[1] :]
+        assert tokenizer.decode(said, skip_special_tokens=True) == answer.text
+
+
+def test_the_known_answer_is_read_behind_what_was_said(student: Path, tmp_path: Path) -> None:
+    model: Any = AutoModelForCausalLM.from_pretrained(student)
+    tokenizer: Any = AutoTokenizer.from_pretrained(student)
+    answers = trainings(student, tmp_path).answers(None)
+    for number, (answer, gold) in enumerate(
+        zip(answers, exam(5).golds(texts_of(answers)), strict=True)
+    ):
+        line = " The answer is " if gold.text else "The answer is "
+        before = f"{PROMPTS[number]} {gold.text}{line}"
+        ids = tokenizer(f"{before}{number + 1}.")["input_ids"]
+        silent = len(tokenizer(before)["input_ids"])
+        with torch.inference_mode():
+            logs = model(torch.tensor([ids])).logits.log_softmax(-1)[0]
+        costs = [-float(logs[place - 1, ids[place]]) for place in range(silent, len(ids))]
+        assert answer.nats == pytest.approx(sum(costs) / len(costs), rel=1e-4)
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
@@ -135,6 +160,6 @@ def test_training_lowers_the_loss_on_what_is_said(
 ) -> None:
     taught = lesson(student, method, updates=20)
     nats = trainings(student, tmp_path)
-    nats.texts(taught)
+    nats.answers(taught)
     losses = nats.losses(taught)
     assert losses[-1] < losses[0] - 0.5

@@ -13,7 +13,8 @@ from curate.engine.effect import trainings as module
 from curate.engine.effect.command import run_effect, seconds_of
 from curate.errors import InputError
 from curate.models.students.answering import Answer, Answerer
-from curate.release.effect import Effect
+from curate.release.effect.facts import Effect
+from curate.release.effect.kept import kept
 from curate.report.effect.page import write_effect
 from curate.report.effect.view import EffectView
 from tests.curate.engine.test_thresholds import write_student
@@ -81,10 +82,11 @@ def test_every_arm_is_trained_alike(effect: Effect) -> None:
     for name in ("random", "wrong"):
         assert arms[name].tokens == pytest.approx(chosen, rel=0.05), "half a row of so few is more"
     assert arms["answer_only"].tokens < chosen / 2
-    assert arms["random"].to_random is None
-    assert arms["untrained"].to_untrained is None
-    assert arms["selected"].to_random is not None
-    assert effect.questions == 10
+    for figure in ("right", "golds"):
+        assert arms["random"].by(figure).to_random is None
+        assert arms["untrained"].by(figure).to_untrained is None
+        assert arms["selected"].by(figure).to_random is not None
+    assert effect.test.questions == 10
     assert "as many tokens to learn; answers alone as many rows" in said(effect)
 
 
@@ -96,7 +98,7 @@ def test_asked_again_it_trains_nothing_and_says_the_same(
 
     monkeypatch.setattr(module, "train", refuse)
     monkeypatch.setattr(Answerer, "load", refuse)
-    assert find_out() == effect
+    assert find_out() == effect, "its hours too, which are those of the first call"
 
 
 def test_killed_anywhere_it_gives_the_same(
@@ -129,7 +131,43 @@ def test_killed_anywhere_it_gives_the_same(
         with pytest.raises(KeyboardInterrupt):
             find_out()
     steps.update(taken=0, most=1000)
-    assert find_out() == effect
+    again = find_out()
+    assert again.hours > 0
+    assert again.model_copy(update={"hours": effect.hours}) == effect
+
+
+def test_two_at_a_time_give_the_same(
+    effect: Effect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURATE_STORE", str(tmp_path / "store"))
+    twice = find_out("workers=2")
+    assert twice.model_copy(update={"hours": effect.hours}) == effect
+
+
+def test_without_a_test_nothing_is_trained() -> None:
+    with pytest.raises(InputError, match=r"no test is named; .*--test FILE"):
+        run_effect(Path("runs/sums"), arms=ARMS, options=QUICK)
+
+
+def test_a_recipe_says_what_is_trained_and_asked(
+    effect: Effect, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESTS", ".")
+    options = ", ".join(option.replace("=", ": ") for option in QUICK)
+    section = (
+        "effect={test: {path: '${TESTS}/test.jsonl', gold: {type: number}}, "
+        f"arms: [{', '.join(ARMS)}], {options}}}"
+    )
+    student = f"measures={{score: {{student: {folder / 'student'}, calibrate: 0}}}}"
+    again = do(folder, student, "select.order_by=[rd_paper]", "select.budget={rows: 24}", section)
+    facts = run_effect(again.folder)
+    assert facts.arms == effect.arms
+    assert facts.command == effect.command
+    assert list(kept(again.folder).values()) == [facts]
+    assert {one.arm for one in run_effect(again.folder, arms=("random", "selected")).arms} == {
+        "random", "selected",
+    }  # fmt: skip
+    assert len(kept(again.folder)) == 2
 
 
 def test_what_there_is_no_time_for_is_left_out(
@@ -146,8 +184,9 @@ def test_of_one_training_nothing_is_concluded(effect: Effect) -> None:
     once = find_out("seeds=1", arms=("random", "selected"))
     assert once.expected is None
     assert once.arms[1].gained is once.arms[1].lost is None, "the untrained student was not asked"
-    assert once.arms[1].to_random is not None
-    assert once.arms[1].to_random.low is None
+    to_random = once.arms[1].golds.to_random
+    assert to_random is not None
+    assert to_random.low is None
     assert "can't be told of one training each" in said(once)
     assert effect.expected is not None
 

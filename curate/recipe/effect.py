@@ -1,22 +1,29 @@
-"""What is trained on which arms, and what is asked afterwards."""
+"""The recipe's ``effect`` section: what is trained on which arms, and what is asked afterwards."""
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from curate.engine.effect.exam import Overlap
-from curate.models.students.training import Method
+from curate.sources.questions.options import QuestionsOptions
 
 ARMS: Final = ("untrained", "random", "random_correct", "selected")
 """What every comparison needs: the student alone, chance, and what was chosen."""
 Match = Literal["tokens", "rows"]
+Method = Literal["lora", "full"]
+Overlap = Literal["refuse", "drop"]
+_APART: Final = frozenset({"test", "student", "executor", "workers"})
+"""Options that change nothing of what comes out, and the test, of which more is known elsewhere."""
 
 
 class EffectOptions(BaseModel):
-    """Students trained on arms of a run, and asked the same questions."""
+    """Students trained on arms of a finished run and asked a test: the section ``effect``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    test: QuestionsOptions | None = None
+    """Questions with known answers, of which the pool has none; keys as of `questions`. A relative
+    path starts where the command is given; ``--test FILE`` names another.
+    """
     student: str | None = None
     """Where the student lies that the run was scored for, where that was a folder."""
     arms: tuple[str, ...] = ARMS
@@ -49,6 +56,21 @@ class EffectOptions(BaseModel):
     """
     answer_tokens: int = Field(default=320, ge=1)
     """Most tokens of an answer."""
+    answering: Literal["auto", "transformers", "vllm"] = "auto"
+    """What answers: ``auto`` for vLLM where it is installed and there is so much to ask that its
+    start is worth it, else transformers.
+    """
     overlap: Overlap = "refuse"
     """Where the pool has a test question, or nearly: ``refuse`` the test, or ``drop`` the question.
     """
+    executor: Literal["local", "ray"] = "local"
+    """Where trainings run: on this machine, or on a ``ray`` cluster whose nodes see the store."""
+    workers: int | None = Field(default=None, ge=1)
+    """Trainings at a time; by default one for each GPU, or one here where there is none. Each has a
+    GPU of its own, or its share of the cores.
+    """
+
+    @property
+    def design(self) -> dict[str, Any]:
+        """What decides what comes out of the same test."""
+        return self.model_dump(mode="json", exclude=set(_APART))

@@ -1,0 +1,116 @@
+"""Effects beside a run: kept by design, carried by what is published, and told in its card."""
+
+from pathlib import Path
+
+import pytest
+
+from curate.errors import InputError
+from curate.release.effect.facts import (
+    ArmEffect,
+    Difference,
+    Effect,
+    ExamFacts,
+    Figure,
+    Standing,
+)
+from curate.release.effect.kept import keep, kept
+from curate.release.effect.words import UNMEASURED, lead
+from curate.release.files import hashes
+from curate.release.read import Release
+from curate.release.repositories.push import push
+from tests.curate.imported_sums import TERMS, do, write
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    write(tmp_path)
+    return do(tmp_path, TERMS).folder
+
+
+def standing(value: float, error: float = 0.01) -> Standing:
+    level = Difference(0.4, 0.35, 0.45, 0.02)
+    gap = Difference(value, value - 2 * error, value + 2 * error, error)
+    return Standing(level=level, to_random=gap, to_untrained=gap)
+
+
+def arm(name: str, gap: float) -> ArmEffect:
+    return ArmEffect(
+        arm=name, trainings=3, rows=48, epochs=3.0, tokens=9000, right=standing(gap),
+        golds=standing(-gap), gained=0.2, lost=0.1, losses=[[1.0, 0.5]],
+    )  # fmt: skip
+
+
+def effect_of(run: Path, gap: float = 0.031, figure: Figure = "right", **options: object) -> Effect:
+    test = ExamFacts(name="asdiv.jsonl", digest="d", questions=1500, dropped=3, unread=0)
+    return Effect(
+        title="sums 0.1.0", dataset_hash=Release.open(run).manifest["dataset_hash"],
+        student="org/small", revision="abc", test=test,
+        options={"method": "lora", "match": "tokens", "seeds": 3, **options}, updates=12,
+        figure=figure, expected=0.03, smallest={"right": 0.025, "golds": 0.1},
+        arms=[arm("random", 0.0), arm("selected", gap)], left_out=[], hours=1.26,
+        command="curate effect runs/sums --test asdiv.jsonl", made_with={"trl": "1"},
+    )  # fmt: skip
+
+
+def test_a_card_says_that_no_effect_was_measured_before_anything_else(run: Path) -> None:
+    card = (run / "dataset/README.md").read_text()
+    title, first = card.partition("\n# ")[2].split("\n\n")[:2]
+    assert title == "sums 0.1.0"
+    assert first == UNMEASURED
+
+
+def test_a_published_card_begins_with_what_the_selection_did(run: Path, tmp_path: Path) -> None:
+    keep(effect_of(run), run)
+    before = hashes(run)
+    where = Path(push(run, f"file://{tmp_path / 'repo'}").where)
+    card = (where / "README.md").read_text()
+    assert card.partition("\n# ")[2].split("\n\n")[1] == (
+        "**Effect on org/small**, asked 1,500 questions of asdiv.jsonl: the selection beside a "
+        "random one of its size: better, +3.1 (+1.1 to +5.1) points of right answers."
+    )
+    assert UNMEASURED not in card
+    assert "## Effect on org/small" in card
+    assert "`curate effect runs/sums --test asdiv.jsonl`" in card
+    assert "| selected | 3 | 48 | 3.0 | 9,000 | 40.0% (35.0% to 45.0%) |" in card
+    (file,) = where.glob("effect-*.json")
+    assert Effect.model_validate_json(file.read_bytes()) == effect_of(run)
+    assert hashes(run) == before, "the run itself never changes"
+    again = push(run, f"file://{tmp_path / 'repo'}")
+    assert not again.fresh
+    assert again.found == ()
+
+
+def test_all_that_was_measured_is_told(run: Path, tmp_path: Path) -> None:
+    keep(effect_of(run), run)
+    keep(effect_of(run, epochs=1.0, gap=-0.04), run)
+    assert len(kept(run)) == 2
+    keep(effect_of(run, gap=0.001, seeds=5), run)
+    assert len(kept(run)) == 2, "more seeds of a design are in place of fewer"
+    card = (Path(push(run, f"file://{tmp_path / 'repo'}").where) / "README.md").read_text()
+    assert "not distinguishable, +0.1 (-1.9 to +2.1)" in card
+    assert "worse, -4.0 (-6.0 to -2.0) points" in card
+
+
+def test_what_was_measured_after_publishing_waits_for_the_next_version(
+    run: Path, tmp_path: Path
+) -> None:
+    push(run, f"file://{tmp_path / 'repo'}")
+    keep(effect_of(run), run)
+    again = push(run, f"file://{tmp_path / 'repo'}")
+    assert not again.fresh
+    assert again.found
+    assert "the next one carries it" in again.found[0]
+
+
+def test_a_foreign_file_or_effect_is_named(run: Path, tmp_path: Path) -> None:
+    place = keep(effect_of(run).model_copy(update={"dataset_hash": "other"}), run)
+    with pytest.raises(InputError, match=rf"{place.name[-20:]}.*of another selection"):
+        push(run, f"file://{tmp_path / 'repo'}")
+    place.write_text("{}")
+    with pytest.raises(InputError, match="is no effect as `curate effect` writes it"):
+        push(run, f"file://{tmp_path / 'repo'}")
+
+
+def test_fewer_nats_are_better(run: Path) -> None:
+    assert "better, -0.200 (-0.220 to -0.180) nats a token" in lead(effect_of(run, 0.2, "golds"))
+    assert "worse, +0.200 (+0.180 to +0.220) nats a token" in lead(effect_of(run, -0.2, "golds"))
