@@ -21,8 +21,8 @@ setup: .venv/.installed  ## Make .venv with all that a run needs (vllm or cpu, w
 
 .venv/.installed: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "installing curate-rationales[$(ENGINE),openai] into .venv (minutes the first time)"
-	@$(PIP_INSTALL) $$($(PYTHON) .ci/torch_index.py $(ENGINE)) -e '.[$(ENGINE),openai]'
+	@echo "installing curate-rationales[$(ENGINE),openai,effect] into .venv (minutes the first time)"
+	@$(PIP_INSTALL) $$($(PYTHON) .ci/torch_index.py $(ENGINE)) -e '.[$(ENGINE),openai,effect]'
 	@$(BIN)/python .ci/drop_broken_torch_extras.py
 	@$(BIN)/python -m compileall -q -j 0 $(STARTS)
 	@touch $@

@@ -1,13 +1,14 @@
 """The recipe's ``effect`` section: what is trained on which arms, and what is asked afterwards."""
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from curate.sources.questions.options import QuestionsOptions
 
 ARMS: Final = ("untrained", "random", "random_correct", "selected")
 """What every comparison needs: the student alone, chance, and what was chosen."""
+_RANDOM: Final = "random"
 Match = Literal["tokens", "rows"]
 Method = Literal["lora", "full"]
 Overlap = Literal["refuse", "drop"]
@@ -31,6 +32,8 @@ class EffectOptions(BaseModel):
     are, to see whether harm is seen), an arm of the run, or any arm that a recipe may name but
     those of the form ``without:FILTER``. Random arms are drawn anew for every training.
     """
+    baseline: str = _RANDOM
+    """The arm that all others are compared with."""
     seeds: int = Field(default=3, ge=1)
     """Trainings of each arm; of one alone nothing can be concluded."""
     match: Match = "tokens"
@@ -69,6 +72,12 @@ class EffectOptions(BaseModel):
     """Trainings at a time; by default one for each GPU, or one here where there is none. Each has a
     GPU of its own, or its share of the cores.
     """
+
+    @model_validator(mode="after")
+    def _baseline_is_an_arm(self) -> Self:
+        if self.baseline not in {_RANDOM, *self.arms}:
+            raise ValueError(f"baseline {self.baseline!r} is none of the arms; name it there too")
+        return self
 
     @property
     def design(self) -> dict[str, Any]:

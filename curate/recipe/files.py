@@ -115,6 +115,12 @@ def shipped_recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
+def shipped_file(name: str) -> str | None:
+    """Find a file that comes with a shipped recipe; None where there is none of that name."""
+    path = Path(str(files("curate.shipped"))) / name
+    return str(path) if Path(name).name == name and path.is_file() else None
+
+
 def read_recipe(
     reference: str,
     overrides: Sequence[str] = (),

@@ -5,6 +5,7 @@ A kind of arm says from which samples it takes, in which order and how many; eve
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Self
 
@@ -35,9 +36,10 @@ class ArmKind:
         size: as many a question as the ``selection``, or ``all``; with ``budget`` it is chosen as
             the selection is, in rounds, from its own pool.
         budget: of an arm of that size; None for the selection's.
-        operand: what is named behind the colon: a ``COLUMN``, a ``COLUMN=VALUE``, a ``FILTER``, or
-            nothing. Where a value is named, only samples that have it are taken. Without the filter
-            the chain is judged again, and the arm chosen as the selection is.
+        operand: what is named behind the colon: a ``COLUMN``, a ``COLUMN=VALUE`` (or several, with
+            commas), a ``FILTER``, or nothing. Where a value is named, only samples that have it are
+            taken. Without the filter the chain is judged again, and the arm chosen as the selection
+            is.
         apart: column of which a question's samples are to differ, as far as they can.
         matches_tokens: whether the draw is made to hold as many tokens as the selection.
     """
@@ -129,7 +131,7 @@ SHIPPED: Final = (
 )
 """Every kind of arm of this project."""
 
-_VALUE: Final = re.compile(r"[^=]+=.+")
+_VALUE: Final = re.compile(r"[^=,]+=[^,]+(,[^=,]+=[^,]+)*")
 _NEEDS: Final = {"COLUMN=VALUE": "a column and a value, as in source=small,"}
 
 ARMS: Final = Registry[ArmKind](
@@ -159,7 +161,9 @@ class Arm(NamedTuple):
         word, colon, operand = text.partition(":")
         kind = ARMS.get(word)
         fits = kind is not None and bool(kind.operand) == bool(operand) == bool(colon)
-        if kind is not None and fits and (kind.operand != "COLUMN=VALUE" or _VALUE.match(operand)):
+        if kind is not None and kind.operand == "COLUMN=VALUE":
+            fits = bool(_VALUE.fullmatch(operand))
+        if kind is not None and fits:
             return cls(kind, operand)
         hint = ""
         if kind is not None and kind.operand:
@@ -203,12 +207,11 @@ class Arm(NamedTuple):
         return tuple(self._filled(key) if isinstance(key, str) else key for key in self.kind.order)
 
     @property
-    def condition(self) -> tuple[str, str] | None:
-        """A column and the value that all its samples have there; None where none is named."""
+    def conditions(self) -> Mapping[str, str]:
+        """The values that all its samples have, by column."""
         if self.kind.operand != "COLUMN=VALUE":
-            return None
-        column, _, value = self.operand.partition("=")
-        return column, value
+            return {}
+        return dict(part.split("=", 1) for part in self.operand.split(","))
 
     @property
     def apart(self) -> str:
@@ -218,8 +221,7 @@ class Arm(NamedTuple):
     @property
     def reads(self) -> tuple[str, ...]:
         """The columns that it is drawn by, beside its order and its pool."""
-        condition = self.condition
-        return tuple(filter(None, (condition[0] if condition else "", self.apart)))
+        return tuple(filter(None, (*self.conditions, self.apart)))
 
     def within(self, options: SelectOptions) -> SelectOptions:
         """Give by what an arm of the size ``budget`` is chosen: all but its own is `options`'."""

@@ -278,8 +278,7 @@ def _sized_as(taken: pl.DataFrame, table: pl.DataFrame, arm: Arm, seed: int) -> 
     """Take as many samples of each question as `taken` holds, in the arm's own order."""
     sizes = taken.group_by("question").agg(size=pl.len())
     pool = table.join(sizes, on="question", how="inner")
-    if arm.condition:
-        column, value = arm.condition
+    for column, value in arm.conditions.items():
         pool = pool.filter(pl.col(column).cast(pl.String) == value)
     orders = [order_of(key) for key in arm.order_by]
     ordered = inside_questions(pool, arm.pool, orders, (seed, arm.text), trusting=True)

@@ -50,6 +50,7 @@ NOT_RUN: Final = {
     "curate plan first-look arms=[longest]": "likewise, where there is such an arm",
     "curate run first-look arms=[longest]": "likewise",
     "curate scores runs/a": "needs a student's scores; test_comparison does it with made up ones",
+    "curate effect runs/quickstart": "trains a model of half a billion; test_effect a drawn one",
     "curate effect runs/a --test test.jsonl": "trains a student; test_effect trains a drawn one",
     "curate effect runs/a --test test.jsonl --budget 2h --html effect.html": "likewise",
     "curate effect runs/a --test test.jsonl --arm untrained --arm random --arm selected "

@@ -11,6 +11,7 @@ from curate.engine.progress.progress import Progress
 from curate.errors import InputError
 from curate.errors.strict import interpolate, override, validate
 from curate.recipe.effect import EffectOptions
+from curate.recipe.files import shipped_file
 from curate.release.effect.facts import Effect
 from curate.release.effect.kept import keep
 from curate.release.read import Release
@@ -83,7 +84,8 @@ def _test(
     for assignment in assignments:
         override(test, assignment)
     if isinstance(test.get("path"), str):
-        test["path"] = interpolate(test["path"], "effect.test.path")
+        path = interpolate(test["path"], "effect.test.path")
+        test["path"] = path if Path(path).exists() else shipped_file(path) or path
     return test
 
 

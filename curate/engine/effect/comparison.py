@@ -38,7 +38,6 @@ from curate.release.runs import Run
 from curate.select.select import SELECTED
 from curate.store.store import Store
 
-RANDOM: Final = "random"
 _RATES: Final = {"lora": 2e-4, "full": 2e-5}
 
 
@@ -165,7 +164,10 @@ class Comparison:
         }
         missing = np.isnan(np.concatenate(list(nats.values()))).any(axis=0)
         nats = {arm: of[:, ~missing] for arm, of in nats.items()}
-        figures: dict[Figure, Standings] = {"right": Standings(right), "golds": Standings(nats)}
+        baseline = self.options.baseline
+        figures: dict[Figure, Standings] = {
+            "right": Standings(right, baseline), "golds": Standings(nats, baseline),
+        }  # fmt: skip
         best = max(of.mean() for of in right.values())
         count = self.exam.questions.height
         return Effect(
@@ -209,10 +211,12 @@ class Standings:
 
     Args:
         answers: of each arm.
+        baseline: the arm that the others are compared with.
     """
 
-    def __init__(self, answers: Mapping[str, Answers]) -> None:
+    def __init__(self, answers: Mapping[str, Answers], baseline: str) -> None:
         self._answers = answers
+        self._baseline = baseline
         self._trained = [of for arm, of in answers.items() if arm != UNTRAINED]
         self._luck = Luck.of(self._trained)
 
@@ -222,19 +226,23 @@ class Standings:
         return Design.of(self._trained).smallest if len(self._trained) > 1 else None
 
     def of(self, arm: str) -> Standing:
-        """Compare an arm with the random one, and with the untrained student."""
+        """Compare an arm with the baseline, and with the untrained student."""
         own = self._answers[arm]
-        random, untrained = self._answers.get(RANDOM), self._answers.get(UNTRAINED)
-        to_random = to_untrained = None
+        baseline, untrained = self._answers.get(self._baseline), self._answers.get(UNTRAINED)
+        to_baseline = to_untrained = None
         if untrained is not None and arm != UNTRAINED:
             to_untrained = gain(own, untrained, self._luck)
-        if random is not None and arm == UNTRAINED:
-            to_random = gain(random, own, self._luck).turned
-        elif random is not None and arm != RANDOM:
-            to_random = difference(own, random, self._luck)
+        if baseline is None or arm == self._baseline:
+            pass
+        elif arm == UNTRAINED:
+            to_baseline = gain(baseline, own, self._luck).turned
+        elif self._baseline == UNTRAINED:
+            to_baseline = to_untrained
+        else:
+            to_baseline = difference(own, baseline, self._luck)
         return Standing(
             level=level(own, self._luck, trained=arm != UNTRAINED),
-            to_random=to_random,
+            to_baseline=to_baseline,
             to_untrained=to_untrained,
         )
 

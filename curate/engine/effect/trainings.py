@@ -161,7 +161,7 @@ class Trainings:
             return
         begun = time.monotonic()
         if self._engine == "vllm":
-            log = self._store.root / "work"
+            log = self._store.root / "locks"
             answerer = EngineAnswerer(model, self._most, self._weights, log)
         else:
             answerer = Answerer.load(model, self._most, self._weights)

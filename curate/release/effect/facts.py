@@ -56,8 +56,8 @@ class Standing(BaseModel):
 
     level: Difference
     """The mean of its trainings."""
-    to_random: Difference | None
-    """Less that of the random arm."""
+    to_baseline: Difference | None
+    """Less that of the arm that all are compared with, a random one unless another was wanted."""
     to_untrained: Difference | None
     """Less that of the student as it was."""
 
@@ -142,6 +142,11 @@ class Effect(BaseModel):
     """That makes the same again."""
     made_with: dict[str, str]
     """Versions of what trained and answered."""
+
+    @property
+    def baseline(self) -> str:
+        """Name the arm that all are compared with."""
+        return self.options["baseline"]
 
     @property
     def method(self) -> str:

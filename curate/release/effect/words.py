@@ -18,8 +18,7 @@ UNMEASURED: Final = (
     "random one was not tried; `curate effect` tries it."
 )
 """What a card says of a release before anybody tried."""
-HEADS: Final = ("arm", "runs", "rows", "epochs", "tokens", "right", "gold nats", "beside random",
-                "untrained")  # fmt: skip
+RANDOM: Final = "random"
 SELECTED: Final = "selected"
 _FEWER: Final = "fewer nats are better"
 
@@ -54,9 +53,10 @@ def _said(difference: Difference, form: str, scale: float) -> str:
 def lead(effect: Effect) -> str:
     """Say first what the selection did beside chance."""
     own = _selection(effect)
-    if own is None or (difference := own.by(effect.figure).to_random) is None:
-        return "The selection was not compared with a random one of its size."
-    return f"The selection beside a random one of its size: {_verdict(difference, effect.figure)}."
+    other = "a random one of its size" if effect.baseline == RANDOM else f"arm {effect.baseline}"
+    if own is None or (difference := own.by(effect.figure).to_baseline) is None:
+        return f"The selection was not compared with {other}."
+    return f"The selection beside {other}: {_verdict(difference, effect.figure)}."
 
 
 def _selection(effect: Effect) -> ArmEffect | None:
@@ -125,16 +125,16 @@ def _smallest_words(effect: Effect) -> Iterator[str]:
 
 def several(effect: Effect) -> str:
     """Say how many comparisons there are, of which some differ by chance."""
-    count = sum(one.right.to_random is not None for one in effect.arms)
+    count = sum(one.right.to_baseline is not None for one in effect.arms)
     return (
-        f"Of {count_of(count, 'comparison')} with the random arm, one in twenty would look "
+        f"Of {count_of(count, 'comparison')} with arm {effect.baseline}, one in twenty would look "
         "different where none is."
     )
 
 
 def telling(arm: ArmEffect, figure: Figure) -> str:
-    """Mark an arm that is better or worse than the random one."""
-    difference = arm.by(figure).to_random
+    """Mark an arm that is better or worse than the baseline."""
+    difference = arm.by(figure).to_baseline
     if difference is None:
         return ""
     if difference.low is None:
@@ -142,10 +142,18 @@ def telling(arm: ArmEffect, figure: Figure) -> str:
     return "" if not difference.distinguishable else "+" if _better(difference, figure) else "-"
 
 
+def heads(effect: Effect) -> tuple[str, ...]:
+    """Give the heads of the table."""
+    return (
+        "arm", "runs", "rows", "epochs", "tokens", "right", "gold nats",
+        f"beside {effect.baseline}", "untrained",
+    )  # fmt: skip
+
+
 def row(arm: ArmEffect, figure: Figure) -> tuple[str, ...]:
-    """Say an arm in a row of the table; see `HEADS`."""
+    """Say an arm in a row of the table; see `heads`."""
     own = arm.by(figure)
-    random = f"{telling(arm, figure)} {gap(own.to_random, figure)}" if own.to_random else ""
+    beside = f"{telling(arm, figure)} {gap(own.to_baseline, figure)}" if own.to_baseline else ""
     return (
         arm.arm,
         f"{arm.trainings}",
@@ -154,7 +162,7 @@ def row(arm: ArmEffect, figure: Figure) -> tuple[str, ...]:
         f"{arm.tokens:,}" if arm.tokens else "",
         share(arm.right.level),
         nats(arm.golds.level),
-        random.strip(),
+        beside.strip(),
         gap(own.to_untrained, figure) if own.to_untrained else "",
     )
 
@@ -178,9 +186,9 @@ def card_lead(effects: Sequence[Effect]) -> str:
 
 def card_section(effect: Effect) -> str:
     """Say in a card what each arm did, as Markdown."""
-    rows = [HEADS, *(row(one, effect.figure) for one in effect.arms)]
+    rows = [heads(effect), *(row(one, effect.figure) for one in effect.arms)]
     lines = [f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |" for cells in rows]
-    lines.insert(1, "| :--- |" + " ---: |" * (len(HEADS) - 1))
+    lines.insert(1, "| :--- |" + " ---: |" * (len(rows[0]) - 1))
     paragraphs = [*design_words(effect), f"{CLUSTERED} {several(effect)}"]
     took = f"It took {effect.hours:.1f} hours, and this makes it again: `{effect.command}`"
     table = "\n".join(lines)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from curate.release.effect.facts import ArmEffect, Effect, Figure
+from curate.release.effect.facts import Effect, Figure
 from curate.release.effect.words import (
     CLUSTERED,
-    HEADS,
     design_words,
     gap,
+    heads,
     lead,
     nats,
     row,
@@ -76,8 +76,8 @@ def effect_charts(effect: Effect) -> Iterator[Chart]:
 
 def _figures(effect: Effect) -> Chart:
     says = (lead(effect), *design_words(effect), CLUSTERED, several(effect))
-    numbers = Numbers(HEADS, tuple(row(one, effect.figure) for one in effect.arms))
-    views = tuple(_views(effect.arms, effect.figure))
+    numbers = Numbers(heads(effect), tuple(row(one, effect.figure) for one in effect.arms))
+    views = tuple(_views(effect, effect.figure))
     return Chart("effect", "What each arm did", says, views, numbers, open=True)
 
 
@@ -92,20 +92,21 @@ def _other(effect: Effect) -> Chart:
     else:
         title, figure = "The same in right answers", "right"
         says = "The share of answers that are right, of which there are too few to tell arms apart."
-    rows = (row(one, figure) for one in effect.arms)
-    numbers = Numbers((HEADS[0], *HEADS[-2:]), tuple((one[0], *one[-2:]) for one in rows))
-    return Chart("other", title, (says,), tuple(_views(effect.arms, figure)), numbers)
+    rows = [heads(effect), *(row(one, figure) for one in effect.arms)]
+    shown = [(cells[0], *cells[-2:]) for cells in rows]
+    numbers = Numbers(shown[0], tuple(shown[1:]))
+    return Chart("other", title, (says,), tuple(_views(effect, figure)), numbers)
 
 
-def _views(arms: list[ArmEffect], name: Figure) -> Iterator[View]:
-    """Draw arms by one figure: beside chance, beside the untrained student, and by themselves."""
-    right = name == "right"
+def _views(effect: Effect, name: Figure) -> Iterator[View]:
+    """Draw arms by one figure: beside the baseline, the untrained student, and by themselves."""
+    right, baseline, arms = name == "right", effect.baseline, effect.arms
     unit, scale = ("points", 100.0) if right else ("nats a token", 1.0)
     standings = {one.arm: one.by(name) for one in arms}
-    random = {arm: one.to_random for arm, one in standings.items() if one.to_random}
+    other = {arm: one.to_baseline for arm, one in standings.items() if one.to_baseline}
     untrained = {arm: one.to_untrained for arm, one in standings.items() if one.to_untrained}
     for label, table, beside in (
-        ("Beside random", random, "the random arm"),
+        (f"Beside {plain(baseline)}", other, f"arm {baseline}"),
         ("Beside the untrained", untrained, "the untrained student"),
     ):
         if table:

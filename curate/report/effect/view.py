@@ -10,8 +10,8 @@ from curate.errors import CONTROLS
 from curate.release.effect.facts import Effect
 from curate.release.effect.words import (
     CLUSTERED,
-    HEADS,
     design_words,
+    heads,
     lead,
     row,
     several,
@@ -34,14 +34,14 @@ class EffectView(RichView):
             yield Text(line.translate(CONTROLS), "dim")
         yield self._table()
         yield Text(
-            f"{CLUSTERED} + or - where an arm leaves random behind or stays behind it. "
+            f"{CLUSTERED} + or - where an arm is better or worse than {shown.baseline}. "
             f"{several(shown)}",
             "dim",
         )
 
     def _table(self) -> Table:
         grid = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
-        for place, head in enumerate(HEADS):
+        for place, head in enumerate(heads(self.effect)):
             grid.add_column(head, justify="right" if place else "left")
         for one in self.effect.arms:
             arm, *cells = row(one, self.effect.figure)

@@ -181,10 +181,9 @@ def kind_is_of_one_piece(kind: ArmKind, operand: str) -> None:
 def _eligible(arm: Arm, rows: pl.DataFrame) -> pl.DataFrame:
     """Give what an arm may take: its pool, and of that what has the value it names."""
     pool = rows.filter(arm.pool)
-    if arm.condition is None:
-        return pool
-    column, value = arm.condition
-    return pool.filter(pl.col(column).cast(pl.String) == value)
+    for column, value in arm.conditions.items():
+        pool = pool.filter(pl.col(column).cast(pl.String) == value)
+    return pool
 
 
 def _taken(chosen: pl.DataFrame, column: str) -> list[str]:

@@ -27,7 +27,7 @@ SCHEMA: Final[dict[str, Any]] = {
 OPERANDS: Final[Mapping[str, Sequence[str]]] = {
     "": ("",),
     "COLUMN": ("nll_rationale", "rd_masked", "tokens"),
-    "COLUMN=VALUE": ("cluster=1", "sample_id=03"),
+    "COLUMN=VALUE": ("cluster=1", "sample_id=03", "cluster=0,question_id=a"),
     "FILTER": ("diversity",),
 }
 """What the tables have of each thing that an arm may name behind its colon."""

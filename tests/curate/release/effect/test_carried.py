@@ -30,7 +30,7 @@ def run(tmp_path: Path) -> Path:
 def standing(value: float, error: float = 0.01) -> Standing:
     level = Difference(0.4, 0.35, 0.45, 0.02)
     gap = Difference(value, value - 2 * error, value + 2 * error, error)
-    return Standing(level=level, to_random=gap, to_untrained=gap)
+    return Standing(level=level, to_baseline=gap, to_untrained=gap)
 
 
 def arm(name: str, gap: float) -> ArmEffect:
@@ -45,7 +45,10 @@ def effect_of(run: Path, gap: float = 0.031, figure: Figure = "right", **options
     return Effect(
         title="sums 0.1.0", dataset_hash=Release.open(run).manifest["dataset_hash"],
         student="org/small", revision="abc", test=test,
-        options={"method": "lora", "match": "tokens", "seeds": 3, **options}, updates=12,
+        options={
+            "method": "lora", "match": "tokens", "seeds": 3, "baseline": "random", **options,
+        },
+        updates=12,
         figure=figure, expected=0.03, smallest={"right": 0.025, "golds": 0.1},
         arms=[arm("random", 0.0), arm("selected", gap)], left_out=[], hours=1.26,
         command="curate effect runs/sums --test asdiv.jsonl", made_with={"trl": "1"},

@@ -83,9 +83,9 @@ def test_every_arm_is_trained_alike(effect: Effect) -> None:
         assert arms[name].tokens == pytest.approx(chosen, rel=0.05), "half a row of so few is more"
     assert arms["answer_only"].tokens < chosen / 2
     for figure in ("right", "golds"):
-        assert arms["random"].by(figure).to_random is None
+        assert arms["random"].by(figure).to_baseline is None
         assert arms["untrained"].by(figure).to_untrained is None
-        assert arms["selected"].by(figure).to_random is not None
+        assert arms["selected"].by(figure).to_baseline is not None
     assert effect.test.questions == 10
     assert "as many tokens to learn; answers alone as many rows" in said(effect)
 
@@ -184,9 +184,9 @@ def test_of_one_training_nothing_is_concluded(effect: Effect) -> None:
     once = find_out("seeds=1", arms=("random", "selected"))
     assert once.expected is None
     assert once.arms[1].gained is once.arms[1].lost is None, "the untrained student was not asked"
-    to_random = once.arms[1].golds.to_random
-    assert to_random is not None
-    assert to_random.low is None
+    to_baseline = once.arms[1].golds.to_baseline
+    assert to_baseline is not None
+    assert to_baseline.low is None
     assert "can't be told of one training each" in said(once)
     assert effect.expected is not None
 
