@@ -140,6 +140,11 @@ ARMS: Final = Registry[ArmKind](
 """Every kind of arm that a recipe can name: those shipped, plugged in, and registered."""
 
 
+def spelled(text: str) -> str:
+    """Spell the name of an arm as columns and configs do."""
+    return re.sub(r"\W+", "_", text)
+
+
 class Arm(NamedTuple):
     """One control arm.
 
@@ -189,7 +194,7 @@ class Arm(NamedTuple):
     @property
     def name(self) -> str:
         """The arm as columns and configs spell it (``lowest_nll_rationale``)."""
-        return re.sub(r"\W+", "_", self.text)
+        return spelled(self.text)
 
     @property
     def column(self) -> str:

@@ -132,9 +132,11 @@ class Comparison:
         until = None if seconds is None else time.time() + seconds
         tasks = [Task(self.trainings, lesson, until) for lesson in fresh]
         if tasks:
-            with progress.stage("train and ask", len(tasks), "trainings") as stage:
-                for finished in places.map(carry_out, tasks):
-                    stage.advance(int(finished))
+            count = sum(task.lesson is not None for task in tasks)
+            with progress.stage("train and ask", count, "trainings") as stage:
+                for task, finished in zip(tasks, places.map(carry_out, tasks), strict=True):
+                    if finished and task.lesson is not None:
+                        stage.advance()
         left: list[Unit] = []
         for unit, lesson in units:
             if not self.trainings.remembered(lesson):

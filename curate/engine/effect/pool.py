@@ -9,7 +9,7 @@ import polars as pl
 from curate.errors import InputError
 from curate.release.formats.wording import Wording, completion, prompt, wording_of
 from curate.release.runs import Run
-from curate.select.arms import Arm, ArmKind
+from curate.select.arms import ARMS, Arm, ArmKind, spelled
 from curate.select.options import SelectOptions
 from curate.select.select import SELECTED, redraw
 from curate.store.keys import rank
@@ -23,7 +23,6 @@ _LONGEST: Final = Arm(
     ArmKind(word="longest", takes="as many a question as the selection, the longest",
             order=("-tokens",))
 )  # fmt: skip
-_DRAWN: Final = frozenset({"random", "random_correct", WRONG})
 _WORDED: Final = ("question", "choices", "gold", "gold_type", "answer", "rationale")
 _LENGTHS: Final = ("rationale_tokens", "completion_tokens", "rationale_words")
 Record = Mapping[str, Any]
@@ -80,7 +79,8 @@ class Pool:
 
     def is_drawn(self, name: str) -> bool:
         """Tell whether an arm is another one for every training, since chance chooses it."""
-        return name in _DRAWN
+        kind = ARMS.get(name.partition(":")[0])
+        return name == WRONG or (kind is not None and kind.size == "selection" and not kind.order)
 
     def records(self, name: str, seed: int) -> list[Record]:
         """Word the rows of an arm: prompt and completion.
@@ -113,7 +113,7 @@ class Pool:
             )
             most = int(self.rows[SELECTED].sum())
             return self._worded(wrong.with_columns(lots=lots).sort("lots").head(most))
-        column = name if name == SELECTED else f"{ARM_PREFIX}{name.replace(':', '_')}"
+        column = name if name == SELECTED else ARM_PREFIX + spelled(name)
         if column in self.rows.columns and not self.is_drawn(name):
             return self._worded(self.rows.filter(column))
         arm = _LONGEST if name == "longest" else Arm.parse(name)

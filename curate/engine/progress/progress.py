@@ -154,6 +154,9 @@ class _Plain(Pace):
             self._told = time.monotonic()
             rates = [frequency(self.done / self.seconds, self.unit)]
             rates += [frequency(self.tokens / self.seconds, "tokens")] if self.tokens else []
+            if 0 < self.done < self.total:
+                left = self.seconds / self.done * (self.total - self.done)
+                rates.append(f"{duration(left)} left")
             self._say(f"{self.title}: {', '.join((self.progress(), *rates))}")
 
     def failed(self, error: str) -> None:

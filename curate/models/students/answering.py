@@ -96,7 +96,8 @@ class Answerer:
         with torch.inference_mode():
             tokens = self._model.generate(
                 **inputs, do_sample=False, temperature=None, top_p=None, top_k=None,
-                max_new_tokens=self._most, pad_token_id=self._tokenizer.pad_token_id,
+                repetition_penalty=1.0, max_new_tokens=self._most,
+                pad_token_id=self._tokenizer.pad_token_id,
             )  # fmt: skip
         answers = tokens[:, inputs["input_ids"].shape[1] :]
         ends = self._model.generation_config.eos_token_id

@@ -58,6 +58,14 @@ def test_a_random_arm_is_another_one_for_every_seed(pool: Pool) -> None:
                for text in right)  # fmt: skip
 
 
+@pytest.mark.parametrize("arm", ["only:source=pool", "one_per:cluster"])
+def test_whatever_chance_chooses_is_drawn_anew(pool: Pool, arm: str) -> None:
+    draws = [pool.records(arm, seed) for seed in range(3)]
+    assert draws[0] != draws[1] or draws[1] != draws[2]
+    assert draws[0] == pool.records(arm, 0)
+    assert pool.records("shortest", 0) == pool.records("shortest", 1)
+
+
 def _lines(pool: Pool, name: str) -> list[str]:
     return (pool.run.folder.parent.parent.parent / f"{name}.jsonl").read_text().splitlines()
 

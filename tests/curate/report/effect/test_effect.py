@@ -136,11 +136,12 @@ def test_killed_anywhere_it_gives_the_same(
     assert again.model_copy(update={"hours": effect.hours}) == effect
 
 
+@pytest.mark.parametrize("where", ["local", pytest.param("ray", marks=pytest.mark.slow)])
 def test_two_at_a_time_give_the_same(
-    effect: Effect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    effect: Effect, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CURATE_STORE", str(tmp_path / "store"))
-    twice = find_out("workers=2")
+    twice = find_out("workers=2", f"executor={where}")
     assert twice.model_copy(update={"hours": effect.hours}) == effect
 
 
@@ -178,6 +179,21 @@ def test_what_there_is_no_time_for_is_left_out(
     assert {unit.arm for unit in cut.left_out} == {*ARMS} - {"untrained"}
     assert [one.arm for one in cut.arms] == ["untrained"], "which takes no training"
     assert "No time for random (seed 0, 1)" in said(cut)
+
+
+def test_arms_are_compared_with_whichever_is_wanted(effect: Effect) -> None:
+    other = find_out("baseline=wrong")
+    assert "The selection beside arm wrong: " in said(other)
+    assert "beside wrong" in said(other)
+    arms = {one.arm: one.golds for one in other.arms}
+    usual = {one.arm: one.golds for one in effect.arms}
+    assert arms["wrong"].to_baseline is None
+    there, back = arms["random"].to_baseline, usual["wrong"].to_baseline
+    assert there is not None
+    assert back is not None
+    assert there.value == pytest.approx(-back.value)
+    with pytest.raises(InputError, match="baseline 'selected' is none of the arms"):
+        find_out("baseline=selected", arms=("untrained", "random"))
 
 
 def test_of_one_training_nothing_is_concluded(effect: Effect) -> None:
