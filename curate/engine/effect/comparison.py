@@ -202,6 +202,7 @@ class Comparison:
             tokens=round(float(np.mean([one.tokens for one in lessons]))) if lessons else 0,
             right=figures["right"].of(arm),
             golds=figures["golds"].of(arm),
+            cut=float(np.mean([not one.ended for of in self.answers[arm] for one in of])),
             gained=gained,
             lost=lost,
             losses=[self.trainings.losses(one) for one in lessons],

@@ -66,11 +66,13 @@ class Answered(NamedTuple):
 
     Attributes:
         text: as it stands.
+        ended: whether it came to an end by itself.
         nats: a token of the known answer behind its own reasoning; None where both are too long for
             the student to read.
     """
 
     text: str
+    ended: bool
     nats: float | None
 
 
@@ -146,7 +148,10 @@ class Trainings:
                     self._read_golds(
                         model, [_text(answers, place) for place in self._places], golds
                     )
-            return [Answered(_text(answers, one), _nats(golds, one)) for one in self._places]
+            return [
+                Answered(_text(answers, one), _ended(answers, one), _nats(golds, one))
+                for one in self._places
+            ]
 
     def _answers(self, lesson: Lesson | None) -> Book:
         return self._store.book("effect-answers", key(self.key(lesson), self._asked))
@@ -226,6 +231,10 @@ class Trainings:
 
 def _text(book: Book, place: str) -> str:
     return str((book.get(place) or {}).get("text", ""))
+
+
+def _ended(book: Book, place: str) -> bool:
+    return bool((book.get(place) or {}).get("ended", False))
 
 
 def _nats(book: Book, place: str) -> float | None:

@@ -79,6 +79,8 @@ class ArmEffect(BaseModel):
     """By right answers."""
     golds: Standing
     """By nats a token of the known answers."""
+    cut: float
+    """Share of its answers that were cut off at the most tokens an answer may have."""
     gained: float | None
     """Share of questions that it answers rightly and the untrained student did not."""
     lost: float | None

@@ -9,6 +9,8 @@ from curate.release.effect.facts import ArmEffect, Difference, Effect, Figure, U
 CANT_TELL: Final = "not distinguishable"
 FLOOR: Final = 0.05
 """Share of right answers below which arms are all alike."""
+CUT: Final = 0.1
+"""Share of answers cut off, beyond which it is said."""
 CLUSTERED: Final = (
     "Intervals are of 95 %: arms are compared on each question, and the trainings of an arm count "
     "as one cluster each."
@@ -103,9 +105,20 @@ def design_words(effect: Effect) -> Iterator[str]:
             "They are compared by the nats a token that a student gives the known answers behind "
             f"its own rationales: {_FEWER}."
         )
+    yield from _cut_words(effect)
     yield from _smallest_words(effect)
     if effect.left_out:
         yield f"No time for {listed(effect.left_out)}; the same command goes on with them."
+
+
+def _cut_words(effect: Effect) -> Iterator[str]:
+    cuts = [f"{one.cut:.0%} of {one.arm}" for one in effect.arms if one.cut > CUT]
+    if cuts:
+        most = effect.options["answer_tokens"]
+        yield (
+            f"Answers cut off at {most} tokens, which are hardly right: {', '.join(cuts)}; "
+            f"`--set answer_tokens={2 * most}` gives them room."
+        )
 
 
 def _smallest_words(effect: Effect) -> Iterator[str]:

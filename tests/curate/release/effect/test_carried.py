@@ -14,7 +14,7 @@ from curate.release.effect.facts import (
     Standing,
 )
 from curate.release.effect.kept import keep, kept
-from curate.release.effect.words import UNMEASURED, lead
+from curate.release.effect.words import UNMEASURED, design_words, lead
 from curate.release.files import hashes
 from curate.release.read import Release
 from curate.release.repositories.push import push
@@ -36,7 +36,7 @@ def standing(value: float, error: float = 0.01) -> Standing:
 def arm(name: str, gap: float) -> ArmEffect:
     return ArmEffect(
         arm=name, trainings=3, rows=48, epochs=3.0, tokens=9000, right=standing(gap),
-        golds=standing(-gap), gained=0.2, lost=0.1, losses=[[1.0, 0.5]],
+        golds=standing(-gap), cut=0.0, gained=0.2, lost=0.1, losses=[[1.0, 0.5]],
     )  # fmt: skip
 
 
@@ -46,7 +46,8 @@ def effect_of(run: Path, gap: float = 0.031, figure: Figure = "right", **options
         title="sums 0.1.0", dataset_hash=Release.open(run).manifest["dataset_hash"],
         student="org/small", revision="abc", test=test,
         options={
-            "method": "lora", "match": "tokens", "seeds": 3, "baseline": "random", **options,
+            "method": "lora", "match": "tokens", "seeds": 3, "baseline": "random", "answer_tokens": 320,
+            **options,
         },
         updates=12,
         figure=figure, expected=0.03, smallest={"right": 0.025, "golds": 0.1},
@@ -112,6 +113,18 @@ def test_a_foreign_file_or_effect_is_named(run: Path, tmp_path: Path) -> None:
     place.write_text("{}")
     with pytest.raises(InputError, match="is no effect as `curate effect` writes it"):
         push(run, f"file://{tmp_path / 'repo'}")
+
+
+def test_answers_that_were_cut_are_told(run: Path) -> None:
+    whole = effect_of(run)
+    assert not any("cut off" in line for line in design_words(whole))
+    arms = [whole.arms[0].model_copy(update={"cut": 0.85}), *whole.arms[1:]]
+    cut = whole.model_copy(update={"arms": arms})
+    (line,) = (line for line in design_words(cut) if "cut off" in line)
+    assert line == (
+        "Answers cut off at 320 tokens, which are hardly right: 85% of random; "
+        "`--set answer_tokens=640` gives them room."
+    )
 
 
 def test_fewer_nats_are_better(run: Path) -> None:
