@@ -12,8 +12,8 @@ FLOOR: Final = 0.05
 CUT: Final = 0.1
 """Share of answers cut off, beyond which it is said."""
 CLUSTERED: Final = (
-    "Intervals are of 95 %: arms are compared on each question, and the trainings of an arm count "
-    "as one cluster each."
+    "± is half of a 95 % interval: arms are compared on each question, and the trainings of an arm "
+    "count as one cluster each."
 )
 UNMEASURED: Final = (
     "**Effect not measured**: whether a student learns more from this selection than from a "
@@ -43,6 +43,13 @@ def nats(difference: Difference, sign: str = "") -> str:
 def gap(difference: Difference, figure: Figure) -> str:
     """Say a difference in a figure, with its interval."""
     return points(difference) if figure == "right" else nats(difference, "+")
+
+
+def within(difference: Difference, form: str, scale: float = 1.0) -> str:
+    """Say a figure and half of its interval, for a table."""
+    value, high = difference.value, difference.high
+    around = "" if high is None else f" ±{scale * (high - value):{form.lstrip('+')}}"
+    return f"{scale * value:{form}}{around}"
 
 
 def _said(difference: Difference, form: str, scale: float) -> str:
@@ -158,25 +165,28 @@ def telling(arm: ArmEffect, figure: Figure) -> str:
 def heads(effect: Effect) -> tuple[str, ...]:
     """Give the heads of the table."""
     return (
-        "arm", "runs", "rows", "epochs", "tokens", "right", "gold nats",
-        f"beside {effect.baseline}", "untrained",
+        "arm", "runs", "rows", "epochs", "tokens", "right", "nats",
+        f"beside {effect.baseline}", "beside untrained",
     )  # fmt: skip
 
 
 def row(arm: ArmEffect, figure: Figure) -> tuple[str, ...]:
     """Say an arm in a row of the table; see `heads`."""
     own = arm.by(figure)
-    beside = f"{telling(arm, figure)} {gap(own.to_baseline, figure)}" if own.to_baseline else ""
+    form, scale = ("+z.1f", 100.0) if figure == "right" else ("+z.3f", 1.0)
+    beside, untrained = (
+        within(one, form, scale) if one else "" for one in (own.to_baseline, own.to_untrained)
+    )
     return (
         arm.arm,
         f"{arm.trainings}",
         f"{arm.rows:,}" if arm.rows else "",
         f"{arm.epochs:.1f}" if arm.rows else "",
         f"{arm.tokens:,}" if arm.tokens else "",
-        share(arm.right.level),
-        nats(arm.golds.level),
-        beside.strip(),
-        gap(own.to_untrained, figure) if own.to_untrained else "",
+        f"{within(arm.right.level, 'z.1f', 100.0)} %",
+        within(arm.golds.level, "z.3f"),
+        f"{telling(arm, figure)} {beside}".strip(),
+        untrained,
     )
 
 

@@ -46,8 +46,8 @@ def effect_of(run: Path, gap: float = 0.031, figure: Figure = "right", **options
         title="sums 0.1.0", dataset_hash=Release.open(run).manifest["dataset_hash"],
         student="org/small", revision="abc", test=test,
         options={
-            "method": "lora", "match": "tokens", "seeds": 3, "baseline": "random", "answer_tokens": 320,
-            **options,
+            "method": "lora", "match": "tokens", "seeds": 3, "baseline": "random",
+            "answer_tokens": 320, **options,
         },
         updates=12,
         figure=figure, expected=0.03, smallest={"right": 0.025, "golds": 0.1},
@@ -75,7 +75,7 @@ def test_a_published_card_begins_with_what_the_selection_did(run: Path, tmp_path
     assert UNMEASURED not in card
     assert "## Effect on org/small" in card
     assert "`curate effect runs/sums --test asdiv.jsonl`" in card
-    assert "| selected | 3 | 48 | 3.0 | 9,000 | 40.0% (35.0% to 45.0%) |" in card
+    assert "| selected | 3 | 48 | 3.0 | 9,000 | 40.0 ±5.0 % |" in card
     (file,) = where.glob("effect-*.json")
     assert Effect.model_validate_json(file.read_bytes()) == effect_of(run)
     assert hashes(run) == before, "the run itself never changes"
