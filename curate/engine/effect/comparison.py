@@ -127,6 +127,7 @@ class Comparison:
         """
         units = [(unit, self.lesson(unit)) for unit in self.units()]  # a wrong one costs no hours
         fresh = [lesson for _, lesson in units if not self.trainings.remembered(lesson)]
+        fresh.sort(key=lambda lesson: lesson is None)  # so that the time left is that of trainings
         if done := len(units) - len(fresh):
             progress.say(f"{done} of {count_of(len(units), 'training')} remembered")
         until = None if seconds is None else time.time() + seconds
