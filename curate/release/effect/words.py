@@ -60,12 +60,15 @@ def _said(difference: Difference, form: str, scale: float) -> str:
 
 
 def lead(effect: Effect) -> str:
-    """Say first what the selection did beside chance."""
+    """Say first what the selection did, beside chance and beside no training at all."""
     own = _selection(effect)
     other = "a random one of its size" if effect.baseline == RANDOM else f"arm {effect.baseline}"
-    if own is None or (difference := own.by(effect.figure).to_baseline) is None:
+    if own is None or (standing := own.by(effect.figure)).to_baseline is None:
         return f"The selection was not compared with {other}."
-    return f"The selection beside {other}: {_verdict(difference, effect.figure)}."
+    words = f"The selection beside {other}: {_verdict(standing.to_baseline, effect.figure)}."
+    if standing.to_untrained is None:
+        return words
+    return f"{words} Beside no training: {_verdict(standing.to_untrained, effect.figure)}."
 
 
 def _selection(effect: Effect) -> ArmEffect | None:

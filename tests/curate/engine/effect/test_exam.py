@@ -8,6 +8,7 @@ import pytest
 
 from curate.engine.effect.exam import Exam, near
 from curate.errors import InputError
+from curate.recipe.files import read_recipe, shipped_file
 from curate.release.formats.wording import Wording
 from curate.sources.questions.options import QuestionsOptions
 
@@ -23,6 +24,21 @@ def test_questions_of_the_pool_are_found_nearly_or_wholly() -> None:
     asked = [FAR, POOL[1].upper() + "  ", NEAR]
     assert near(asked, POOL) == {1: POOL[1], 2: POOL[0]}
     assert near([], POOL) == near(asked, []) == {}
+
+
+def test_the_demos_test_is_found_and_shares_nothing_with_its_pool() -> None:
+    recipe = read_recipe("quickstart").recipe
+    assert recipe.effect is not None
+    assert recipe.effect.test is not None
+    place = shipped_file(recipe.effect.test.path)
+    assert place is not None
+    asked, pool = (
+        [json.loads(line)["question"] for line in Path(path).read_text().splitlines()]
+        for path in (place, Path(place).with_name("quickstart_questions.jsonl"))
+    )
+    assert len(asked) == 40
+    assert near(asked, pool) == {}
+    assert shipped_file("../pyproject.toml") is shipped_file("nothing.jsonl") is None
 
 
 def exam(folder: Path, rows: list[dict[str, str]], kind: str = "number", **more: str) -> Exam:

@@ -70,7 +70,8 @@ def test_a_published_card_begins_with_what_the_selection_did(run: Path, tmp_path
     card = (where / "README.md").read_text()
     assert card.partition("\n# ")[2].split("\n\n")[1] == (
         "**Effect on org/small**, asked 1,500 questions of asdiv.jsonl: the selection beside a "
-        "random one of its size: better, +3.1 (+1.1 to +5.1) points of right answers."
+        "random one of its size: better, +3.1 (+1.1 to +5.1) points of right answers. Beside no "
+        "training: better, +3.1 (+1.1 to +5.1) points of right answers."
     )
     assert UNMEASURED not in card
     assert "## Effect on org/small" in card
