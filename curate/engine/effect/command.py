@@ -58,8 +58,12 @@ def run_effect(
         override(section, assignment)
     chosen = validate(EffectOptions, section)
     command = _command(recipe["name"], chosen, questions)
-    facts = effect(run, chosen, Progress(), seconds=seconds_of(budget), command=command)
-    keep(facts, find_run(run))
+    progress = Progress()
+    facts = effect(run, chosen, progress, seconds=seconds_of(budget), command=command)
+    try:
+        keep(facts, find_run(run))
+    except OSError as error:
+        progress.say(f"not kept beside the run, so no card will tell of it: {error}", "!", "yellow")
     return facts
 
 

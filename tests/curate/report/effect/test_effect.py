@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from curate import cli
+from curate.engine.effect import command
 from curate.engine.effect import trainings as module
 from curate.engine.effect.command import run_effect, seconds_of
 from curate.errors import InputError
@@ -145,6 +146,17 @@ def test_two_at_a_time_give_the_same(
     assert twice.model_copy(update={"hours": effect.hours}) == effect
 
 
+def test_what_can_not_be_kept_is_told_all_the_same(
+    effect: Effect, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied", "runs/sums")
+
+    monkeypatch.setattr(command, "keep", refuse)
+    assert find_out() == effect
+    assert "not kept beside the run, so no card will tell of it" in capsys.readouterr().err
+
+
 def test_without_a_test_nothing_is_trained() -> None:
     with pytest.raises(InputError, match=r"no test is named; .*--test FILE"):
         run_effect(Path("runs/sums"), arms=ARMS, options=QUICK)
@@ -232,10 +244,10 @@ def test_wrong_options_are_told() -> None:
 def test_the_command_prints_json_or_a_table(effect: Effect) -> None:
     settings = [word for option in QUICK for word in ("--set", option)][:-2]
     arms = [word for arm in ARMS for word in ("--arm", arm)]
-    command = ["effect", "runs/sums", "--test", "test.jsonl", "--seeds", "2", *settings, *arms]
-    result = CliRunner().invoke(cli.app, [*command, "--json"], catch_exceptions=False)
+    words = ["effect", "runs/sums", "--test", "test.jsonl", "--seeds", "2", *settings, *arms]
+    result = CliRunner().invoke(cli.app, [*words, "--json"], catch_exceptions=False)
     assert Effect.model_validate_json(result.stdout) == effect
-    table = CliRunner().invoke(cli.app, command, env={"COLUMNS": "120"}).stdout
+    table = CliRunner().invoke(cli.app, words, env={"COLUMNS": "120"}).stdout
     assert "The selection beside a random one of its size: " in table
     assert all(arm in table for arm in ARMS)
 
