@@ -143,7 +143,14 @@ def test_two_at_a_time_give_the_same(
 ) -> None:
     monkeypatch.setenv("CURATE_STORE", str(tmp_path / "store"))
     twice = find_out("workers=2", f"executor={where}")
-    assert twice.model_copy(update={"hours": effect.hours}) == effect
+    for one, other in zip(twice.arms, effect.arms, strict=True):
+        assert (one.arm, one.rows, one.tokens, one.trainings) == (
+            other.arm, other.rows, other.tokens, other.trainings,
+        )  # fmt: skip
+        # Fewer threads add up in another order.
+        assert one.golds.level.value == pytest.approx(other.golds.level.value, rel=1e-4)
+        for ours, theirs in zip(one.losses, other.losses, strict=True):
+            assert ours == pytest.approx(theirs, rel=1e-4)
 
 
 def test_what_can_not_be_kept_is_told_all_the_same(
