@@ -51,13 +51,14 @@ def run_effect(
     """
     recipe = Release.open(run).recipe()
     section: dict[str, Any] = dict(recipe.get("effect") or {})
+    usual = validate(EffectOptions, {**section, "test": None})
     section["test"] = _test(recipe, section.get("test"), test, questions)
     if arms:
         section["arms"] = list(arms)
     for assignment in options:
         override(section, assignment)
     chosen = validate(EffectOptions, section)
-    command = _command(recipe["name"], chosen, questions)
+    command = _command(recipe["name"], chosen, usual, questions)
     progress = Progress()
     facts = effect(run, chosen, progress, seconds=seconds_of(budget), command=command)
     try:
@@ -93,21 +94,29 @@ def _test(
     return test
 
 
-def _command(name: str, options: EffectOptions, questions: Sequence[str]) -> str:
-    """Write the command that makes the same again, without a path of this machine."""
+def _command(
+    name: str, options: EffectOptions, usual: EffectOptions, questions: Sequence[str]
+) -> str:
+    """Write the command that makes the same again, without a path of this machine.
+
+    Args:
+        name: of the run.
+        options: as they are.
+        usual: as they are where the command says nothing.
+        questions: what it says of how the test is read.
+    """
     words = ["curate", "effect", f"runs/{name}"]
     if options.test is not None:
         words += ["--test", Path(options.test.path).name]
-    usual = EffectOptions().design
     for key, value in options.design.items():
-        if value == usual[key]:
+        if value == usual.design[key]:
             continue
         if key == "arms":
             words += [word for arm in options.arms for word in ("--arm", arm)]
         elif key == "seeds":
             words += ["--seeds", str(value)]
         else:
-            words += ["--set", f"{key}={value}"]
+            words += ["--set", f"{key}={'null' if value is None else value}"]
     words += [word for one in questions for word in ("--test-set", one)]
     return shlex.join(words)
 

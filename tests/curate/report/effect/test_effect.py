@@ -179,15 +179,20 @@ def test_a_recipe_says_what_is_trained_and_asked(
         f"arms: [{', '.join(ARMS)}], {options}}}"
     )
     student = f"measures={{score: {{student: {folder / 'student'}, calibrate: 0}}}}"
-    again = do(folder, student, "select.order_by=[rd_paper]", "select.budget={rows: 24}", section)
+    again = do(folder, student, "select.order_by=[rd_paper]", "select.budget={rows: 24}", section,
+               "name=told")  # fmt: skip
     facts = run_effect(again.folder)
-    assert facts.arms == effect.arms
-    assert facts.command == effect.command
     assert list(kept(again.folder).values()) == [facts]
+    assert facts.arms == effect.arms
+    assert facts.command == "curate effect runs/told --test test.jsonl", "the rest is the recipe's"
+    usual = run_effect(again.folder, options=["batch=16", "learning_rate=0.001"])
+    assert usual.command == (
+        "curate effect runs/told --test test.jsonl --set batch=16 --set learning_rate=0.001"
+    ), "a default too, where the recipe says otherwise"
     assert {one.arm for one in run_effect(again.folder, arms=("random", "selected")).arms} == {
         "random", "selected",
     }  # fmt: skip
-    assert len(kept(again.folder)) == 2
+    assert len(kept(again.folder)) == 3
 
 
 def test_what_there_is_no_time_for_is_left_out(
