@@ -4,13 +4,13 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from curate.models.students.methods import Method
+from curate.release.effect.words import RANDOM
 from curate.sources.questions.options import QuestionsOptions
 
 ARMS: Final = ("untrained", "random", "random_correct", "selected")
 """What every comparison needs: the student alone, chance, and what was chosen."""
-_RANDOM: Final = "random"
 Match = Literal["tokens", "rows"]
-Method = Literal["lora", "full"]
 Overlap = Literal["refuse", "drop"]
 _APART: Final = frozenset({"test", "student", "executor", "workers"})
 """Options that change nothing of what comes out, and the test, of which more is known elsewhere."""
@@ -32,7 +32,7 @@ class EffectOptions(BaseModel):
     are, to see whether harm is seen), an arm of the run, or any arm that a recipe may name but
     those of the form ``without:FILTER``. Random arms are drawn anew for every training.
     """
-    baseline: str = _RANDOM
+    baseline: str = RANDOM
     """The arm that all others are compared with."""
     seeds: int = Field(default=3, ge=1)
     """Trainings of each arm; of one alone nothing can be concluded."""
@@ -75,7 +75,7 @@ class EffectOptions(BaseModel):
 
     @model_validator(mode="after")
     def _baseline_is_an_arm(self) -> Self:
-        if self.baseline not in {_RANDOM, *self.arms}:
+        if self.baseline not in {RANDOM, *self.arms}:
             raise ValueError(f"baseline {self.baseline!r} is none of the arms; name it there too")
         return self
 

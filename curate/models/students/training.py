@@ -6,18 +6,16 @@ tokens in as many updates. The loss is on what the student is to say alone.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from curate.errors import ModelError
 from curate.models.students.loading import Weights, load_model
+from curate.models.students.methods import Method
 from curate.models.students.tokenizing import encode, load_tokenizer
 
 IGNORED: Final = -100
 """Label of a token that has no loss."""
 Record = Mapping[str, Any]
-
-
-Method = Literal["lora", "full"]
 
 
 class Training(NamedTuple):

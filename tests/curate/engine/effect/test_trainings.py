@@ -15,7 +15,8 @@ from curate.engine.effect.schedule import lay_out
 from curate.engine.effect.trainings import Answered, Lesson, Trainings
 from curate.models.references import resolve
 from curate.models.students.answering import Answer, Answerer
-from curate.models.students.training import Examples, Method, Training
+from curate.models.students.methods import Method
+from curate.models.students.training import Examples, Training
 from curate.release.formats.wording import Wording
 from curate.store.store import Store
 from filters.correctness import Correctness
