@@ -131,7 +131,8 @@ class Comparison:
         if done := len(units) - len(fresh):
             progress.say(f"{done} of {count_of(len(units), 'training')} remembered")
         until = None if seconds is None else time.time() + seconds
-        tasks = [Task(self.trainings, lesson, until) for lesson in fresh]
+        others = [self.trainings.key(lesson) for _, lesson in units if lesson is not None]
+        tasks = [Task(self.trainings, lesson, until, others) for lesson in fresh]
         if tasks:
             count = sum(task.lesson is not None for task in tasks)
             with progress.stage("train and ask", count, "trainings") as stage:
@@ -144,7 +145,7 @@ class Comparison:
                 left.append(unit)
                 continue
             self.answers.setdefault(unit.arm, []).append(self.trainings.answers(lesson))
-            self.seconds += self.trainings.seconds(lesson)
+            self.seconds += self.trainings.seconds(self.trainings.key(lesson))
             if lesson is not None:
                 self.lessons.setdefault(unit.arm, []).append(lesson)
         return left

@@ -121,7 +121,8 @@ class Trainings:
 
     def remembered(self, lesson: Lesson | None) -> bool:
         """Tell whether all answers are there, and what the student makes of the known ones."""
-        with self._answers(lesson) as answers, self._golds(lesson) as golds:
+        name = self.key(lesson)
+        with self._answers(name) as answers, self._golds(name) as golds:
             return all(place in answers and place in golds for place in self._places)
 
     def losses(self, lesson: Lesson) -> list[float]:
@@ -129,11 +130,15 @@ class Trainings:
         with self._store.book("effect-trainings", self.key(lesson)) as book:
             return list((book.get(_DONE) or {}).get("nats", ()))
 
-    def seconds(self, lesson: Lesson | None) -> float:
-        """Tell how long it took to train and to ask."""
-        with self._store.book("effect-trainings", self.key(lesson)) as trained:
+    def seconds(self, name: str) -> float:
+        """Tell how long it took to train and to ask, as far as that was done.
+
+        Args:
+            name: the key of a training.
+        """
+        with self._store.book("effect-trainings", name) as trained:
             spent = float((trained.get(_DONE) or {}).get("seconds", 0.0))
-        for book in (self._answers(lesson), self._golds(lesson)):
+        for book in (self._answers(name), self._golds(name)):
             with book:
                 entries = [book.get(place) for place in self._places]
                 spent += sum(float(entry.get("seconds", 0.0)) for entry in entries if entry)
@@ -141,7 +146,8 @@ class Trainings:
 
     def answers(self, lesson: Lesson | None) -> list[Answered]:
         """Give what the student says to every question, training and asking it where need be."""
-        with self._answers(lesson) as answers, self._golds(lesson) as golds:
+        name = self.key(lesson)
+        with self._answers(name) as answers, self._golds(name) as golds:
             if not all(place in answers and place in golds for place in self._places):
                 with self._model(lesson) as model:
                     self._ask(model, answers)
@@ -153,11 +159,11 @@ class Trainings:
                 for one in self._places
             ]
 
-    def _answers(self, lesson: Lesson | None) -> Book:
-        return self._store.book("effect-answers", key(self.key(lesson), self._asked))
+    def _answers(self, name: str) -> Book:
+        return self._store.book("effect-answers", key(name, self._asked))
 
-    def _golds(self, lesson: Lesson | None) -> Book:
-        return self._store.book("effect-golds", key(self.key(lesson), self._asked, self._read))
+    def _golds(self, name: str) -> Book:
+        return self._store.book("effect-golds", key(name, self._asked, self._read))
 
     def _ask(self, model: Path, book: Book) -> None:
         """Have a student answer what it was not asked yet."""
@@ -249,32 +255,27 @@ class Task(NamedTuple):
         trainings: carries it out.
         lesson: None for the untrained student.
         until: time of the clock by which it must have ended; None where there is no end.
+        others: keys of all trainings of the same design.
     """
 
     trainings: Trainings
     lesson: Lesson | None
     until: float | None
-
-
-_SPENT: Final[list[float]] = []
-"""Seconds of the trainings of this process."""
+    others: Sequence[str]
 
 
 def carry_out(task: Task) -> bool:
     """Train and ask, if there is time for it; what comes of it lies in the store.
 
-    Time is taken to be needed as the longest training of this process did, and none for the
-    student that is asked untrained.
+    It is taken to need as long as the longest of the same design that is in the store, whoever
+    carried that out; the student that is asked untrained always has time.
 
     Returns:
         Whether it was done.
     """
-    taught = task.lesson is not None
-    begun = time.time()
-    expected = max(_SPENT, default=0.0) if taught else 0.0
-    if taught and task.until is not None and begun + expected > task.until:
-        return False
+    if task.lesson is not None and task.until is not None:
+        expected = max(map(task.trainings.seconds, task.others), default=0.0)
+        if time.time() + expected >= task.until:
+            return False
     task.trainings.answers(task.lesson)
-    if taught:
-        _SPENT.append(time.time() - begun)
     return True

@@ -199,10 +199,23 @@ def test_what_there_is_no_time_for_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CURATE_STORE", str(tmp_path / "store"))
-    cut = find_out(budget="0.001s")
+    cut = find_out(budget="0s")
     assert {unit.arm for unit in cut.left_out} == {*ARMS} - {"untrained"}
     assert [one.arm for one in cut.arms] == ["untrained"], "which takes no training"
     assert "No time for random (seed 0, 1)" in said(cut)
+
+
+def test_time_is_planned_by_what_trainings_took_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURATE_STORE", str(tmp_path / "store"))
+    arms = ("random", "selected")
+    one = find_out("seeds=1", arms=arms)
+    took = 3600 * one.hours / 2
+    cut = find_out("seeds=2", arms=arms, budget=f"{took / 10:.3f}s")
+    assert [(unit.arm, unit.seed) for unit in cut.left_out] == [("random", 1), ("selected", 1)], (
+        "a tenth of what one takes is too little even for the first"
+    )
 
 
 def test_arms_are_compared_with_whichever_is_wanted(effect: Effect) -> None:
