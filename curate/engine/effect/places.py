@@ -10,6 +10,7 @@ from curate.engine.executors.local import InProcess, WorkerProcesses
 from curate.models.students.sharded import devices
 from curate.recipe.model import Where
 
+_SMALLER: Final = "train fewer at a time (`--set workers=1`), or in more `micro_batches`"
 _VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 
 
@@ -31,10 +32,12 @@ def open_places(where: Where, workers: int | None) -> Executor:
     count = workers or max(len(gpus), 1)
     if count == 1:
         return InProcess()
-    if gpus:
-        return WorkerProcesses(count, [{_VISIBLE: gpus[n % len(gpus)]} for n in range(count)])
     cores = max(cpu_count(only_physical_cores=True) // count, 1)
-    return WorkerProcesses(count, [{"OMP_NUM_THREADS": str(cores)}] * count)
+    own = [
+        {_VISIBLE: gpus[number % len(gpus)]} if gpus else {"OMP_NUM_THREADS": str(cores)}
+        for number in range(count)
+    ]
+    return WorkerProcesses(count, own, _SMALLER)
 
 
 def _gpus() -> list[str]:

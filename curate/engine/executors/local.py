@@ -46,15 +46,22 @@ class WorkerProcesses:
     Args:
         workers: number of processes. They start with the first call.
         environments: variables of each, such as the device that is its own.
+        smaller: how less memory is taken, a clause for who ran out of it.
     """
 
-    def __init__(self, workers: int, environments: Sequence[Mapping[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        workers: int,
+        environments: Sequence[Mapping[str, str]] = (),
+        smaller: str = "lower runtime.questions_per_shard",
+    ) -> None:
         # spawn, not fork: polars' threads do not survive a fork
         spawn = multiprocessing.get_context("spawn")
         queue: Queue[Mapping[str, str]] = spawn.Queue()
         for number in range(workers):
             queue.put(environments[number] if environments else {})
         self._pool = ProcessPoolExecutor(workers, spawn, _begin, (queue,))
+        self._smaller = smaller
 
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
         """Hand the tasks to the workers; results come in the tasks' order.
@@ -77,7 +84,7 @@ class WorkerProcesses:
         except BrokenProcessPool as error:
             raise BackendError(
                 f"a worker process ended before its work was done; {_TYPED_IN}. Where nothing was "
-                "typed in, memory may have run out: lower runtime.questions_per_shard"
+                f"typed in, memory may have run out: {self._smaller}"
             ) from error
         finally:
             for future in futures:
