@@ -37,6 +37,7 @@ def keep(effect: Effect, run: Path) -> Path:
     """
     options = {name: value for name, value in effect.options.items() if name != "seeds"}
     design = [effect.student, effect.revision, effect.test.digest, options]
+    run = run.absolute()  # also one that is the current folder has a name and a parent
     path = run.parent / f"{run.name}.{FILE.format(key(design)[:8])}"
     write_whole(path, as_json(effect))
     return path
@@ -57,6 +58,7 @@ def kept(run: Path) -> dict[str, Effect]:
     Raises:
         InputError: a file among them is no effect.
     """
+    run = run.absolute()
     effects: dict[str, Effect] = {}
     for path in sorted(run.parent.glob(f"{run.name}.{FILE.format('*')}")):
         try:

@@ -5,55 +5,19 @@ from pathlib import Path
 import pytest
 
 from curate.errors import InputError
-from curate.release.effect.facts import (
-    ArmEffect,
-    Difference,
-    Effect,
-    ExamFacts,
-    Figure,
-    Standing,
-)
+from curate.release.effect.facts import Effect
 from curate.release.effect.kept import keep, kept
 from curate.release.effect.words import UNMEASURED, design_words, lead
 from curate.release.files import hashes
-from curate.release.read import Release
 from curate.release.repositories.push import push
 from tests.curate.imported_sums import TERMS, do, write
+from tests.curate.release.effect.effects import effect_of
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     write(tmp_path)
     return do(tmp_path, TERMS).folder
-
-
-def standing(value: float, error: float = 0.01) -> Standing:
-    level = Difference(0.4, 0.35, 0.45, 0.02)
-    gap = Difference(value, value - 2 * error, value + 2 * error, error)
-    return Standing(level=level, to_baseline=gap, to_untrained=gap)
-
-
-def arm(name: str, gap: float) -> ArmEffect:
-    return ArmEffect(
-        arm=name, trainings=3, rows=48, epochs=3.0, tokens=9000, right=standing(gap),
-        golds=standing(-gap), cut=0.0, gained=0.2, lost=0.1, losses=[[1.0, 0.5]],
-    )  # fmt: skip
-
-
-def effect_of(run: Path, gap: float = 0.031, figure: Figure = "right", **options: object) -> Effect:
-    test = ExamFacts(name="asdiv.jsonl", digest="d", questions=1500, dropped=3, unread=0)
-    return Effect(
-        title="sums 0.1.0", dataset_hash=Release.open(run).manifest["dataset_hash"],
-        student="org/small", revision="abc", test=test,
-        options={
-            "method": "lora", "match": "tokens", "seeds": 3, "baseline": "random",
-            "answer_tokens": 320, **options,
-        },
-        updates=12,
-        figure=figure, expected=0.03, smallest={"right": 0.025, "golds": 0.1},
-        arms=[arm("random", 0.0), arm("selected", gap)], left_out=[], hours=1.26,
-        command="curate effect runs/sums --test asdiv.jsonl", made_with={"trl": "1"},
-    )  # fmt: skip
 
 
 def test_a_card_says_that_no_effect_was_measured_before_anything_else(run: Path) -> None:
@@ -114,6 +78,15 @@ def test_a_foreign_file_or_effect_is_named(run: Path, tmp_path: Path) -> None:
     place.write_text("{}")
     with pytest.raises(InputError, match="is no effect as `curate effect` writes it"):
         push(run, f"file://{tmp_path / 'repo'}")
+
+
+def test_a_run_is_its_folder_from_within_too(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = hashes(run)
+    monkeypatch.chdir(run)
+    place = keep(effect_of(run), Path())
+    assert place.parent == run.parent
+    assert list(kept(Path())) == list(kept(run)) != []
+    assert hashes(run) == before
 
 
 def test_answers_that_were_cut_are_told(run: Path) -> None:
