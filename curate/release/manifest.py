@@ -4,9 +4,11 @@ All may hold more, written by later versions or for people. What is named here i
 that a file which is damaged, or another one, is told by the key that is wrong.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
+import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from curate.release.funnel import Funnel
@@ -180,3 +182,9 @@ class Recipe(_Section):
     sources: list[Parameters] | None = None
     arms: list[str] | None = None
     publish: Publish | None = None
+
+
+def as_bytes(manifest: Mapping[str, Any]) -> bytes:
+    """Write a manifest as its file holds it."""
+    style = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(manifest, option=style)

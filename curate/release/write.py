@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 import polars as pl
 
 from curate.errors import InputError
 from curate.release.card import ConfigFacts, dataset_card, run_card
 from curate.release.files import CARD, hashes
+from curate.release.manifest import as_bytes
 from curate.release.parquet import PartWriter
 from curate.release.partition import DEFAULT, Partition, ReleaseSpec
 from curate.release.runs import MADE_WITH, MANIFEST, MANIFEST_FORMAT
@@ -94,8 +94,7 @@ def write_release(
         _write_questions(partial, questions)
     _write_texts(partial, spec, writers, configs)
     manifest = _manifest(spec, configs, writers.published, hashes(partial / "dataset"))
-    style = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    (partial / MANIFEST).write_bytes(orjson.dumps(manifest, option=style))
+    (partial / MANIFEST).write_bytes(as_bytes(manifest))
     if complete is not None:
         complete(partial)
     partial.replace(folder)

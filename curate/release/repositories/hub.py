@@ -99,7 +99,7 @@ class HubRepository:
             for config, facts in manifest.get("configs", {}).items()
             for split in facts["splits"]
         )
-        names = {*_RELEASE, *manifest.get("files", ())}
+        names = {*_RELEASE, *manifest.get("files", ()), *manifest.get("digests", ())}
         return {p for p in paths if p in names or re.fullmatch(rf"data/({data})\.parquet", p)}
 
     def _refuse_readers(self, who: Any) -> None:

@@ -26,6 +26,7 @@ from curate.release.export.trial import trial
 from curate.release.files import CARD, hashes
 from curate.release.formats import FORMATS
 from curate.release.formats.wording import Record
+from curate.release.manifest import as_bytes
 from curate.release.options import PublishOptions
 from curate.release.read import Release
 from curate.release.repositories import kind_of, open_repository
@@ -34,6 +35,7 @@ from curate.release.runs import MADE_WITH
 
 CHANGES = "# Changes"
 """Heading of the card's section on what changed since the version before."""
+_MANIFEST: Final = "manifest.json"
 _NOT_KEPT: Final = (CARD, ".gitattributes", "recipe.yaml")
 """The card, which also tells of the version before; what the Hub puts there itself; the recipe's
 text, of which the manifest holds all that makes a difference. Effects are none of it either: they
@@ -190,8 +192,7 @@ def _publish(
         text = release.files.text(CARD)
         effects = kept(release.run.folder) if release.run else {}
         _refuse_another_selection(release, effects)
-        for name, effect in effects.items():
-            (staged / name).write_bytes(as_json(effect))
+        _take_along(effects, release, staged)
         text = measured(text, list(effects.values()))
         if named:
             text = addressed(text, repository.name, version)
@@ -203,6 +204,16 @@ def _publish(
         return repository.publish(staged, version)
 
 
+def _take_along(effects: Mapping[str, Effect], release: Release, staged: Path) -> None:
+    """Put effects into a copy of a release, and their digests into its manifest."""
+    if not effects:
+        return
+    for name, effect in effects.items():
+        (staged / name).write_bytes(as_json(effect))
+    digests = {**release.manifest.get("digests", {}), **hashes(staged, effects)}
+    (staged / _MANIFEST).write_bytes(as_bytes({**release.manifest, "digests": digests}))
+
+
 def _content(release: Release) -> Mapping[str, Any]:
     """Give what a version must keep: its files, and of its manifest what says what is in it."""
     files = {
@@ -210,7 +221,7 @@ def _content(release: Release) -> Mapping[str, Any]:
     }
     beside = {"digests", MADE_WITH}
     manifest = {name: value for name, value in release.manifest.items() if name not in beside}
-    return {**files, "manifest.json": manifest}
+    return {**files, _MANIFEST: manifest}
 
 
 def _measured_later(published: Release, effects: Mapping[str, Effect]) -> tuple[str, ...]:

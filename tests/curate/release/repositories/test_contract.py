@@ -16,10 +16,12 @@ import pytest
 from curate.errors import CurateError, InputError
 from curate.release.card import addressed
 from curate.release.diff import diff
+from curate.release.effect.kept import keep
 from curate.release.read import Release
 from curate.release.repositories import REPOSITORIES, kind_of, open_repository
 from curate.release.repositories.folder import FolderRepository
 from curate.release.repositories.push import CHANGES, push
+from tests.curate.release.effect.effects import effect_of
 from tests.curate.release.repositories import laws
 from tests.curate.release.repositories.places import PLACES, FolderPlace, Place, read
 
@@ -114,6 +116,27 @@ def test_the_card_tells_what_changed_and_loses_nothing(runs: dict[str, Path], pl
     assert "| selected | length: too_long |" in text
     assert "| `recipe.filters.length.max` | 40 | 8 |" in text
     assert place.open().card() in {None, text}
+
+
+def test_an_effect_goes_along_and_belongs_to_the_release(
+    runs: dict[str, Path], place: Place
+) -> None:
+    kept = keep(effect_of(runs["first"]), runs["first"])
+    try:
+        push(runs["first"], place.address)
+        assert not push(runs["first"], place.address).fresh
+    finally:
+        kept.unlink()
+    (name,) = (path for path in place.seen("v0.1.0") if path.startswith("effect-"))
+    published = place.open().fetch("v0.1.0")
+    Release.open(published).check()
+    assert push(runs["second"], place.address).fresh, "it is no stranger's file, and may go"
+    assert not any(path.startswith("effect-") for path in place.seen("v0.2.0"))
+    copy = published.parent / "copy"
+    shutil.copytree(published, copy)
+    (copy / name).write_text("{}")
+    with pytest.raises(InputError, match=f"{name}.*is not what was written"):
+        Release.open(copy).check()
 
 
 def test_pushing_twice_publishes_once(runs: dict[str, Path], place: Place) -> None:
