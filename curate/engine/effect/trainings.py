@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from curate.engine.effect.exam import Exam
 from curate.engine.effect.pool import Record
+from curate.measures.parse import Parse
 from curate.models.references import ResolvedModel
 from curate.models.students.answering import Answerer, Engine, EngineAnswerer, best_engine
 from curate.models.students.loading import Weights
@@ -110,7 +111,7 @@ class Trainings:
         self._asked = {
             "most": most, "weights": weights, "engine": self._engine, "prompts": key(self._prompts),
         }  # fmt: skip
-        self._read = {"exam": exam.digest, "line": exam.wording.line}
+        self._read = {"exam": exam.digest, "line": exam.wording.line, "parse": Parse.version}
 
     def key(self, lesson: Lesson | None) -> str:
         """Identify a training by what is taught and how; the untrained student by itself."""
