@@ -217,7 +217,8 @@ GLOSSARY: Final = Glossary(
         # One row a draw; written by sources only.
         Column("sample_id", _TEXT, "hash of what makes this sample the one it is", "source",
                published=True),
-        Column("sample_index", _COUNT, "which draw of its question it is, from 0", "source"),
+        Column("sample_index", _COUNT, "which draw it is, of its question or of the sample it was "
+               "made from, from 0", "source"),
         Column("source", _TEXT, "name of the recipe's source that made it", "source",
                published=True, role="category"),
         Column("teacher", _TEXT, "who wrote it", "source", published=True, role="category"),
@@ -225,6 +226,8 @@ GLOSSARY: Final = Glossary(
                role="category"),
         Column("parent_id", _TEXT, "the sample it was made from, null where it was made from none",
                "source", published=True, hashed=False),
+        Column("round", _COUNT, "how many samples it goes back on, one made from the other; 0 "
+               "where it was made from none", "source", hashed=False),
         Column("gold_shown", _FLAG, "whether the writer saw the known answer", "source",
                published=True),
         Column("raw_output", _TEXT, "all that was written", "source"),

@@ -12,9 +12,9 @@ from typing import Any, Self
 import orjson
 import polars as pl
 
+from curate.engine.asking import SourceResult
 from curate.engine.chain import ChainResult
 from curate.engine.made_with import devices, made_with
-from curate.engine.sampling import SourceResult
 from curate.engine.setups import MeasureSetups
 from curate.engine.table import Table
 from curate.measures.gradient import Gradient

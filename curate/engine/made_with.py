@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
+from curate.engine.asking import SourceResult
 from curate.engine.measuring import MeasureResult
-from curate.engine.sampling import SourceResult
 from curate.measures import MEASURES
 from curate.measures.base import Need
 from curate.models.teachers.options import VllmOptions

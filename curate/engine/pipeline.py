@@ -10,12 +10,14 @@ from pathlib import Path
 
 import polars as pl
 
+from curate.engine.asking import SourceResult
 from curate.engine.chain import Chain, ChainResult
+from curate.engine.early import EarlyLook
 from curate.engine.executors import open_executor
 from curate.engine.inputs import lock_data, read_questions
 from curate.engine.limits import Meter
 from curate.engine.progress.progress import Progress
-from curate.engine.sampling import Sampler, SourceResult
+from curate.engine.sampling import Sampler
 from curate.engine.setups import MeasureSetups
 from curate.engine.table import IDS, Table, build_table, write_part
 from curate.models.libraries import ENCODER, SERVED_STUDENT, STUDENT, require
@@ -155,7 +157,9 @@ def passed(
     executor = open_executor(file.recipe.runtime.executor, file.recipe.runtime.workers)
     try:
         with store.workspace() as work:
-            batches = sampler.batches(questions)
+            chain = Chain(store, work, executor, progress, setups.open, replay, meter)
+            look = EarlyLook(plan.recipe, questions.frame, chain)
+            batches = sampler.batches(questions, look, work / "sources")
             shards = file.recipe.runtime.questions_per_shard
             table = build_table(
                 questions.frame, batches, work / "table", shards, plan.recipe.brought.types
@@ -164,7 +168,6 @@ def passed(
                 _add_tokens(table, sampler, work)
             lock.save()
             _tell_sources(sampler.results, progress)
-            chain = Chain(store, work, executor, progress, setups.open, replay, meter)
             without = [arm.operand for arm in plan.arms if arm.kind.judged_again]
             result = chain.run(plan.steps, table, fork_before=without)
             yield PipelineResult(

@@ -37,6 +37,7 @@ from curate.select.arms import Arm
 from curate.select.options import SelectOptions
 from curate.select.sweep import Point, Sweep
 from curate.sources import SOURCES, SampledSource, Source
+from curate.sources.lineage import parents_first
 from curate.sources.questions import QuestionsOptions
 from filters import FILTERS
 from filters.columns import Glossary
@@ -229,6 +230,7 @@ class Recipe(_Section):
         self._student_is_where_it_is_said()
         self._tokens_can_be_counted()
         self._spending_can_be_told()
+        parents_first(self.sources)
         self._excluded_are_known()
         columns_of_sources(self.sources)
         formats = [name for name in self.publish.formats if format_of(name).of_questions]
@@ -318,6 +320,14 @@ class Recipe(_Section):
                 )
         if not self.used_sources:
             raise InputError("no source is left", "exclude_teachers")
+        used = {source.name for source in self.used_sources}
+        for source in self.used_sources:
+            if isinstance(source, SampledSource) and source.parent not in {None, *used}:
+                raise InputError(
+                    f"source {source.name!r} goes on from {source.parent!r}, of which nothing is "
+                    "used; exclude it too",
+                    "exclude_teachers",
+                )
 
     @model_serializer(mode="wrap")
     def _without_a_sweep_nobody_wrote(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from curate.measures.faults import FAULTS, RATIONALE
 from curate.recipe.model import Recipe
 from curate.select.arms import Arm
 from curate.select.orders import order_of
-from curate.sources import SOURCES
+from curate.sources import SOURCES, SampledSource
 from filters.columns import (
     GLOSSARY,
     TOKEN_COLUMNS,
@@ -111,7 +111,9 @@ class Plan:
         recipe = self.recipe
         yield f"load questions from {recipe.questions.path}"
         for source in recipe.sources:
-            yield f"{SOURCES.name_of(type(source))} samples: {source.name}"
+            parent = source.parent if isinstance(source, SampledSource) else None
+            origin = f", from those of {parent}" if parent else ""
+            yield f"{SOURCES.name_of(type(source))} samples: {source.name}{origin}"
         for step in self.steps:
             if isinstance(step, MeasureStep):
                 cost = f": {step.kind.cost}" if step.kind.cost else ""

@@ -78,7 +78,7 @@ class Drafts:
         schema = {name: SOURCE_COLUMNS[name] for name in _WRITTEN} | self._more
         columns = list(zip(*taken, strict=True)) or [()] * len(schema)
         frame = pl.DataFrame(columns, schema=schema)
-        constants = {"source": self._source, "gold_shown": self._gold_shown}
+        constants = {"source": self._source, "round": 0, "gold_shown": self._gold_shown}
         return frame.select(
             pl.col(name) if name in schema else pl.lit(constants.get(name), dtype=kind).alias(name)
             for name, kind in {**SOURCE_COLUMNS, **self._more}.items()

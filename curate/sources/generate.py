@@ -9,9 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from curate.errors import InputError
 from curate.models.teachers.base import Request
-from curate.sources.sampled import Draw, SampledSource, log_key, prompt_key
+from curate.sources.sampled import Draw, SampledSource, log_key, prompt_key, seed_of
 from curate.sources.templates import PromptTemplate
-from curate.store.keys import rank
 
 
 class Generate(SampledSource):
@@ -45,15 +44,15 @@ class Generate(SampledSource):
         return value
 
     def draws(
-        self, questions: pl.DataFrame, template: PromptTemplate, identity: Mapping[str, Any]
+        self, subjects: pl.DataFrame, template: PromptTemplate, identity: Mapping[str, Any]
     ) -> Iterator[Draw]:
         """List `samples` draws of every question."""
         sampled = self.sampling_for(template).identity()
-        for row in questions.iter_rows(named=True):
+        for row in subjects.iter_rows(named=True):
             rendered = template.render(row)
             stem = prompt_key(identity, rendered, sampled)
             for index in range(self.samples):
-                seed = rank("seed", stem, index) % 2**31 if self.seeds else None
+                seed = seed_of(stem, index) if self.seeds else None
                 request = Request(
                     key=log_key(stem, index, seed),
                     messages=rendered.messages,

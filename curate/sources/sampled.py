@@ -1,9 +1,10 @@
 """Sources that ask a teacher: which samples are wanted, which must be drawn, what rows come.
 
 The drawing itself is a `Generator`'s and the remembering the engine's: everything here is a pure
-function of the questions, the source and what the record holds, so that a run killed at any moment
-asks exactly for what it lacks. What a source of this kind asks is what it lists as `draws`; all
-else (keys, resuming, replay, forecast) follows from that.
+function of the subjects, the source and what the record holds, so that a run killed at any moment
+asks exactly for what it lacks. A *subject* is what a teacher is asked about: a question, or a
+question and a sample of it that another is made from. What a source of this kind asks is what it
+lists as `draws`; all else (keys, resuming, replay, forecast) follows from that.
 """
 
 from abc import abstractmethod
@@ -20,10 +21,21 @@ from curate.models.teachers.base import Completion, Request, Sampling
 from curate.models.teachers.options import DType, Teacher
 from curate.models.teachers.tokens import Tokens
 from curate.sources.base import Source
-from curate.sources.templates import PromptTemplate, Rendered, TemplateFile, load_template
-from curate.store.keys import key, short_id
+from curate.sources.templates import (
+    VARIABLES,
+    PromptTemplate,
+    Rendered,
+    TemplateFile,
+    load_template,
+)
+from curate.sources.where import Condition
+from curate.store.keys import key, rank, short_id
 from filters.columns import SOURCE_COLUMNS, TOKEN_COLUMNS
 
+SUBJECT_COLUMNS: Final = ("parent_id", "round", "gold_shown")
+"""What is known of the sample that another is made from, beside what its prompt reads: its id, its
+own round, and whether its writer saw the known answer.
+"""
 TOKENS_SCHEMA: Final = {"sample_id": pl.String(), **TOKEN_COLUMNS}
 """Of what is known of the teachers' own tokens."""
 
@@ -37,15 +49,19 @@ class Draw:
 
     Attributes:
         question_id: of its question.
-        index: which draw of the question it is, from 0.
+        index: which draw it is, of the question or of the sample it is made from, from 0.
         request: what the teacher is asked.
         parent_id: the sample it is made from; None where it is made from the question alone.
+        round: how many samples it goes back on, one made from the other.
+        gold_shown: whether who wrote one of these saw the known answer.
     """
 
     question_id: str
     index: int
     request: Request
     parent_id: str | None = None
+    round: int = 0
+    gold_shown: bool = False
 
 
 class SampledSource(Source):
@@ -81,6 +97,26 @@ class SampledSource(Source):
         """The model."""
         return self.model
 
+    @property
+    def parent(self) -> str | None:
+        """The source whose samples its own are made from; None where questions suffice."""
+        return None
+
+    @property
+    def conditions(self) -> Mapping[str, Condition]:
+        """What holds of the samples that it goes on from, by filter or column."""
+        return {}
+
+    @property
+    def most_rounds(self) -> int:
+        """How often it goes on from what it made itself, the first time included."""
+        return 1
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What its prompt may read."""
+        return VARIABLES
+
     def texts(self) -> Sequence[str]:
         """Name the file of its prompt, where it is one of the recipe's own."""
         return (self.prompt.file,) if isinstance(self.prompt, TemplateFile) else ()
@@ -94,7 +130,7 @@ class SampledSource(Source):
         Raises:
             InputError: there is no such template, or it is wrong.
         """
-        return load_template(self.prompt, folder)
+        return load_template(self.prompt, folder, self.variables)
 
     def teacher(self) -> Teacher:
         """Give the teacher as the backends know it."""
@@ -107,24 +143,25 @@ class SampledSource(Source):
 
     @abstractmethod
     def draws(
-        self, questions: pl.DataFrame, template: PromptTemplate, identity: Mapping[str, Any]
+        self, subjects: pl.DataFrame, template: PromptTemplate, identity: Mapping[str, Any]
     ) -> Iterator[Draw]:
         """List every sample wanted, siblings together so that they share a cached prompt.
 
         Args:
-            questions: rows with ``question_id`` and the template's `VARIABLES`, as far as it reads
-                them; each of them is sampled, so quarantined questions must not be among them.
+            subjects: rows with ``question_id`` and the template's `variables`, as far as it reads
+                them, and where it has a `parent`, `SUBJECT_COLUMNS`; each of them is sampled, so
+                quarantined questions must not be among them.
             template: of its prompt.
             identity: of the teacher, as its generator gives it.
         """
 
-    def wanted(self, questions: int) -> int:
-        """Count the samples wanted of so many questions."""
+    def wanted(self, questions: int) -> int | None:
+        """Count the samples wanted of so many questions; None where that takes their samples."""
         return questions * self.samples
 
     def rows(
         self,
-        questions: pl.DataFrame,
+        subjects: pl.DataFrame,
         template: PromptTemplate,
         identity: Mapping[str, Any],
         lookup: Lookup,
@@ -132,7 +169,7 @@ class SampledSource(Source):
         """Make the rows, one a draw, a draw that failed for good included.
 
         Args:
-            questions: as in `draws`, in the order the rows shall have.
+            subjects: as in `draws`, in the order the rows shall have.
             template: of its prompt.
             identity: of the teacher.
             lookup: into the record.
@@ -145,8 +182,9 @@ class SampledSource(Source):
                 for (a replay).
         """
         columns: dict[str, list[Any]] = {name: [] for name in SOURCE_COLUMNS}
-        lacking = 0
-        for draw in self.draws(questions, template, identity):
+        wanted = lacking = 0
+        for draw in self.draws(subjects, template, identity):
+            wanted += 1
             value = lookup(draw.request.key)
             if value is None:
                 lacking += 1
@@ -157,14 +195,13 @@ class SampledSource(Source):
         if lacking:
             raise RecordError(
                 f"source {self.name!r}: the record lacks {lacking:,} of "
-                f"{count_of(self.wanted(questions.height), 'sample')}; run without --replay to "
-                "draw them"
+                f"{count_of(wanted, 'sample')}; run without --replay to draw them"
             )
         return pl.DataFrame(columns, schema=dict(SOURCE_COLUMNS))
 
     def tokens(
         self,
-        questions: pl.DataFrame,
+        subjects: pl.DataFrame,
         template: PromptTemplate,
         identity: Mapping[str, Any],
         lookup: Lookup,
@@ -176,7 +213,7 @@ class SampledSource(Source):
         """
         drawn = (
             (draw, Tokens.from_json((lookup(draw.request.key) or {}).get("tokens")))
-            for draw in self.draws(questions, template, identity)
+            for draw in self.draws(subjects, template, identity)
         )
         columns = [(self._id(draw), list(t.ends), list(t.logprobs)) for draw, t in drawn if t]
         return pl.DataFrame(columns, schema=TOKENS_SCHEMA, orient="row")
@@ -195,7 +232,8 @@ class SampledSource(Source):
             "teacher": self.model,
             "prompt_id": template.name,
             "parent_id": draw.parent_id,
-            "gold_shown": template.gold_shown,
+            "round": draw.round,
+            "gold_shown": template.gold_shown or draw.gold_shown,
             "raw_output": value["text"],
             "reasoning_field": value.get("reasoning"),
             "finish_reason": value["finish_reason"],
@@ -210,9 +248,22 @@ def prompt_key(identity: Mapping[str, Any], rendered: Rendered, sampled: Mapping
     return key(identity, rendered.messages, rendered.prompt, sampled)
 
 
-def log_key(stem: str, index: int, seed: int | None = None) -> str:
-    """Key one sample; a seed is part of it only where the recipe asks for seeds."""
-    return key(stem, index) if seed is None else key(stem, index, seed)
+def log_key(stem: str, index: int, seed: int | None = None, round_: int = 0) -> str:
+    """Key one sample.
+
+    Args:
+        stem: what its siblings share.
+        index: which of them it is.
+        seed: part of it only where the recipe asks for seeds.
+        round_: part of it only behind the first, where a text may come round again.
+    """
+    more = [] if seed is None else [seed]
+    return key(stem, index, *more, *([f"round {round_}"] if round_ > 1 else []))
+
+
+def seed_of(stem: str, index: int, round_: int = 0) -> int:
+    """Give a sample a seed of its own; the arguments are those of `log_key`."""
+    return rank("seed", stem, index, *([round_] if round_ > 1 else [])) % 2**31
 
 
 def readable(lookup: Lookup, odd: set[str] | None = None) -> Lookup:

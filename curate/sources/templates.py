@@ -6,7 +6,7 @@ question: ``user_1``, ``assistant_1``, ``user_2`` ... ``{% set stop = ["\nQuesti
 strings that end a completion. It may read `VARIABLES` and nothing else; whether it reads the gold
 is found in its syntax tree, not declared. Blocks were chosen over a list of turns in YAML because
 a template then stays readable text, and over one text with separators because a question may hold
-any separator.
+any separator. A template of a source that goes on from samples may read `PARENT_VARIABLES` too.
 """
 
 import difflib
@@ -29,6 +29,10 @@ from filters.answers import without_options
 
 VARIABLES: Final = ("question", "gold", "gold_type", "choices", "domain")
 """Columns of a question that a template may read."""
+PARENT_VARIABLES: Final = ("rationale", "answer", "output", "problem")
+"""What a template may read beside, where samples are made of samples: the other's reasoning, its
+answer, all that was written, and what was wrong with it (null where nothing was).
+"""
 
 CHAT_BLOCKS: Final = {"system", "user"}
 PLAIN_BLOCKS: Final = {"prompt"}
@@ -58,6 +62,7 @@ class PromptTemplate:
         digest: of the text, for the lock file.
         stop: strings that end a completion, added to those of the recipe.
         gold_shown: whether the teacher gets to see the known answer.
+        variables: what it may read.
     """
 
     name: str
@@ -65,6 +70,7 @@ class PromptTemplate:
     digest: str
     stop: tuple[str, ...]
     gold_shown: bool
+    variables: tuple[str, ...] = VARIABLES
 
     @cached_property
     def _compiled(self) -> Template:
@@ -79,12 +85,13 @@ class PromptTemplate:
         """Render one question.
 
         Args:
-            row: a row of the questions' table; columns beyond `VARIABLES` are not seen.
+            row: of the questions' table, for a sample made of another with what is known of
+                that; columns beyond `variables` are not seen.
 
         Raises:
             InputError: the template fails on this question.
         """
-        values = {name: row.get(name) for name in VARIABLES}
+        values = {name: row.get(name) for name in self.variables}
         values["question"] = without_options(str(row["question"]), row.get("choices"))
         if not self.chat:
             return Rendered(prompt=self._block("prompt", values))
@@ -130,12 +137,17 @@ class Rendered:
     prompt: str | None = None
 
 
-def load_template(prompt: str | TemplateFile, folder: Path | None = None) -> PromptTemplate:
+def load_template(
+    prompt: str | TemplateFile,
+    folder: Path | None = None,
+    variables: tuple[str, ...] = VARIABLES,
+) -> PromptTemplate:
     """Read a shipped template by name, or a file.
 
     Args:
         prompt: what the recipe says under ``prompt``.
         folder: of the recipe, for a relative file; by default the working folder.
+        variables: what it may read.
 
     Raises:
         InputError: there is no such template, it is no valid Jinja, has other blocks than those
@@ -151,7 +163,7 @@ def load_template(prompt: str | TemplateFile, folder: Path | None = None) -> Pro
                 "UTF-8 Jinja file relative to the recipe",
                 where="prompt.file",
             ) from error
-        return parse_template(f"{path.stem}-{key(text)[:8]}", text)
+        return parse_template(f"{path.stem}-{key(text)[:8]}", text, variables)
     names = shipped_templates()
     if prompt not in names:
         close = difflib.get_close_matches(prompt, names, n=1)
@@ -161,7 +173,8 @@ def load_template(prompt: str | TemplateFile, folder: Path | None = None) -> Pro
             "your own with prompt: {file: mine.jinja}",
             where="prompt",
         )
-    return parse_template(prompt, _folder().joinpath(f"{prompt}.jinja").read_text("utf-8"))
+    text = _folder().joinpath(f"{prompt}.jinja").read_text("utf-8")
+    return parse_template(prompt, text, variables)
 
 
 def shipped_templates() -> list[str]:
@@ -170,7 +183,7 @@ def shipped_templates() -> list[str]:
     return sorted(name.removesuffix(".jinja") for name in names if name.count(".") == 1)
 
 
-def parse_template(name: str, text: str) -> PromptTemplate:
+def parse_template(name: str, text: str, variables: tuple[str, ...] = VARIABLES) -> PromptTemplate:
     """Check a template's text: its blocks, what it reads, its stop strings.
 
     Raises:
@@ -195,11 +208,13 @@ def parse_template(name: str, text: str) -> PromptTemplate:
             where="prompt",
         )
     reads = meta.find_undeclared_variables(tree) - {"stop"}
-    for variable in sorted(reads - set(VARIABLES)):
-        close = difflib.get_close_matches(variable, VARIABLES, n=1)
+    for variable in sorted(reads - set(variables)):
+        close = difflib.get_close_matches(variable, variables, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
+        if variable in PARENT_VARIABLES:
+            hint = "that is known of a sample which `use: rewrite` goes on from; "
         raise InputError(
-            f"template {name!r} reads {variable!r}; {hint}a question has {', '.join(VARIABLES)}",
+            f"template {name!r} reads {variable!r}; {hint}there are {', '.join(variables)}",
             where="prompt",
         )
     return PromptTemplate(
@@ -208,6 +223,7 @@ def parse_template(name: str, text: str) -> PromptTemplate:
         digest=key(text),
         stop=_stop_strings(name, tree),
         gold_shown="gold" in reads,
+        variables=variables,
     )
 
 

@@ -42,7 +42,7 @@ class Asking:
     """What a source will ask of its teacher.
 
     Attributes:
-        wanted: samples in all.
+        wanted: samples in all; known but for a source that goes on from others.
         recorded: of these, drawn already, the probe's among them.
         prompt: tokens of all prompts; None where the backend did not say.
         completion: tokens of all completions; None likewise.
@@ -50,7 +50,7 @@ class Asking:
         gpus: that sample together, 0 where a server does.
     """
 
-    wanted: int
+    wanted: Interval
     recorded: int
     prompt: Interval | None
     completion: Interval | None
@@ -166,8 +166,7 @@ class Forecast:
             if (asking := source.asking) is None:
                 yield source.name, f"{span(source.rows)} samples, no teacher asked"
                 continue
-            wanted = count_of(asking.wanted, "sample")
-            parts = [f"{wanted}, {asking.recorded:,} of them recorded by now"]
+            parts = [f"{span(asking.wanted)} samples, {asking.recorded:,} of them recorded by now"]
             if asking.prompt is not None:
                 parts.append(f"{span(asking.prompt)} prompt tokens")
             if asking.completion is not None:

@@ -3,8 +3,9 @@
 Nothing is fetched: where a model is not pinned yet, or the questions are on the Hub, that is said.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.padding import Padding
@@ -20,6 +21,7 @@ from curate.recipe.lock import Lock
 from curate.sources import SampledSource
 from curate.sources.questions import QuestionsTable
 from curate.sources.tables import is_here
+from curate.sources.templates import PARENT_VARIABLES
 from curate.sources.templates import Rendered as Prompt
 from curate.store.store import Store
 
@@ -30,15 +32,17 @@ class SourcePreview:
 
     Attributes:
         name: of the source.
-        wanted: samples it asks a teacher for; None where it asks none.
+        wanted: samples it asks a teacher for; None where it asks none, or goes on from others.
         recorded: of these, in the record; None where its model is not pinned yet.
         prompt: of the first question; None where nobody is asked.
+        origin: where it goes on from samples, says from which; None otherwise.
     """
 
     name: str
     wanted: int | None = None
     recorded: int | None = None
     prompt: Prompt | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,12 @@ class Preview:
             return
         yield Text(f"{count_of(self.questions, 'question')} in use")
         for source in self.sources:
-            if source.wanted is None or source.prompt is None:
+            if source.prompt is None:
                 yield Text(f"{source.name}: its rows are there already, no teacher is asked")
+                continue
+            if source.wanted is None:
+                yield Text(f"{source.name}: {source.origin}; how many is known once they are there")
+                yield Padding(_prompt(source.prompt), (1, 0, 1, 2))
                 continue
             text = "how many are recorded is known once its model is pinned"
             if source.recorded is not None:
@@ -92,16 +100,31 @@ def preview(file: RecipeFile) -> Preview:
     return Preview(
         usable.height,
         tuple(
-            SourcePreview(
-                source.name,
-                source.wanted(usable.height),
-                counts.get(source.name),
-                source.template(file.folder).render(first),
-            )
+            _previewed(source, file, usable.height, first, counts.get(source.name))
             if isinstance(source, SampledSource)
             else SourcePreview(source.name)
             for source in recipe.used_sources
         ),
+    )
+
+
+def _previewed(
+    source: SampledSource,
+    file: RecipeFile,
+    questions: int,
+    first: Mapping[str, Any],
+    recorded: int | None,
+) -> SourcePreview:
+    template = source.template(file.folder)
+    if source.parent is None:
+        prompt = template.render(first)
+        return SourcePreview(source.name, source.wanted(questions), recorded, prompt)
+    stand_in = {name: f"⟨its {name}⟩" for name in PARENT_VARIABLES if name != "problem"}
+    where = "".join(f", where {name} is {value}" for name, value in source.conditions.items())
+    return SourcePreview(
+        source.name,
+        prompt=template.render({**first, **stand_in}),
+        origin=f"{source.samples} for each sample of {source.parent}{where}",
     )
 
 
@@ -119,7 +142,8 @@ def _recorded(file: RecipeFile, questions: QuestionsTable) -> dict[str, int]:
         sampler = Sampler(file, lock, Store(), Progress(quiet=True), replay=True)
     except CurateError:
         return {}
-    return {name: recorded for name, (_, recorded) in sampler.recorded(questions).items()}
+    counts = sampler.recorded(questions).items()
+    return {name: both[1] for name, both in counts if both is not None}
 
 
 def _prompt(prompt: Prompt) -> Group:

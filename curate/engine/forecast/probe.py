@@ -30,7 +30,7 @@ from curate.recipe.files import RecipeFile
 from curate.recipe.steps import FilterStep, MeasureStep
 from curate.select.options import Budget
 from curate.select.select import select
-from curate.sources import SampledSource
+from curate.sources import SampledSource, Source
 from curate.store.keys import draw
 
 FEWEST_UNITS: Final = 16
@@ -160,13 +160,18 @@ def _forecast(
 def _samples(file: RecipeFile, facts: Mapping[str, list[float]], of: int) -> Interval:
     """Predict the rows: those that are drawn are known, others vary."""
     sources = file.recipe.used_sources
-    sampled = [source for source in sources if isinstance(source, SampledSource)]
-    draws = sum(source.wanted(of) for source in sampled)
-    if len(sampled) == len(sources):
+    counts = {source.name: _counted(source, of) for source in sources}
+    draws = sum(count for count in counts.values() if count is not None)
+    names = [f"rows {name}" for name, count in counts.items() if count is None]
+    if not names:
         return Interval(*[float(draws)] * 3)
-    names = [f"rows {source.name}" for source in sources if source not in sampled]
     others = [sum(rows) for rows in zip(*(facts[name] for name in names), strict=True)]
     return predict(others, of).scaled(1, draws)
+
+
+def _counted(source: Source, questions: int) -> int | None:
+    """Count the rows that a source makes of so many questions, where that is known."""
+    return source.wanted(questions) if isinstance(source, SampledSource) else None
 
 
 def _by_question(pipeline: PipelineResult) -> Mapping[str, list[float]]:
@@ -262,7 +267,7 @@ def _sources(
     file: RecipeFile,
     pipeline: PipelineResult,
     facts: Mapping[str, list[float]],
-    recorded: Mapping[str, tuple[int, int]],
+    recorded: Mapping[str, tuple[int, int] | None],
     of: int,
 ) -> Iterator[SourceForecast]:
     prompts = pipeline.sampler.prompt_tokens(pipeline.questions)
@@ -270,15 +275,12 @@ def _sources(
         if not isinstance(source, SampledSource):
             yield SourceForecast(source.name, predict(facts[f"rows {source.name}"], of))
             continue
-        total, stock = recorded[source.name]
+        wanted, stock, share = _left(source, pipeline, facts, recorded, of)
         tokens, prompt_tokens = facts[f"tokens {source.name}"], prompts[source.name]
         completion = predict(tokens, of) if any(tokens) else None
         prompt = None if prompt_tokens is None else predict(prompt_tokens, of)
         options = file.recipe.backend(source.name)
         price = options.tariff()
-        # of the samples not seen, some may be in the record all the same
-        unseen = total - source.wanted(pipeline.questions.frame.height)
-        share = (total - stock) / unseen if unseen else 0.0
         cost = None
         if price is not None and prompt_tokens is not None and prompt and completion:
             prompt_rest = prompt.scaled(share, -share * sum(prompt_tokens))
@@ -286,8 +288,31 @@ def _sources(
             cost = Interval(
                 *(price.of(*pair) for pair in zip(prompt_rest, completion_rest, strict=True))
             )
-        asking = Asking(total, stock, prompt, completion, cost, options.gpus())
-        yield SourceForecast(source.name, Interval(*[float(total)] * 3), asking)
+        asking = Asking(wanted, stock, prompt, completion, cost, options.gpus())
+        yield SourceForecast(source.name, wanted, asking)
+
+
+def _left(
+    source: SampledSource,
+    pipeline: PipelineResult,
+    facts: Mapping[str, list[float]],
+    recorded: Mapping[str, tuple[int, int] | None],
+    of: int,
+) -> tuple[Interval, int, float]:
+    """Say how many samples a source wants, how many of these are there, what share of the rest is.
+
+    Returns:
+        The samples wanted; those recorded; and, of those that the probe did not see, the share that
+        is still to be drawn: some may be in the record all the same.
+    """
+    seen = pipeline.questions.frame.height
+    counts = recorded[source.name]
+    if counts is None:
+        rows = facts[f"rows {source.name}"]
+        return predict(rows, of), round(sum(rows)), 1.0 if of > seen else 0.0
+    total, stock = counts
+    unseen = total - (source.wanted(seen) or 0)
+    return Interval(*[float(total)] * 3), stock, (total - stock) / unseen if unseen else 0.0
 
 
 def _stages(
@@ -303,10 +328,9 @@ def _stages(
         if (asking := source.asking) is None:
             continue
         stage = stages.get(f"sample {source.name}")
-        rest = float(asking.wanted - asking.recorded)
-        units = Interval(rest, rest, rest)
+        units = asking.wanted.scaled(1, -asking.recorded)
         if asking.completion is not None:  # longer texts take longer, more or less in proportion
-            units = asking.completion.scaled(rest / asking.completion.middle)
+            units = asking.completion.scaled(units.middle / asking.completion.middle)
         yield StageForecast(
             f"sample {source.name}", stage.seconds(units) if stage else None, asking.gpus
         )

@@ -103,6 +103,8 @@ class EngineGenerator:
             self._need = max(self._need, length + self._sampling.max_tokens)
             if self._need > limit:
                 raise _too_long(request, length, self._sampling.max_tokens, limit)
+        if self._engine is not None and self._need > self._engine.model_config.max_model_len:
+            self._stop()  # a later round's prompts are longer than those it was started for
 
     def generate(self, requests: Iterable[Request], sink: Sink) -> None:
         """Draw every request; see `curate.models.teachers.base.Generator`.
@@ -117,10 +119,13 @@ class EngineGenerator:
 
     def close(self) -> None:
         """End the engine and every process of it."""
+        self._stop()
+        self._completer.close()
+
+    def _stop(self) -> None:
         if self._engine is not None:
             self._engine.shutdown(timeout=GRACE)
             self._engine = None
-        self._completer.close()
         if self._lock is not None:
             release(self._lock)
             self._lock = None

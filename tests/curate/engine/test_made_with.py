@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from curate.engine import made_with as told
+from curate.engine.asking import SourceResult
 from curate.engine.made_with import devices, made_with
 from curate.engine.measuring import MeasureResult
-from curate.engine.sampling import SourceResult
 from curate.recipe.files import parse_recipe
 from curate.recipe.plan import make_plan
 from curate.release.diff import diff

@@ -18,7 +18,7 @@ RECIPES: Final = Path("recipes/README.md")
 CATALOGUES: Final = (Path("filters/README.md"), RECIPES)
 WRITTEN_OUT: Final = {
     "ChoicesInText", "FromColumn", "FromFile", "FromCompletion", "ImportedScore", "OtherLicence",
-    "TemplateFile",
+    "Range", "TemplateFile",
 }  # fmt: skip
 """Models whose form stands in the meaning of the key that takes them."""
 

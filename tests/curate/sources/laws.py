@@ -52,10 +52,13 @@ class Example(NamedTuple):
         config: what a recipe says of it beside `use` and `terms`.
         write: writes the files that it reads into the recipe's folder: of each row one,
             in their order, of which one sample is made.
+        beside: what a recipe says of the source whose samples it goes on from, where it does: one
+            with a sample of each question.
     """
 
     config: Mapping[str, Any] = {}
     write: Callable[[Path, Sequence[QuestionRow]], None] = lambda _folder, _rows: None
+    beside: Mapping[str, Any] | None = None
 
 
 class Made(NamedTuple):
@@ -125,17 +128,33 @@ class Case:
         table, tally = load_questions(options, folder, limit), Tally()
         schema = {**SOURCE_COLUMNS, **source.writes.types}
         if isinstance(source, SampledSource):
-            usable = table.frame.filter(status="ok")
+            subjects = self.subjects(table, folder)
             template = source.template(folder)
-            rows = source.rows(usable, template, IDENTITY, _answer)
+            rows = source.rows(subjects, template, IDENTITY, _answer)
             return Made([rows], tally, table, schema)
         assert isinstance(source, ReadSource)
         return Made(list(source.rows(table, folder, tally)), tally, table, schema)
 
+    def subjects(self, table: QuestionsTable, folder: Path) -> pl.DataFrame:
+        """List what it asks about: usable questions, with a sample of each where it needs one."""
+        usable, beside = table.frame.filter(status="ok"), self.example.beside
+        if beside is None:
+            return usable
+        kind = SOURCES.get(beside["use"])
+        assert kind is not None
+        other = kind.model_validate(beside)
+        assert isinstance(other, ReadSource)
+        rows = pl.concat(other.rows(table, folder, Tally())).select(
+            "question_id", "round", "gold_shown", pl.col("sample_id").alias("parent_id"),
+            pl.col("raw_output").alias("rationale"), pl.col("raw_output").alias("output"),
+        )  # fmt: skip
+        return usable.join(rows, on="question_id", maintain_order="left")
+
     def read(self, folder: Path, url: str) -> RecipeFile:
-        """Give a recipe of this source alone, whose teacher, if any, is behind a url."""
+        """Give a recipe of this source, whose teacher, if any, is behind a url."""
+        beside = [{**self.example.beside, "terms": TERMS}] if self.example.beside else []
         recipe: dict[str, Any] = {
-            "name": "contract", "questions": QUESTIONS, "sources": [self.config],
+            "name": "contract", "questions": QUESTIONS, "sources": [*beside, self.config],
         }  # fmt: skip
         if issubclass(self.kind, SampledSource):
             backend = {"backend": "openai", "url": url, "in_flight": 1}
@@ -155,9 +174,9 @@ class Case:
 
     def audit(self, folder: Path, progress: Progress | None = None) -> pl.DataFrame:
         """Run the recipe and give its rows."""
-        result = self.run(folder, progress)
-        assert result.funnel.samples, "it makes nothing of the example's questions"
-        return result.audit
+        rows = self.run(folder, progress).audit.filter(source=self.source.name)
+        assert rows.height, "it makes nothing of the example's questions"
+        return rows
 
     def entries(self) -> list[dict[str, Any]]:
         """List what the server was asked so far."""
@@ -212,7 +231,7 @@ def config_is_written_down_and_read_back(case: Case) -> None:
     config_is_the_object(case.source, {})
     assert case.source.name
     recipe = case.read(case.place(), case.url).recipe
-    assert recipe.sources == (case.source,)
+    assert recipe.sources[-1] == case.source
     assert type(recipe).model_validate(recipe.model_dump(mode="json")) == recipe
 
 
@@ -225,7 +244,8 @@ def columns_are_declared(case: Case) -> None:
     assert set(rows["source"]) == {case.source.name}
     required = ("sample_id", "question_id", "sample_index", "source", "gold_shown", "raw_output")
     assert rows.select(required).null_count().sum_horizontal().item() == 0
-    for numbers in rows.group_by("question_id").agg("sample_index")["sample_index"]:
+    siblings = rows.group_by("question_id", "parent_id").agg("sample_index")
+    for numbers in siblings["sample_index"]:
         assert sorted(numbers) == list(range(len(numbers)))
 
 
@@ -253,7 +273,8 @@ def rows_are_accounted_for(case: Case) -> None:
     assert usable == 4
     assert set(rows["question_id"]) <= set(made.questions.frame["question_id"])
     if isinstance(source, SampledSource):
-        assert rows.height == source.wanted(usable), "one row a draw, those that failed included"
+        wanted = source.wanted(usable) or usable * source.samples
+        assert rows.height == wanted, "one row a draw, those that failed included"
         return
     assert bool(tally.rows) == bool(source.inputs()), "who reads files counts their rows"
     if tally.rows:
@@ -299,36 +320,41 @@ def forecast_counts_it(case: Case) -> None:
     """Plan, preview and probe name it, and foresee its rows."""
     folder, source = case.place(), case.source
     file = case.read(folder, case.url)
-    assert (
-        f"{SOURCES.name_of(case.kind)} samples: {source.name}" in make_plan(file.recipe).describe()
-    )
+    named = f"{SOURCES.name_of(case.kind)} samples: {source.name}"
+    assert any(line.startswith(named) for line in make_plan(file.recipe).describe())
     with stored_in(folder):
-        [shown] = preview(file).sources
-        [few] = probe(file, FEW, Progress(quiet=True)).sources
+        shown = preview(file).sources[-1]
+        few = probe(file, FEW, Progress(quiet=True)).sources[-1]
         whole = probe(file, ALL, Progress(quiet=True))
     live = case.audit(folder).filter(status="ok").height
-    [every] = whole.sources
+    every = whole.sources[-1]
     assert {shown.name, few.name, every.name} == {source.name}
     assert few.rows.middle > 0
-    if isinstance(source, SampledSource):
-        assert few.asking is not None
-        assert few.asking.wanted == shown.wanted == live
-        assert few.rows.low == few.rows.high == live
-    else:
+    if not isinstance(source, SampledSource):
         assert few.asking is shown.wanted is None
-    assert every.rows.low == every.rows.high == whole.samples.middle == live
+    else:
+        assert few.asking is not None
+        assert shown.prompt is not None
+        assert few.rows == few.asking.wanted
+        assert few.rows.low <= live <= few.rows.high
+        if source.parent is None:
+            assert few.rows.middle == shown.wanted == few.rows.low == few.rows.high
+        else:
+            assert source.parent in (shown.origin or "")
+    assert every.rows.low == every.rows.high == live
+    assert whole.samples.middle == sum(each.rows.middle for each in whole.sources)
 
 
 def terms_reach_the_manifest(case: Case) -> None:
     """The terms that a recipe states of its text are in the manifest and in the card."""
     result, source = case.run(case.place()), case.source
     manifest = json.loads((result.folder / "dataset" / "manifest.json").read_bytes())
-    assert manifest["terms"] == {source.name: TERMS}
-    assert list(manifest["configs"]["default"]["sources"]) == [source.name]
+    assert manifest["terms"][source.name] == TERMS
+    assert source.name in manifest["configs"]["default"]["sources"]
     card = (result.folder / "dataset" / "README.md").read_text()
-    (row,) = [line for line in card.splitlines() if line.startswith("| teacher |")]
+    rows = [line for line in card.splitlines() if line.startswith("| teacher |")]
+    (row,) = [row for row in rows if f"`{source.writer}`" in row]
     assert TERMS in row
-    assert f"`{source.writer}`" in row
 
 
 def quarantined_are_left_alone(case: Case) -> None:

@@ -199,7 +199,7 @@ class Boastful(Asking):
     """Promises more samples than it draws."""
 
     def wanted(self, questions: int) -> int:
-        return super().wanted(questions) + 1
+        return questions * self.samples + 1
 
 
 class Secretive(Plain):
@@ -223,7 +223,7 @@ class Uninvited(Asking):
         yield from super().draws(pl.DataFrame([row]), template, identity)
 
     def wanted(self, questions: int) -> int:
-        return super().wanted(questions + 1)
+        return (questions + 1) * self.samples
 
 
 def renamed(draw: Draw, name: str) -> Draw:

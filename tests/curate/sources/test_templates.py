@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from curate.errors import InputError
-from curate.sources.templates import TemplateFile, load_template, parse_template, shipped_templates
+from curate.sources.templates import (
+    PARENT_VARIABLES,
+    VARIABLES,
+    PromptTemplate,
+    TemplateFile,
+    load_template,
+    parse_template,
+    shipped_templates,
+)
 from filters.answers import GoldType, extract_answer
 
 NUMBER = {
@@ -19,16 +27,24 @@ CHOICE = NUMBER | {"question": "Which floats?", "gold": "B", "gold_type": "choic
 CHOICE["choices"] = ["an anvil", "a cork"]
 
 
+PARENT = {"rationale": "It sinks.", "answer": "A", "output": "It sinks. (A)", "problem": None}
+NAMES = ["cot", "cot-fewshot", "cot-short", "gold-shown", "repair", "rephrase"]
+
+
+def load(name: str) -> PromptTemplate:
+    return load_template(name, variables=(*VARIABLES, *PARENT_VARIABLES))
+
+
 def text_of(name: str, row: dict[str, object]) -> str:
-    rendered = load_template(name).render(row)
+    rendered = load(name).render({**PARENT, **row})
     return rendered.prompt or "\n".join(turn["content"] for turn in rendered.messages or ())
 
 
 def test_shipped_templates_are_the_documented_ones():
-    assert shipped_templates() == ["cot", "cot-fewshot", "cot-short", "gold-shown"]
+    assert shipped_templates() == NAMES
 
 
-@pytest.mark.parametrize("name", ["cot", "cot-fewshot", "cot-short", "gold-shown"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("row", [NUMBER, CHOICE], ids=["number", "choice"])
 def test_every_template_shows_the_question_and_its_options(name: str, row: dict[str, object]):
     text = text_of(name, row)
@@ -41,13 +57,21 @@ def test_every_template_shows_the_question_and_its_options(name: str, row: dict[
 def test_only_gold_shown_shows_the_gold():
     marked = NUMBER | {"gold": "GOLD-4711"}
     shows = {name: "GOLD-4711" in text_of(name, marked) for name in shipped_templates()}
-    assert shows == {
-        "cot": False,
-        "cot-fewshot": False,
-        "cot-short": False,
-        "gold-shown": True,
-    }
-    assert {n: load_template(n).gold_shown for n in shows} == shows
+    assert shows == {name: name == "gold-shown" for name in NAMES}
+    assert {n: load(n).gold_shown for n in shows} == shows
+
+
+def test_a_repair_is_told_what_was_wrong_where_that_is_known():
+    told = text_of("repair", {**NUMBER, "problem": "the answer is not the gold"})
+    assert "What is wrong with it: the answer is not the gold." in told
+    assert "It sinks. (A)" in told
+    assert "Something in it may be wrong." in text_of("repair", NUMBER)
+
+
+@pytest.mark.parametrize("name", ["repair", "rephrase"])
+def test_only_a_source_that_goes_on_from_samples_may_read_of_them(name: str):
+    with pytest.raises(InputError, match="known of a sample which `use: rewrite` goes on from"):
+        load_template(name)
 
 
 def test_chat_turns_are_system_then_user_and_fewshot_is_plain():

@@ -1,0 +1,126 @@
+"""Look at samples of one source before all samples are there, to go on from some of them.
+
+They are measured and judged as the whole table will be, by measures and filters that see one sample
+alone, so that a verdict here is the verdict there; what is derived for it is found again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from curate.engine.chain import Chain
+from curate.engine.subjects import SubjectFile, Subjects
+from curate.engine.table import Table, build_table
+from curate.recipe.early import READ, EarlyPlan, plan_early
+from curate.recipe.model import Recipe
+from curate.recipe.steps import FilterStep
+from curate.sources import SampledSource
+from curate.sources.where import value_is, verdict_is
+from curate.store.store import write_parquet
+from filters.columns import VERDICT_PREFIX
+from filters.contract import Filter
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyLook:
+    """Finds the samples that a source goes on from.
+
+    Attributes:
+        recipe: whose filters judge.
+        questions: of the run.
+        chain: what measures and judges.
+    """
+
+    recipe: Recipe
+    questions: pl.DataFrame
+    chain: Chain
+
+    def subjects(
+        self,
+        source: SampledSource,
+        batches: Iterable[pl.DataFrame],
+        work: Path,
+        before: Subjects | None = None,
+    ) -> Subjects:
+        """Write down the samples of which all conditions of a source hold.
+
+        Those without any text are left out, since there is nothing to go on from, and so are those
+        in which nothing is changed against the sample that they were made from.
+
+        Args:
+            source: that goes on from them.
+            batches: samples, as sources make them.
+            work: a new folder, where what is found stays.
+            before: those from which these samples were made; None in the first round.
+        """
+        plan = plan_early(self.recipe, source)
+        recipe, work = self.recipe, work.absolute()
+        size = recipe.runtime.questions_per_shard
+        table = build_table(self.questions, batches, work / "table", size, recipe.brought.types)
+        chain = replace(self.chain, work=work, again=True)
+        chain.run(plan.measures, table)
+        for filter_ in plan.filters:
+            _judge_alone(chain, filter_, table)
+        files: list[SubjectFile] = []
+        for shard in table.shards:
+            verdicts = [f"{VERDICT_PREFIX}{each.name}" for each in plan.filters]
+            rows = shard.read([*READ, "parent_id", *plan.columns, *verdicts], shard.live)
+            subjects = _chosen(rows, plan)
+            earlier = before and before.of_shard(shard.number)
+            if earlier is not None:
+                subjects = _changed(subjects, earlier)
+            if subjects.height:
+                path = work / f"subjects-{shard.number:05d}.parquet"
+                write_parquet(subjects, path)
+                ids = subjects["question_id"]
+                files.append(SubjectFile(shard.number, path, ids[0], ids[-1]))
+        return Subjects(tuple(files))
+
+
+def _judge_alone(chain: Chain, filter_: Filter, table: Table) -> None:
+    """Add a filter's verdicts on every row, whatever other filters say."""
+    fork = Table(table.questions, [shard.fork() for shard in table.shards])
+    chain.run([FilterStep(filter_)], fork)
+    for shard, judged in zip(table.shards, fork.shards, strict=True):
+        for part in judged.parts[len(shard.parts) :]:
+            shard.add(part)
+
+
+def _chosen(rows: pl.DataFrame, plan: EarlyPlan) -> pl.DataFrame:
+    """Keep the rows of which all conditions hold, with the columns of `SUBJECT`."""
+    filters = {each.name for each in plan.filters}
+    holds = [
+        verdict_is(pl.col(f"{VERDICT_PREFIX}{name}"), condition)
+        if name in filters
+        else value_is(pl.col(name), condition)
+        for name, condition in plan.conditions
+    ]
+    written = pl.col("raw_output").fill_null("").str.strip_chars() != ""
+    return rows.filter(written, *holds).select(
+        "question_id",
+        pl.col("sample_id").alias("parent_id"),
+        "round",
+        "gold_shown",
+        "rationale",
+        "answer",
+        pl.col("raw_output").alias("output"),
+        pl.coalesce(pl.lit(None, pl.String), *map(_problem, plan.filters)).alias("problem"),
+        pl.col("parent_id").alias("origin_id"),
+    )
+
+
+def _changed(subjects: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """Leave out samples that say what the one said from which they were made."""
+    same = before.select(pl.col("parent_id").alias("origin_id"), "rationale", "answer")
+    columns = ["origin_id", "rationale", "answer"]
+    return subjects.join(same, on=columns, how="anti", nulls_equal=True, maintain_order="left")
+
+
+def _problem(filter_: Filter) -> pl.Expr:
+    """Say in words why a filter did not keep a row; null where it did."""
+    reason = pl.col(f"{VERDICT_PREFIX}{filter_.name}").struct.field("reason")
+    return reason.replace_strict(
+        list(filter_.reasons), list(filter_.reasons.values()), default=None, return_dtype=pl.String
+    )

@@ -1,0 +1,171 @@
+"""What is known of a sample before all samples are there, and may decide what is asked next.
+
+A sample may be written anew as soon as it is drawn, or drawn again until enough are right. What
+decides that is a filter that looks at one sample alone, or a column that no model writes: a verdict
+that rests on siblings would be another one once they are all there.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from curate.errors import InputError, did_you_mean
+from curate.measures import known_columns
+from curate.measures.base import DerivedMeasure
+from curate.recipe.model import Recipe
+from curate.recipe.step_list import StepList
+from curate.recipe.steps import MeasureStep
+from curate.sources import SampledSource
+from curate.sources.where import OUTCOMES, Condition, Range, words_of
+from filters.columns import GLOSSARY, VERDICT_PREFIX, Column
+from filters.contract import Contract, Filter
+
+READ: Final = ("rationale", "answer", "raw_output", "gold_shown", "round")
+"""What is read of a sample that another is made from."""
+
+
+_NUMBERS: Final[tuple[set[type], str]] = {int, float}, "a number"
+_HELD: Final[Mapping[type[pl.DataType], tuple[set[type], str]]] = {
+    pl.String: ({str}, "a text"),
+    pl.Boolean: ({bool}, "true or false"),
+}
+"""What a column of a type is compared with, and its name; others hold `_NUMBERS`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyPlan:
+    """How samples of one source are looked at before the others are there.
+
+    Attributes:
+        measures: that write what is read, in order.
+        filters: that judge, each on its own.
+        columns: that conditions are about.
+        conditions: of the samples to go on from, by filter or column.
+    """
+
+    measures: tuple[MeasureStep, ...]
+    filters: tuple[Filter, ...]
+    columns: tuple[str, ...]
+    conditions: tuple[tuple[str, Condition], ...]
+
+
+def plan_early(recipe: Recipe, source: SampledSource) -> EarlyPlan:
+    """Plan what a source must know of the samples that it goes on from.
+
+    Args:
+        recipe: whose filters and columns its conditions name.
+        source: has a `parent`.
+
+    Raises:
+        InputError: a condition can't be known so early, or never holds.
+    """
+    where = f"sources: {source.name}: where"
+    filters = {each.name: each for each in recipe.filters}
+    named = [filters[name] for name in source.conditions if name in filters]
+    for filter_ in named:
+        _refuse_late(filter_, where)
+        _refuse_unknown_words(filter_, source.conditions[filter_.name], where)
+    columns = [name for name in source.conditions if name not in filters]
+    present = {*GLOSSARY, *known_columns(), *recipe.brought}
+    for name in columns:
+        _refuse_unknown(name, filters, present, where)
+    measures = _measures(recipe, named, columns, where)
+    glossary = GLOSSARY.plus(recipe.brought.values())
+    for step in measures:
+        glossary = glossary.plus(each for each in step.writes.values() if each.name not in glossary)
+    for name in columns:
+        _refuse_other_types(glossary[name], source.conditions[name], where)
+    return EarlyPlan(measures, tuple(named), tuple(columns), tuple(source.conditions.items()))
+
+
+def _measures(
+    recipe: Recipe, filters: Sequence[Filter], columns: Sequence[str], where: str
+) -> tuple[MeasureStep, ...]:
+    """List the measures that write what is read, and refuse those that come too late."""
+    steps = StepList(recipe)
+    readers: list[tuple[str, Iterable[str]]] = [
+        (f"filter {each.name!r}", Contract.of(each).reads) for each in filters
+    ]
+    for reader, reads in [*readers, ("where", columns)]:
+        steps.need(reads, reader, where, None)
+    measures = tuple(step for step in steps.steps if isinstance(step, MeasureStep))
+    for step in measures:
+        kind = step.kind
+        if needs := kind.needs:
+            raise InputError(
+                f"{step.needed_by} wants measure {kind.name!r}, which asks the "
+                f"{' and the '.join(needs)} once all samples are there; go by what no model "
+                "says, such as correctness or rationale_words",
+                where,
+            )
+        if issubclass(kind, DerivedMeasure) and kind.scope != "sample":
+            raise InputError(
+                f"{step.needed_by} wants measure {kind.name!r}, which compares samples, and they "
+                "are not all there yet; go by what one sample says alone",
+                where,
+            )
+    return measures
+
+
+def _refuse_late(filter_: Filter, where: str) -> None:
+    """Refuse a filter whose verdict may be another one once all samples are there."""
+    reads = [name for name in Contract.of(filter_).reads if name.startswith(VERDICT_PREFIX)]
+    why = None
+    if filter_.compared_scope() != "sample":
+        why = "compares a sample with others, and they are not all there yet"
+    elif filter_.pool_columns():
+        why = "sets its threshold by all samples, and they are not all there yet"
+    elif reads:
+        why = f"rests on the verdicts of {reads[0].removeprefix(VERDICT_PREFIX)!r} before it"
+    if why:
+        raise InputError(
+            f"filter {filter_.name!r} {why}; go by one that looks at one sample alone, such as "
+            "correctness",
+            where,
+        )
+
+
+def _refuse_unknown_words(filter_: Filter, condition: Condition, where: str) -> None:
+    words = [*OUTCOMES, *filter_.reasons]
+    if isinstance(condition, Range):
+        raise InputError(
+            f"{filter_.name!r} is a filter, whose verdict is no number; wanted one of "
+            f"{', '.join(words)}",
+            where,
+        )
+    for word in words_of(condition):
+        if word not in words:
+            raise InputError(
+                f"filter {filter_.name!r} never gives {word!r}; {did_you_mean(str(word), words)}",
+                where,
+            )
+
+
+def _refuse_other_types(column: Column, condition: Condition, where: str) -> None:
+    """Refuse to compare a column with what it never holds."""
+    kind = column.dtype
+    fitting, wanted = _HELD.get(type(kind), _NUMBERS)
+    if kind.is_nested():
+        raise InputError(
+            f"{column.name!r} ({column.meaning}) holds {kind}, and a condition wants one value a "
+            "sample",
+            where,
+        )
+    if isinstance(condition, Range) and not kind.is_numeric():
+        raise InputError(
+            f"{column.name!r} ({column.meaning}) is no number, so it has no range; name values",
+            where,
+        )
+    for value in words_of(condition):
+        if type(value) not in fitting:
+            raise InputError(
+                f"{column.name!r} ({column.meaning}) never is {value!r}; wanted {wanted}", where
+            )
+
+
+def _refuse_unknown(name: str, filters: Iterable[str], columns: Iterable[str], where: str) -> None:
+    if name not in columns:
+        hint = did_you_mean(name, [*filters, *columns])
+        raise InputError(f"no filter and no column is called {name!r}; {hint}", where)
