@@ -12,6 +12,7 @@ from curate.models.teachers.base import Completion, Generator, Request
 from curate.models.teachers.open import Access, open_generator
 from curate.models.teachers.options import Backend, Teacher
 from curate.recipe.lock import Lock
+from curate.release.funnel import EnoughCount
 from curate.sources import SampledSource, Tally
 from curate.sources.sampled import Draw, missing, readable, record_value
 from curate.sources.templates import PromptTemplate
@@ -35,6 +36,7 @@ class SourceResult:
         damaged: record lines that failed their checksum.
         teacher: identity of the model sampled, for the manifest.
         tally: what became of the rows that it read.
+        enough: what became of drawing until it was enough; None where it was known before.
     """
 
     name: str
@@ -47,6 +49,7 @@ class SourceResult:
     damaged: int = 0
     teacher: dict[str, object] = field(default_factory=dict[str, object])
     tally: Tally = field(default_factory=Tally)
+    enough: EnoughCount | None = None
 
 
 @dataclass(frozen=True, slots=True)

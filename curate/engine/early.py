@@ -7,13 +7,14 @@ alone, so that a verdict here is the verdict there; what is derived for it is fo
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shutil import rmtree
 
 import polars as pl
 
 from curate.engine.chain import Chain
 from curate.engine.subjects import SubjectFile, Subjects
 from curate.engine.table import Table, build_table
-from curate.recipe.early import READ, EarlyPlan, plan_early
+from curate.recipe.early import READ, EarlyPlan, plan_accepting, plan_parents
 from curate.recipe.model import Recipe
 from curate.recipe.steps import FilterStep
 from curate.sources import SampledSource
@@ -55,18 +56,11 @@ class EarlyLook:
             work: a new folder, where what is found stays.
             before: those from which these samples were made; None in the first round.
         """
-        plan = plan_early(self.recipe, source)
-        recipe, work = self.recipe, work.absolute()
-        size = recipe.runtime.questions_per_shard
-        table = build_table(self.questions, batches, work / "table", size, recipe.brought.types)
-        chain = replace(self.chain, work=work, again=True)
-        chain.run(plan.measures, table)
-        for filter_ in plan.filters:
-            _judge_alone(chain, filter_, table)
+        plan = plan_parents(self.recipe, source)
+        table = self._judged(plan, batches, self.questions, work)
         files: list[SubjectFile] = []
         for shard in table.shards:
-            verdicts = [f"{VERDICT_PREFIX}{each.name}" for each in plan.filters]
-            rows = shard.read([*READ, "parent_id", *plan.columns, *verdicts], shard.live)
+            rows = shard.read([*READ, "parent_id", *plan.reads], shard.live)
             subjects = _chosen(rows, plan)
             earlier = before and before.of_shard(shard.number)
             if earlier is not None:
@@ -77,6 +71,57 @@ class EarlyLook:
                 ids = subjects["question_id"]
                 files.append(SubjectFile(shard.number, path, ids[0], ids[-1]))
         return Subjects(tuple(files))
+
+    def accepted(
+        self,
+        source: SampledSource,
+        batches: Iterable[pl.DataFrame],
+        questions: pl.Series,
+        work: Path,
+    ) -> pl.DataFrame:
+        """Count the samples that a source takes for enough.
+
+        Args:
+            source: is adaptive.
+            batches: samples of one round.
+            questions: ids of those that it was about.
+            work: a new folder; it is gone afterwards.
+
+        Returns:
+            ``question_id``, ``count`` and ``tokens``, those of all samples of the question, where
+            they are known; one row a question that has samples.
+        """
+        plan = plan_accepting(self.recipe, source)
+        about = self.questions.filter(pl.col("question_id").is_in(questions.implode()))
+        table = self._judged(plan, batches, about, work)
+        counts = [
+            shard.read(["completion_tokens", *plan.reads])
+            .group_by("question_id", maintain_order=True)
+            .agg(
+                count=pl.all_horizontal(_conditions(plan)).sum(),
+                tokens=pl.col("completion_tokens").sum(),
+            )
+            for shard in table.shards
+        ]
+        rmtree(work)
+        return pl.concat(counts)
+
+    def _judged(
+        self,
+        plan: EarlyPlan,
+        batches: Iterable[pl.DataFrame],
+        questions: pl.DataFrame,
+        work: Path,
+    ) -> Table:
+        """Measure and judge samples as far as a plan has it."""
+        size = self.recipe.runtime.questions_per_shard
+        brought = self.recipe.brought.types
+        table = build_table(questions, batches, work / "table", size, brought)
+        chain = replace(self.chain, work=work, again=True)
+        chain.run(plan.measures, table)
+        for filter_ in plan.filters:
+            _judge_alone(chain, filter_, table)
+        return table
 
 
 def _judge_alone(chain: Chain, filter_: Filter, table: Table) -> None:
@@ -90,15 +135,8 @@ def _judge_alone(chain: Chain, filter_: Filter, table: Table) -> None:
 
 def _chosen(rows: pl.DataFrame, plan: EarlyPlan) -> pl.DataFrame:
     """Keep the rows of which all conditions hold, with the columns of `SUBJECT`."""
-    filters = {each.name for each in plan.filters}
-    holds = [
-        verdict_is(pl.col(f"{VERDICT_PREFIX}{name}"), condition)
-        if name in filters
-        else value_is(pl.col(name), condition)
-        for name, condition in plan.conditions
-    ]
     written = pl.col("raw_output").fill_null("").str.strip_chars() != ""
-    return rows.filter(written, *holds).select(
+    return rows.filter(written, *_conditions(plan)).select(
         "question_id",
         pl.col("sample_id").alias("parent_id"),
         "round",
@@ -109,6 +147,17 @@ def _chosen(rows: pl.DataFrame, plan: EarlyPlan) -> pl.DataFrame:
         pl.coalesce(pl.lit(None, pl.String), *map(_problem, plan.filters)).alias("problem"),
         pl.col("parent_id").alias("origin_id"),
     )
+
+
+def _conditions(plan: EarlyPlan) -> list[pl.Expr]:
+    """Tell of each condition whether it holds."""
+    filters = {each.name for each in plan.filters}
+    return [
+        verdict_is(pl.col(f"{VERDICT_PREFIX}{name}"), condition)
+        if name in filters
+        else value_is(pl.col(name), condition)
+        for name, condition in plan.conditions
+    ]
 
 
 def _changed(subjects: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:

@@ -5,7 +5,7 @@ A source may go on from the samples of another, or of its own: these are drawn f
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
@@ -18,6 +18,7 @@ from curate.engine.early import EarlyLook
 from curate.engine.inputs import pinned
 from curate.engine.limits import Meter
 from curate.engine.progress.progress import Progress
+from curate.engine.rounds import Rounds
 from curate.engine.subjects import Subjects
 from curate.errors import InputError, did_you_mean
 from curate.models.references import ResolvedModel
@@ -29,7 +30,7 @@ from curate.sources import SOURCES, ReadSource, SampledSource
 from curate.sources.lineage import parents_first
 from curate.sources.questions import QuestionsTable
 from curate.sources.sampled import TOKENS_SCHEMA, Draw, missing, readable
-from curate.store.store import Store, read_parquet, write_parquet
+from curate.store.store import Store
 
 
 class Sampler:
@@ -189,7 +190,7 @@ class Sampler:
         teachers = set(recipe.writers)
         results = {result.name: result for result in self.results}
         usable = questions.frame.filter(pl.col("status") == "ok")
-        spills = self._spills(work)
+        rounds = Rounds([each.source for each in self._setups.values()], usable, look, work)
         for source in recipe.used_sources:
             if isinstance(source, ReadSource):
                 result = results[source.name]
@@ -198,7 +199,7 @@ class Sampler:
                 for batch in self._counted(rows, result):
                     if recipe.exclude_teachers:
                         teachers |= set(batch["teacher"].drop_nulls().unique())
-                    yield self._taken(batch, result, spills)
+                    yield self._taken(batch, result, rounds)
         # A teacher may have written for the questions that are left out alone.
         unknown = sorted(set(recipe.exclude_teachers) - teachers)
         if unknown and questions.beyond.is_empty():
@@ -206,17 +207,9 @@ class Sampler:
             raise InputError(f"no row has the teacher {unknown[0]!r}; {hint}", "exclude_teachers")
         for setup in self._setups.values():
             result = results[setup.source.name]
-            rounds = _rounds(setup.source, spills, look, work)
-            rows = self._sampled(setup, usable, result, rounds)
+            rows = self._sampled(setup, usable, result, rounds.of(setup.source, result))
             for batch in self._counted(rows, result):
-                yield self._taken(batch, result, spills)
-
-    def _spills(self, work: Path) -> dict[str, "_Spill"]:
-        """Give room to the samples of sources that others go on from."""
-        sources = [setup.source for setup in self._setups.values()]
-        names = {source.parent for source in sources}
-        names |= {source.name for source in sources if source.most_rounds > 1}
-        return {name: _Spill(work / name) for name in names if name is not None}
+                yield self._taken(batch, result, rounds)
 
     def _counted(
         self, batches: Iterator[pl.DataFrame], result: SourceResult
@@ -228,17 +221,14 @@ class Sampler:
                 stage.advance(batch.height)
                 yield batch
 
-    def _taken(
-        self, batch: pl.DataFrame, result: SourceResult, spills: Mapping[str, "_Spill"]
-    ) -> pl.DataFrame:
+    def _taken(self, batch: pl.DataFrame, result: SourceResult, rounds: Rounds) -> pl.DataFrame:
         """Leave out what excluded teachers wrote, count the rest, and keep what is gone on from."""
         excluded = self._file.recipe.exclude_teachers
         rows = batch.filter(~pl.col("teacher").fill_null("").is_in(excluded))
         result.excluded += batch.height - rows.height
         result.rows += rows.height
         result.errors += rows.filter(pl.col("finish_reason") == "error").height
-        if result.name in spills:
-            spills[result.name].add(rows)
+        rounds.keep(result.name, rows)
         return rows
 
     def _sampled(
@@ -263,40 +253,3 @@ def _draws(setup: TeacherSetup, rounds: Iterable[Subjects], usable: pl.DataFrame
     for subjects in rounds:
         for frame in subjects.about(usable):
             yield from setup.source.draws(frame, setup.template, setup.identity)
-
-
-class _Spill:
-    """Samples of a source that others go on from, in files."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._files: list[Path] = []
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def add(self, batch: pl.DataFrame) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._files.append(self._folder / f"{len(self._files):05d}.parquet")
-        write_parquet(batch, self._files[-1])
-
-    def batches(self, start: int = 0) -> Iterator[pl.DataFrame]:
-        for path in self._files[start:]:
-            yield read_parquet(path)
-
-
-def _rounds(
-    source: SampledSource, spills: Mapping[str, _Spill], look: EarlyLook, work: Path
-) -> Iterator[Subjects]:
-    """Find what a source goes on from: samples of another, then those that it made of these."""
-    if source.parent is None:
-        yield Subjects()
-        return
-    batches, before, own = spills[source.parent].batches(), None, spills.get(source.name)
-    for number in range(1, source.most_rounds + 1):
-        before = look.subjects(source, batches, work / f"{source.name}-{number}", before)
-        if not before.files:
-            return
-        start = len(own) if own else 0
-        yield before
-        batches = own.batches(start) if own else iter(())

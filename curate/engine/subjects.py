@@ -42,9 +42,12 @@ class Subjects:
 
     Attributes:
         files: with the samples to go on from; None where it is the questions themselves.
+        due: of which questions how many samples are drawn now, see `Adaptive.due`; None for as many
+            as the source says of each.
     """
 
     files: tuple[SubjectFile, ...] | None = None
+    due: pl.DataFrame | None = None
 
     def about(self, usable: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """Give those of some questions, with what a prompt may read of each.
@@ -56,6 +59,8 @@ class Subjects:
             What `SampledSource.draws` is given; samples of a question are in one batch.
         """
         if self.files is None:
+            if self.due is not None:
+                usable = usable.join(self.due, on="question_id", maintain_order="left")
             yield from usable.iter_slices(QUESTIONS_A_BATCH)
             return
         first, last = usable["question_id"].min(), usable["question_id"].max()

@@ -50,8 +50,26 @@ class EarlyPlan:
     columns: tuple[str, ...]
     conditions: tuple[tuple[str, Condition], ...]
 
+    @property
+    def reads(self) -> Sequence[str]:
+        """The columns that tell whether the conditions hold."""
+        return (*self.columns, *(f"{VERDICT_PREFIX}{each.name}" for each in self.filters))
 
-def plan_early(recipe: Recipe, source: SampledSource) -> EarlyPlan:
+
+def refuse_late(recipe: Recipe) -> None:
+    """Refuse a recipe whose sources go by what is known only once all samples are there.
+
+    Raises:
+        InputError: one does, or by what never is.
+    """
+    for source in recipe.used_sources:
+        if isinstance(source, SampledSource) and source.parent is not None:
+            plan_parents(recipe, source)
+        if isinstance(source, SampledSource) and source.adaptive is not None:
+            plan_accepting(recipe, source)
+
+
+def plan_parents(recipe: Recipe, source: SampledSource) -> EarlyPlan:
     """Plan what a source must know of the samples that it goes on from.
 
     Args:
@@ -61,13 +79,45 @@ def plan_early(recipe: Recipe, source: SampledSource) -> EarlyPlan:
     Raises:
         InputError: a condition can't be known so early, or never holds.
     """
-    where = f"sources: {source.name}: where"
+    return _planned(recipe, source.conditions, f"sources: {source.name}: where")
+
+
+def plan_accepting(recipe: Recipe, source: SampledSource) -> EarlyPlan:
+    """Plan what a source must know of its samples to tell whether they are enough.
+
+    Args:
+        recipe: whose filters it names.
+        source: is `adaptive`.
+
+    Raises:
+        InputError: a filter is not there, or can't tell so early.
+    """
+    where = f"sources: {source.name}: samples.until"
+    assert source.adaptive is not None
+    until = source.adaptive.until
+    names = until.by
+    if until.correct is not None:
+        if recipe.judge_of_answers is None:
+            raise InputError(
+                "no filter of the recipe tells right from wrong; add `- use: correctness` to "
+                "filters, or say kept: and by:",
+                where,
+            )
+        names = (recipe.judge_of_answers,)
+    filters = [each.name for each in recipe.filters]
+    for name in names:
+        if name not in filters:
+            raise InputError(f"no filter is called {name!r}; {did_you_mean(name, filters)}", where)
+    return _planned(recipe, dict.fromkeys(names, "kept"), where)
+
+
+def _planned(recipe: Recipe, conditions: Mapping[str, Condition], where: str) -> EarlyPlan:
     filters = {each.name: each for each in recipe.filters}
-    named = [filters[name] for name in source.conditions if name in filters]
+    named = [filters[name] for name in conditions if name in filters]
     for filter_ in named:
-        _refuse_late(filter_, where)
-        _refuse_unknown_words(filter_, source.conditions[filter_.name], where)
-    columns = [name for name in source.conditions if name not in filters]
+        _refuse_late_filter(filter_, where)
+        _refuse_unknown_words(filter_, conditions[filter_.name], where)
+    columns = [name for name in conditions if name not in filters]
     present = {*GLOSSARY, *known_columns(), *recipe.brought}
     for name in columns:
         _refuse_unknown(name, filters, present, where)
@@ -76,8 +126,8 @@ def plan_early(recipe: Recipe, source: SampledSource) -> EarlyPlan:
     for step in measures:
         glossary = glossary.plus(each for each in step.writes.values() if each.name not in glossary)
     for name in columns:
-        _refuse_other_types(glossary[name], source.conditions[name], where)
-    return EarlyPlan(measures, tuple(named), tuple(columns), tuple(source.conditions.items()))
+        _refuse_other_types(glossary[name], conditions[name], where)
+    return EarlyPlan(measures, tuple(named), tuple(columns), tuple(conditions.items()))
 
 
 def _measures(
@@ -109,7 +159,7 @@ def _measures(
     return measures
 
 
-def _refuse_late(filter_: Filter, where: str) -> None:
+def _refuse_late_filter(filter_: Filter, where: str) -> None:
     """Refuse a filter whose verdict may be another one once all samples are there."""
     reads = [name for name in Contract.of(filter_).reads if name.startswith(VERDICT_PREFIX)]
     why = None

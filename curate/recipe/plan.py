@@ -5,14 +5,13 @@ from collections.abc import Sequence
 import polars as pl
 
 from curate.errors import InputError
-from curate.recipe.early import plan_early
+from curate.recipe.early import refuse_late
 from curate.recipe.model import Recipe
 from curate.recipe.step_list import StepList
 from curate.recipe.steps import Plan
 from curate.select.arms import Arm
 from curate.select.orders import columns_of
 from curate.select.select import MADE, needed_columns
-from curate.sources import SampledSource
 from filters.columns import VERDICT_PREFIX
 from filters.contract import Contract
 
@@ -24,9 +23,7 @@ def make_plan(recipe: Recipe) -> Plan:
         InputError: a filter, `select` or an arm reads a column that nobody writes, or a source
             goes by what is not known before all samples are there.
     """
-    for source in recipe.used_sources:
-        if isinstance(source, SampledSource) and source.parent is not None:
-            plan_early(recipe, source)
+    refuse_late(recipe)
     steps = StepList(recipe)
     if where := recipe.token_budget:
         # Before any filter: arms draw on rows that filters stopped, and all have one unit.

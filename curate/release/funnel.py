@@ -8,6 +8,7 @@ rationales. Counts of shards add up, whatever the grouping.
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
+from operator import add
 from typing import Any, Final, Self, TypeVar
 
 import polars as pl
@@ -41,6 +42,35 @@ class QuestionCount(_Counts):
     """Questions that samples are drawn for."""
 
 
+class EnoughCount(_Counts):
+    """What became of drawing until there was enough."""
+
+    questions: int
+    """Questions drawn of."""
+    reached: int
+    """Of these, questions with as many accepted samples as were wanted."""
+    accepted: int
+    """Samples that were accepted."""
+    samples: int
+    """Samples drawn."""
+    tokens: int
+    """Their completion tokens, as far as they are known."""
+
+    def __add__(self, other: Self) -> Self:
+        """Add another shard's."""
+        mine, others = self.model_dump(), other.model_dump()
+        return self.model_copy(update={name: mine[name] + others[name] for name in mine})
+
+    def __str__(self) -> str:
+        """Say it in a clause."""
+        whole = f"{self.reached:,} of {count_of(self.questions, 'question')} have enough"
+        if not self.accepted:
+            return f"{whole}, no sample was accepted"
+        each = f"{self.samples / self.accepted:.3g} samples"
+        each += f" and {self.tokens / self.accepted:,.0f} tokens" if self.tokens else ""
+        return f"{whole}, {each} drawn for each of {self.accepted:,} accepted"
+
+
 class SourceCount(_Counts):
     """What one source gave."""
 
@@ -53,15 +83,19 @@ class SourceCount(_Counts):
     """Samples whose draw failed for good."""
     excluded: int = 0
     """Rows of teachers that the recipe excludes; no samples were made of them."""
+    enough: EnoughCount | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Where samples were drawn until there was enough."""
 
     def __add__(self, other: Self) -> Self:
         """Add another shard's count of the same source."""
+        both = [each.enough for each in (self, other) if each.enough is not None]
         return self.model_copy(
             update={
                 "rows": self.rows + other.rows,
                 "unmatched": self.unmatched + other.unmatched,
                 "errors": self.errors + other.errors,
                 "excluded": self.excluded + other.excluded,
+                "enough": reduce(add, both) if both else None,
             }
         )
 
@@ -413,6 +447,8 @@ def preamble(funnel: Funnel) -> tuple[tuple[str, str], ...]:
             parts.append(f"{count_of(source.unmatched, 'more row')} matched no question")
         if source.excluded:
             parts.append(f"{source.excluded:,} more of excluded teachers")
+        if source.enough:
+            parts.append(str(source.enough))
         facts.append((source.name, "; ".join(parts)))
     return tuple(facts)
 

@@ -114,10 +114,11 @@ def shown(value: object) -> str:
 
 
 def _section(field: FieldInfo) -> type[BaseModel] | None:
-    """Give the model that a field holds, where it can hold nothing else."""
-    kinds = [kind for kind in _alternatives(field.annotation) if kind is not type(None)]
-    only = kinds[0] if len(kinds) == 1 else None
-    return only if isinstance(only, type) and issubclass(only, BaseModel) else None
+    """Give the model that a field holds, where it can hold nothing else but a number."""
+    kinds = [kind for kind in _alternatives(field.annotation) if isinstance(kind, type)]
+    others = [kind for kind in kinds if kind not in {type(None), int}]
+    only = others[0] if len(others) == 1 else None
+    return only if only is not None and issubclass(only, BaseModel) else None
 
 
 def _alternatives(annotation: Any) -> Sequence[Any]:

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import polars as pl
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from curate.errors import InputError
 from curate.models.teachers.base import Request
+from curate.sources.adaptive import Adaptive
 from curate.sources.sampled import Draw, SampledSource, log_key, prompt_key, seed_of
 from curate.sources.templates import PromptTemplate
 
@@ -19,6 +19,14 @@ class Generate(SampledSource):
     use: Literal["generate"] = "generate"
     name: str = Field(default="", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Unique among the sources; by default the last part of the model's name."""
+
+    samples: Annotated[int, Field(ge=1)] | Adaptive = 4
+    """Rationales a question; more are drawn later without drawing these again. ``{min: 4, max: 32,
+    until: {correct: 2}}`` draws in rounds, until so many of a question are right; ``until: {kept:
+    2, by: [completeness, correctness]}`` counts what these filters keep, and ``in_all: 1000`` ends
+    it once there are so many of all questions. Shares of right samples are then those of a draw
+    that ended because of them: a little too high.
+    """
 
     @model_validator(mode="before")
     @classmethod
@@ -32,26 +40,31 @@ class Generate(SampledSource):
         last = model.rstrip("/").rsplit("/", 1)[-1]
         return {**fields, "name": re.sub(r"[^A-Za-z0-9._-]", "-", last)}
 
-    @field_validator("samples", mode="before")
-    @classmethod
-    def _no_mapping(cls, value: object) -> object:
-        if isinstance(value, dict):
-            raise InputError(
-                f"{value!r} is reserved: sampling until enough are correct is not there yet; "
-                "give a number, as in samples: 8",
-                where="samples",
-            )
-        return value
+    @property
+    def adaptive(self) -> Adaptive | None:
+        """As many samples as it takes, where it is not a number."""
+        return self.samples if isinstance(self.samples, Adaptive) else None
+
+    @property
+    def in_words(self) -> str:
+        """How many samples it asks for, where that takes samples."""
+        return str(self.adaptive or "")
+
+    def wanted(self, questions: int) -> int | None:
+        """Count the samples wanted of so many questions; None where it takes their samples."""
+        return None if isinstance(self.samples, Adaptive) else questions * self.samples
 
     def draws(
         self, subjects: pl.DataFrame, template: PromptTemplate, identity: Mapping[str, Any]
     ) -> Iterator[Draw]:
-        """List `samples` draws of every question."""
+        """List `samples` draws of every question, or as many as are ``due`` of it in a round."""
         sampled = self.sampling_for(template).identity()
+        usual = self.samples.min if isinstance(self.samples, Adaptive) else self.samples
         for row in subjects.iter_rows(named=True):
             rendered = template.render(row)
             stem = prompt_key(identity, rendered, sampled)
-            for index in range(self.samples):
+            drawn = row.get("drawn", 0)
+            for index in range(drawn, drawn + row.get("due", usual)):
                 seed = seed_of(stem, index) if self.seeds else None
                 request = Request(
                     key=log_key(stem, index, seed),

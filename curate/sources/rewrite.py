@@ -69,6 +69,13 @@ class Rewrite(SampledSource):
         return self.rounds
 
     @property
+    def in_words(self) -> str:
+        """How many samples it asks for: so many of which."""
+        where = "".join(f", where {name} is {value}" for name, value in self.where.items())
+        rounds = f", in {self.rounds} rounds at most" if self.rounds > 1 else ""
+        return f"{self.samples} for each sample of {self.of}{where}{rounds}"
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """What its prompt may read: of the question, and of the other sample."""
         return (*VARIABLES, *PARENT_VARIABLES)

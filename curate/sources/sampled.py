@@ -20,6 +20,7 @@ from curate.errors import RecordError, count_of
 from curate.models.teachers.base import Completion, Request, Sampling
 from curate.models.teachers.options import DType, Teacher
 from curate.models.teachers.tokens import Tokens
+from curate.sources.adaptive import Adaptive
 from curate.sources.base import Source
 from curate.sources.templates import (
     VARIABLES,
@@ -79,10 +80,6 @@ class SampledSource(Source):
     """``cot``, ``cot-short`` (worked examples; brief), ``cot-fewshot`` (base models),
     ``gold-shown``, or ``{file: mine.jinja}``, a template of your own.
     """
-    samples: int = Field(default=4, ge=1)
-    """Rationales a question; more are drawn later without drawing these again. A mapping ``{min,
-    max, until}`` is reserved.
-    """
     sampling: Sampling = Sampling()
     """How they are drawn; only what is set is sent."""
     seeds: bool = False
@@ -111,6 +108,16 @@ class SampledSource(Source):
     def most_rounds(self) -> int:
         """How often it goes on from what it made itself, the first time included."""
         return 1
+
+    @property
+    def adaptive(self) -> Adaptive | None:
+        """As many samples as it takes; None where it is known before they are judged."""
+        return None
+
+    @property
+    def in_words(self) -> str:
+        """How many samples it asks for, where `wanted` can't say."""
+        return ""
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -155,9 +162,9 @@ class SampledSource(Source):
             identity: of the teacher, as its generator gives it.
         """
 
+    @abstractmethod
     def wanted(self, questions: int) -> int | None:
         """Count the samples wanted of so many questions; None where that takes their samples."""
-        return questions * self.samples
 
     def rows(
         self,

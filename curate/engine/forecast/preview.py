@@ -32,17 +32,17 @@ class SourcePreview:
 
     Attributes:
         name: of the source.
-        wanted: samples it asks a teacher for; None where it asks none, or goes on from others.
+        wanted: samples it asks a teacher for; None where it asks none, or that takes samples.
         recorded: of these, in the record; None where its model is not pinned yet.
         prompt: of the first question; None where nobody is asked.
-        origin: where it goes on from samples, says from which; None otherwise.
+        in_words: what it asks for, where that takes samples.
     """
 
     name: str
     wanted: int | None = None
     recorded: int | None = None
     prompt: Prompt | None = None
-    origin: str | None = None
+    in_words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Preview:
                 yield Text(f"{source.name}: its rows are there already, no teacher is asked")
                 continue
             if source.wanted is None:
-                yield Text(f"{source.name}: {source.origin}; how many is known once they are there")
+                yield Text(f"{source.name}: {source.in_words}; samples will tell how many")
                 yield Padding(_prompt(source.prompt), (1, 0, 1, 2))
                 continue
             text = "how many are recorded is known once its model is pinned"
@@ -115,17 +115,11 @@ def _previewed(
     first: Mapping[str, Any],
     recorded: int | None,
 ) -> SourcePreview:
-    template = source.template(file.folder)
-    if source.parent is None:
-        prompt = template.render(first)
-        return SourcePreview(source.name, source.wanted(questions), recorded, prompt)
-    stand_in = {name: f"⟨its {name}⟩" for name in PARENT_VARIABLES if name != "problem"}
-    where = "".join(f", where {name} is {value}" for name, value in source.conditions.items())
-    return SourcePreview(
-        source.name,
-        prompt=template.render({**first, **stand_in}),
-        origin=f"{source.samples} for each sample of {source.parent}{where}",
-    )
+    names = PARENT_VARIABLES if source.parent else ()
+    stand_in = {name: f"⟨its {name}⟩" for name in names if name != "problem"}
+    prompt = source.template(file.folder).render({**first, **stand_in})
+    wanted = source.wanted(questions)
+    return SourcePreview(source.name, wanted, recorded, prompt, source.in_words)
 
 
 def _recorded(file: RecipeFile, questions: QuestionsTable) -> dict[str, int]:

@@ -31,6 +31,7 @@ from curate.recipe.plan import make_plan
 from curate.sources import SOURCES, ReadSource, SampledSource, Source, Tally
 from curate.sources.questions import QuestionsOptions, QuestionsTable, load_questions
 from curate.sources.sampled import record_value
+from curate.sources.templates import PromptTemplate
 from filters.columns import SOURCE_COLUMNS
 from tests.filters.laws import config_is_the_object
 from tests.servers.openai_server import read_book
@@ -149,6 +150,12 @@ class Case:
             pl.col("raw_output").alias("rationale"), pl.col("raw_output").alias("output"),
         )  # fmt: skip
         return usable.join(rows, on="question_id", maintain_order="left")
+
+    def asked(self, made: Made) -> tuple[pl.DataFrame, PromptTemplate, Mapping[str, Any]]:
+        """Give what a source is asked to list the draws of that it made rows of."""
+        source, folder = self.source, self.place()
+        assert isinstance(source, SampledSource)
+        return self.subjects(made.questions, folder), source.template(folder), IDENTITY
 
     def read(self, folder: Path, url: str) -> RecipeFile:
         """Give a recipe of this source, whose teacher, if any, is behind a url."""
@@ -273,7 +280,8 @@ def rows_are_accounted_for(case: Case) -> None:
     assert usable == 4
     assert set(rows["question_id"]) <= set(made.questions.frame["question_id"])
     if isinstance(source, SampledSource):
-        wanted = source.wanted(usable) or usable * source.samples
+        if (wanted := source.wanted(usable)) is None:
+            wanted = len(list(source.draws(*case.asked(made))))
         assert rows.height == wanted, "one row a draw, those that failed included"
         return
     assert bool(tally.rows) == bool(source.inputs()), "who reads files counts their rows"
@@ -340,7 +348,7 @@ def forecast_counts_it(case: Case) -> None:
         if source.parent is None:
             assert few.rows.middle == shown.wanted == few.rows.low == few.rows.high
         else:
-            assert source.parent in (shown.origin or "")
+            assert source.parent in shown.in_words
     assert every.rows.low == every.rows.high == live
     assert whole.samples.middle == sum(each.rows.middle for each in whole.sources)
 
@@ -380,11 +388,12 @@ class Stopping(Progress):
     Args:
         source: its name.
         after: how many.
+        reading: whether those count that are read from the record, not only those drawn.
     """
 
-    def __init__(self, source: str, after: int) -> None:
+    def __init__(self, source: str, after: int, *, reading: bool = True) -> None:
         super().__init__(quiet=True)
-        self._titles = {f"sample {source}", f"read {source}"}
+        self._titles = {f"sample {source}", *([f"read {source}"] if reading else [])}
         self._left = after
 
     @contextmanager

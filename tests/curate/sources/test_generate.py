@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.errors import InputError, RecordError
+from curate.errors import RecordError
 from curate.models.teachers.base import Completion, Request, Sampling
 from curate.models.teachers.tokens import Tokens
 from curate.sources.generate import Generate
@@ -194,9 +194,14 @@ def test_no_questions_give_an_empty_table_of_the_declared_type():
     assert dict(frame.schema) == dict(SOURCE_COLUMNS)
 
 
-def test_adaptive_sampling_is_named_as_reserved():
-    with pytest.raises(InputError, match="reserved"):
-        source(samples={"min": 4, "max": 32, "until": {"correct": 2}})
+def test_as_many_are_drawn_as_are_due_from_where_the_last_round_ended() -> None:
+    adaptive = source(samples={"min": 2, "max": 9, "until": {"correct": 1}}, seeds=True)
+    whole = list(source(samples=9, seeds=True).draws(QUESTIONS, COT, IDENTITY))
+    first = list(adaptive.draws(QUESTIONS, COT, IDENTITY))
+    due = QUESTIONS.with_columns(drawn=pl.lit(2), due=pl.lit(3))
+    later = list(adaptive.draws(due, COT, IDENTITY))
+    assert first == [draw for draw in whole if draw.index < 2]
+    assert later == [draw for draw in whole if 2 <= draw.index < 5]
 
 
 @pytest.mark.parametrize(
