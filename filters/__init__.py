@@ -6,6 +6,7 @@ The contract suite runs on it from then on.
 
 from typing import Final
 
+from filters.band import Band
 from filters.completeness import Completeness
 from filters.consistency import Consistency
 from filters.contract import DatasetFilter, Filter
@@ -23,6 +24,7 @@ from filters.spread import Spread
 SHIPPED: Final[tuple[type[Filter], ...]] = (
     Completeness,
     Length,
+    Band,
     Repetition,
     Correctness,
     Contradiction,

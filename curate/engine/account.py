@@ -135,6 +135,7 @@ def funnel_of(
                 unmatched=source.tally.unmatched.total(),
                 errors=source.errors,
                 excluded=source.excluded,
+                rollouts=not source.released,
                 enough=source.enough,
             )
             for source in sources

@@ -36,6 +36,7 @@ class SourceResult:
         damaged: record lines that failed their checksum.
         teacher: identity of the model sampled, for the manifest.
         tally: what became of the rows that it read.
+        released: whether its samples are rows.
         enough: what became of drawing until it was enough; None where it was known before.
     """
 
@@ -49,6 +50,7 @@ class SourceResult:
     damaged: int = 0
     teacher: dict[str, object] = field(default_factory=dict[str, object])
     tally: Tally = field(default_factory=Tally)
+    released: bool = True
     enough: EnoughCount | None = None
 
 

@@ -4,7 +4,7 @@ They are measured and judged as the whole table will be, by measures and filters
 alone, so that a verdict here is the verdict there; what is derived for it is found again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
@@ -14,13 +14,13 @@ import polars as pl
 from curate.engine.chain import Chain
 from curate.engine.subjects import SubjectFile, Subjects
 from curate.engine.table import Table, build_table
-from curate.recipe.early import READ, EarlyPlan, plan_accepting, plan_parents
+from curate.recipe.early import READ, EarlyPlan, plan_accepting, plan_judging, plan_parents
 from curate.recipe.model import Recipe
 from curate.recipe.steps import FilterStep
 from curate.sources import SampledSource
 from curate.sources.where import value_is, verdict_is
 from curate.store.store import write_parquet
-from filters.columns import VERDICT_PREFIX
+from filters.columns import SOURCE_COLUMNS, VERDICT_PREFIX
 from filters.contract import Filter
 
 
@@ -106,6 +106,28 @@ class EarlyLook:
         rmtree(work)
         return pl.concat(counts)
 
+    def rollouts(
+        self, source: SampledSource, batches: Iterable[pl.DataFrame], work: Path
+    ) -> Iterator[pl.DataFrame]:
+        """Judge the samples of a student.
+
+        Args:
+            source: whose they are.
+            batches: all of them.
+            work: a new folder.
+
+        Yields:
+            `SOURCE_COLUMNS`, ``rationale``, ``answer``, and ``right``: whether the filter that
+            tells right from wrong keeps them; null where none does, or it abstains.
+        """
+        plan = plan_judging(self.recipe, source)
+        columns = [*SOURCE_COLUMNS, "rationale", "answer"]
+        for shard in self._judged(plan, batches, self.questions, work).shards:
+            rows = shard.read([*columns, *plan.reads])
+            verdicts = [pl.col(name).struct.field("keep") for name in plan.reads]
+            right = pl.coalesce(*verdicts, pl.lit(None, pl.Boolean))
+            yield rows.select(*columns, right.alias("right"))
+
     def _judged(
         self,
         plan: EarlyPlan,
@@ -115,8 +137,7 @@ class EarlyLook:
     ) -> Table:
         """Measure and judge samples as far as a plan has it."""
         size = self.recipe.runtime.questions_per_shard
-        brought = self.recipe.brought.types
-        table = build_table(questions, batches, work / "table", size, brought)
+        table = build_table(questions, batches, work / "table", size, self.recipe.carried.types)
         chain = replace(self.chain, work=work, again=True)
         chain.run(plan.measures, table)
         for filter_ in plan.filters:

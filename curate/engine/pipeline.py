@@ -29,6 +29,7 @@ from curate.recipe.steps import Plan
 from curate.select.select import needed_columns
 from curate.sources import SampledSource
 from curate.sources.questions import QuestionsTable
+from curate.sources.rollouts import FACTS, facts_of
 from curate.store.store import Store, read_parquet
 from filters.columns import QUESTION_COLUMNS, SOURCE_COLUMNS, TOKEN_COLUMNS, VERDICT_PREFIX
 
@@ -162,8 +163,10 @@ def passed(
             batches = sampler.batches(questions, look, work / "sources")
             shards = file.recipe.runtime.questions_per_shard
             table = build_table(
-                questions.frame, batches, work / "table", shards, plan.recipe.brought.types
+                questions.frame, batches, work / "table", shards, plan.recipe.carried.types
             )
+            if plan.recipe.given:
+                _add_facts(table, sampler.rollouts, questions, work)
             if plan.reads & TOKEN_COLUMNS.keys():
                 _add_tokens(table, sampler, work)
             lock.save()
@@ -176,6 +179,20 @@ def passed(
             )  # fmt: skip
     finally:
         executor.close()
+
+
+def _add_facts(
+    table: Table, rollouts: Sequence[Path], questions: QuestionsTable, work: Path
+) -> None:
+    """Add to every row what the student's samples say of its question."""
+    known = questions.inputs.select("question_id", "rationale").drop_nulls()
+    solutions = known.unique("question_id", keep="first", maintain_order=True)
+    none = pl.DataFrame(schema={"question_id": pl.String(), **FACTS.types})
+    facts = pl.concat([none, *(facts_of(read_parquet(path), solutions) for path in rollouts)])
+    for shard in table.shards:
+        rows = shard.read([]).join(facts, on="question_id", how="left", maintain_order="left")
+        path = work / f"student-{shard.number:05d}.parquet"
+        shard.add(write_part(path, rows["sample_id"], rows.select(list(FACTS))))
 
 
 def _add_tokens(table: Table, sampler: Sampler, work: Path) -> None:

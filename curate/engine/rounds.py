@@ -36,7 +36,9 @@ class Rounds:
         self._usable: Final = usable
         self._look: Final = look
         self._work: Final = work
-        again = {s.name for s in sources if s.most_rounds > 1 or s.adaptive is not None}
+        again = {
+            s.name for s in sources if s.most_rounds > 1 or s.adaptive is not None or not s.released
+        }
         names = {source.parent for source in sources if source.parent is not None} | again
         self._spills: Final = {name: _Spill(work / name / "samples") for name in names}
 
@@ -49,6 +51,10 @@ class Rounds:
         """
         if name in self._spills:
             self._spills[name].add(rows)
+
+    def kept(self, source: SampledSource) -> Iterator[pl.DataFrame]:
+        """Give the samples that were put by of a source."""
+        return self._spills[source.name].batches()
 
     def of(self, source: SampledSource, result: SourceResult) -> Iterator[Subjects]:
         """Say what a source asks about, a round at a time.

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import polars as pl
@@ -167,12 +168,18 @@ def _run(file: RecipeFile, options: RunOptions, progress: Progress) -> RunResult
         identity = account.identity()
         tests = [planted.result] if planted else []
         tally = Tally.of(sources, [result, *reruns, *tests], started)
+
+        def complete(folder: Path) -> None:
+            for path in pipeline.sampler.rollouts:
+                copyfile(path, folder / "audit" / path.name)
+            account.write_run_file(folder, tally)
+
         summary = write_release(
             options.out or next_folder(file.recipe.name, key(identity), options.runs),
             _release_shards(plan, table, selection, progress),
             account.spec(funnel, identity),
             questions=_question_facts(table),
-            complete=lambda folder: account.write_run_file(folder, tally),
+            complete=complete,
         )
     if options.out is None:
         mark_latest(summary.folder)
@@ -191,7 +198,7 @@ def ready(file: RecipeFile, limit: int | None = None) -> None:
         CurateError: the repository can't be reached.
     """
     recipe = file.recipe
-    terms = {source.name: source.terms for source in recipe.used_sources}
+    terms = {source.name: source.terms for source in recipe.used_sources if source.released}
     push.ready(recipe.publish, recipe.release, terms, file.made_by(limit))
 
 

@@ -5,11 +5,12 @@ A source may go on from the samples of another, or of its own: these are drawn f
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -30,7 +31,19 @@ from curate.sources import SOURCES, ReadSource, SampledSource
 from curate.sources.lineage import parents_first
 from curate.sources.questions import QuestionsTable
 from curate.sources.sampled import TOKENS_SCHEMA, Draw, missing, readable
-from curate.store.store import Store
+from curate.store.store import Store, write_parquet
+
+
+class Spent(NamedTuple):
+    """Tokens of a source's samples, question by question, in their order.
+
+    Attributes:
+        prompt: of all prompts; None where a backend did not say.
+        completion: of all completions, as far as they are known.
+    """
+
+    prompt: list[float] | None
+    completion: list[float]
 
 
 class Sampler:
@@ -63,13 +76,15 @@ class Sampler:
             retry=retry,
         )  # fmt: skip
         self.results = [
-            SourceResult(source.name, SOURCES.name_of(type(source)))
+            SourceResult(source.name, SOURCES.name_of(type(source)), released=source.released)
             for source in file.recipe.used_sources
         ]
         self._setups = {
             source.name: self._prepare(source, lock)
             for source in parents_first(file.recipe.used_sources)
         }
+        self.rollouts: list[Path] = []
+        """Files of what a student wrote, judged; complete behind the last of the `batches`."""
         self._subjects: dict[str, list[Subjects]] = {name: [] for name in self._setups}
 
     def _prepare(self, source: SampledSource, lock: Lock) -> TeacherSetup:
@@ -122,27 +137,27 @@ class Sampler:
             counts[name] = total, total - lacking
         return counts
 
-    def prompt_tokens(self, questions: QuestionsTable) -> dict[str, list[float] | None]:
-        """Add up the prompt tokens of each question's recorded samples, source by source.
+    def spent(self, questions: QuestionsTable) -> dict[str, "Spent"]:
+        """Add up the tokens of each question's recorded samples, source by source.
 
         Args:
             questions: of the run, whose samples are drawn.
-
-        Returns:
-            In the order of the questions; None where a backend did not say.
         """
         usable = questions.frame.filter(pl.col("status") == "ok")
-        totals: dict[str, list[float] | None] = {}
+        totals: dict[str, Spent] = {}
         for name, setup in self._setups.items():
             sums = dict.fromkeys(usable["question_id"], 0.0)
+            replies = dict(sums)
             with self._desk.book(setup) as book:
                 for draw in _draws(setup, self._subjects[name], usable):
                     value = readable(book.get)(draw.request.key) or {}
                     tokens = value.get("prompt_tokens")
                     if value.get("finish_reason") != "error":  # nobody counts those of a refusal
                         sums[draw.question_id] += float("nan") if tokens is None else tokens
-            values = list(sums.values())
-            totals[name] = None if any(math.isnan(value) for value in values) else values
+                    replies[draw.question_id] += value.get("completion_tokens") or 0
+            prompts = list(sums.values())
+            known = not any(math.isnan(tokens) for tokens in prompts)
+            totals[name] = Spent(prompts if known else None, list(replies.values()))
         return totals
 
     def tokens(self, shards: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
@@ -186,11 +201,29 @@ class Sampler:
         Raises:
             InputError: a teacher that the recipe excludes is none of those met.
         """
-        recipe = self._file.recipe
-        teachers = set(recipe.writers)
-        results = {result.name: result for result in self.results}
         usable = questions.frame.filter(pl.col("status") == "ok")
         rounds = Rounds([each.source for each in self._setups.values()], usable, look, work)
+        results = {result.name: result for result in self.results}
+        yield from self._read(questions, results, rounds)
+        for setup in self._setups.values():
+            result = results[setup.source.name]
+            rows = self._sampled(setup, usable, result, rounds.of(setup.source, result))
+            for batch in self._counted(rows, result):
+                taken = self._taken(batch, result, rounds)
+                if setup.source.released:
+                    yield taken
+            if not setup.source.released:
+                samples, place = rounds.kept(setup.source), work / setup.source.name / "judged"
+                for number, judged in enumerate(look.rollouts(setup.source, samples, place)):
+                    self.rollouts.append(place / f"rollouts-{number:05d}.parquet")
+                    write_parquet(judged, self.rollouts[-1])
+
+    def _read(
+        self, questions: QuestionsTable, results: Mapping[str, SourceResult], rounds: Rounds
+    ) -> Iterator[pl.DataFrame]:
+        """Read the sources whose rows are there; then every teacher is met that was excluded."""
+        recipe = self._file.recipe
+        teachers = set(recipe.writers)
         for source in recipe.used_sources:
             if isinstance(source, ReadSource):
                 result = results[source.name]
@@ -205,11 +238,6 @@ class Sampler:
         if unknown and questions.beyond.is_empty():
             hint = did_you_mean(unknown[0], sorted(teachers))
             raise InputError(f"no row has the teacher {unknown[0]!r}; {hint}", "exclude_teachers")
-        for setup in self._setups.values():
-            result = results[setup.source.name]
-            rows = self._sampled(setup, usable, result, rounds.of(setup.source, result))
-            for batch in self._counted(rows, result):
-                yield self._taken(batch, result, rounds)
 
     def _counted(
         self, batches: Iterator[pl.DataFrame], result: SourceResult

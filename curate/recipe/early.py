@@ -67,6 +67,8 @@ def refuse_late(recipe: Recipe) -> None:
             plan_parents(recipe, source)
         if isinstance(source, SampledSource) and source.adaptive is not None:
             plan_accepting(recipe, source)
+        if isinstance(source, SampledSource) and not source.released:
+            plan_judging(recipe, source)
 
 
 def plan_parents(recipe: Recipe, source: SampledSource) -> EarlyPlan:
@@ -111,6 +113,17 @@ def plan_accepting(recipe: Recipe, source: SampledSource) -> EarlyPlan:
     return _planned(recipe, dict.fromkeys(names, "kept"), where)
 
 
+def plan_judging(recipe: Recipe, source: SampledSource) -> EarlyPlan:
+    """Plan how samples are told right from wrong; no filter is asked where none tells.
+
+    Raises:
+        InputError: the filter that does can't tell so early.
+    """
+    judge = recipe.judge_of_answers
+    conditions = {judge: "kept"} if judge else {}
+    return _planned(recipe, conditions, f"sources: {source.name}: role")
+
+
 def _planned(recipe: Recipe, conditions: Mapping[str, Condition], where: str) -> EarlyPlan:
     filters = {each.name: each for each in recipe.filters}
     named = [filters[name] for name in conditions if name in filters]
@@ -119,6 +132,12 @@ def _planned(recipe: Recipe, conditions: Mapping[str, Condition], where: str) ->
         _refuse_unknown_words(filter_, conditions[filter_.name], where)
     columns = [name for name in conditions if name not in filters]
     present = {*GLOSSARY, *known_columns(), *recipe.brought}
+    if late := [name for name in columns if name in recipe.given]:
+        raise InputError(
+            f"{late[0]!r} ({recipe.given[late[0]].meaning}) is known once all samples are there; "
+            "go by it in a filter, as in {use: band, column: ...}",
+            where,
+        )
     for name in columns:
         _refuse_unknown(name, filters, present, where)
     measures = _measures(recipe, named, columns, where)

@@ -232,6 +232,7 @@ class Recipe(_Section):
         self._spending_can_be_told()
         parents_first(self.sources)
         self._excluded_are_known()
+        self._student_is_one()
         columns_of_sources(self.sources)
         formats = [name for name in self.publish.formats if format_of(name).of_questions]
         if formats and self.judge_of_answers is None:
@@ -308,6 +309,22 @@ class Recipe(_Section):
                 "measures.score.dtype",
             )
 
+    def _student_is_one(self) -> None:
+        """Refuse what columns of one student would mix up, and a recipe that makes no rows."""
+        students = [source.name for source in self.sources if not source.released]
+        if len(students) > 1:
+            raise InputError(
+                f"{' and '.join(students)} all have the role of the student, and there is one; "
+                "give the others a recipe each",
+                "sources",
+            )
+        if len(students) == len(self.sources):
+            raise InputError(
+                f"{students[0]!r} is all there is, and a student's samples are no rows; add a "
+                "source of the teacher's, or take `role` out",
+                "sources",
+            )
+
     def _excluded_are_known(self) -> None:
         """Refuse to exclude who is not there, as far as that can be known before files are read."""
         names = self.writers
@@ -365,6 +382,16 @@ class Recipe(_Section):
     def brought(self) -> Glossary:
         """The columns that its sources bring beside those that all have."""
         return columns_of_sources(self.used_sources)
+
+    @property
+    def carried(self) -> Glossary:
+        """Those of them that their rows have from the beginning."""
+        return Glossary(c for source in self.used_sources for c in source.writes.values())
+
+    @property
+    def given(self) -> Glossary:
+        """Those of them that are known only once all samples of a source are there."""
+        return Glossary(c for source in self.used_sources for c in source.gives.values())
 
     @property
     def inputs(self) -> tuple[tuple[str, str], ...]:

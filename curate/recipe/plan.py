@@ -59,7 +59,7 @@ def make_plan(recipe: Recipe) -> Plan:
 
 
 def _orders_by_numbers(plan: Plan) -> None:
-    """Refuse an order by what has no lowest and no highest.
+    """Refuse an order by what has no lowest and no highest, and a filter that goes by it.
 
     Raises:
         InputError: a column holds text, a list or a verdict.
@@ -67,6 +67,7 @@ def _orders_by_numbers(plan: Plan) -> None:
     columns = plan.glossary
     keys = [("select.order_by", key) for key in plan.recipe.select.order_by]
     keys += [(f"arm {arm.text!r}", key) for arm in plan.arms for key in arm.order_by]
+    keys += [(f"filter {f.name!r}", column) for f in plan.filters if (column := f.compares())]
     for where, name in ((where, name) for where, key in keys for name in columns_of(key)):
         kind = columns[name].dtype if name in columns else None
         if name in MADE or (kind and (kind.is_numeric() or kind == pl.Boolean)):
@@ -74,8 +75,8 @@ def _orders_by_numbers(plan: Plan) -> None:
         what = "text" if kind == pl.String else "a list" if kind == pl.List else "no single number"
         about = f" ({columns[name].meaning})" if name in columns else ""
         raise InputError(
-            f"{name!r}{about} holds {what}, and an order wants a number or a flag; name a score "
-            "or a length, such as rationale_words",
+            f"{name!r}{about} holds {what}, and only a number or a flag has a lower and a higher; "
+            "name a score or a length, such as rationale_words",
             where,
         )
 

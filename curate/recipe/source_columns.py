@@ -29,7 +29,8 @@ def columns_of_sources(sources: Sequence[Source]) -> Glossary:
     brought = Glossary()
     for source in sources:
         where = f"sources: {source.name}: columns"
-        for name, column in source.writes.items():
+        columns = source.writes.plus(source.gives.values())
+        for name, column in columns.items():
             if name in own:
                 raise InputError(
                     f"{name!r} is a column already ({own[name].meaning}); give this one another "
@@ -49,5 +50,5 @@ def columns_of_sources(sources: Sequence[Source]) -> Glossary:
                     "both, or give one another name",
                     where,
                 )
-        brought = Glossary({**brought, **source.writes}.values())
+        brought = Glossary({**brought, **columns}.values())
     return brought

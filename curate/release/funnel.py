@@ -83,6 +83,8 @@ class SourceCount(_Counts):
     """Samples whose draw failed for good."""
     excluded: int = 0
     """Rows of teachers that the recipe excludes; no samples were made of them."""
+    rollouts: bool = Field(default=False, exclude_if=lambda value: not value)
+    """Whether they are of the student, and so no rows."""
     enough: EnoughCount | None = Field(default=None, exclude_if=lambda value: value is None)
     """Where samples were drawn until there was enough."""
 
@@ -447,6 +449,8 @@ def preamble(funnel: Funnel) -> tuple[tuple[str, str], ...]:
             parts.append(f"{count_of(source.unmatched, 'more row')} matched no question")
         if source.excluded:
             parts.append(f"{source.excluded:,} more of excluded teachers")
+        if source.rollouts:
+            parts.append("of the student, so no rows but a fact about each question")
         if source.enough:
             parts.append(str(source.enough))
         facts.append((source.name, "; ".join(parts)))

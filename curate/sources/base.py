@@ -69,6 +69,16 @@ class Source(TextOptions, ABC):
         return Glossary()
 
     @property
+    def gives(self) -> Glossary:
+        """The columns that it gives to the rows of all sources: one value a question."""
+        return Glossary()
+
+    @property
+    def released(self) -> bool:
+        """Whether its samples are rows that may be selected, not only looked at."""
+        return True
+
+    @property
     def names_writers(self) -> bool:
         """Whether each row says who wrote it, so that nobody knows before files are read."""
         return False

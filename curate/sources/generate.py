@@ -9,8 +9,10 @@ from pydantic import Field, model_validator
 
 from curate.models.teachers.base import Request
 from curate.sources.adaptive import Adaptive
+from curate.sources.rollouts import FACTS
 from curate.sources.sampled import Draw, SampledSource, log_key, prompt_key, seed_of
 from curate.sources.templates import PromptTemplate
+from filters.columns import Glossary
 
 
 class Generate(SampledSource):
@@ -20,6 +22,14 @@ class Generate(SampledSource):
     name: str = Field(default="", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Unique among the sources; by default the last part of the model's name."""
 
+    role: Literal["teacher", "student"] = Field(
+        default="teacher", exclude_if=lambda value: value == "teacher"
+    )
+    """``teacher``: its samples are rows. ``student``: they are none, but say of each question what
+    the student can do, in columns of all its rows: ``student_pass_rate``, ``student_right``,
+    ``student_samples``, and ``student_overlap`` with the question's own solution. They are kept in
+    the audit, and another source may go on from them.
+    """
     samples: Annotated[int, Field(ge=1)] | Adaptive = 4
     """Rationales a question; more are drawn later without drawing these again. ``{min: 4, max: 32,
     until: {correct: 2}}`` draws in rounds, until so many of a question are right; ``until: {kept:
@@ -44,6 +54,16 @@ class Generate(SampledSource):
     def adaptive(self) -> Adaptive | None:
         """As many samples as it takes, where it is not a number."""
         return self.samples if isinstance(self.samples, Adaptive) else None
+
+    @property
+    def gives(self) -> Glossary:
+        """What a student's samples say of their question."""
+        return Glossary() if self.released else FACTS
+
+    @property
+    def released(self) -> bool:
+        """Whether its samples are rows: not those of a student."""
+        return self.role == "teacher"
 
     @property
     def in_words(self) -> str:

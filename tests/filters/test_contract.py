@@ -20,6 +20,11 @@ from tests.filters.strategies import tables
 CONFIGS: Final[dict[str, list[dict[str, Any]]]] = {
     "completeness": [{}, {"allow_cut": True, "min_words": 5}],
     "length": [{"unit": "words", "min": 4, "max": 900}, {"max": 64}],
+    "band": [
+        {"column": "rationale_words", "min": 4, "max": 900},
+        {"column": "nll_rationale", "max": 2.0},
+        {"column": "gold_shown", "min": 1},
+    ],
     "repetition": [{}, {"ngram": 2, "max_ngram_share": 0.1}],
     "consistency": [{}, {"min": 0.2, "max": 0.8, "fewest": 2}],
     "duplicates": [{}, {"jaccard": 0.4, "ngram": 2}, {"jaccard": None}],

@@ -171,6 +171,8 @@ def _samples(file: RecipeFile, facts: Mapping[str, list[float]], of: int) -> Int
 
 def _counted(source: Source, questions: int) -> int | None:
     """Count the rows that a source makes of so many questions, where that is known."""
+    if not source.released:
+        return 0
     return source.wanted(questions) if isinstance(source, SampledSource) else None
 
 
@@ -200,11 +202,6 @@ def _by_question(pipeline: PipelineResult) -> Mapping[str, list[float]]:
             pl.len().alias("samples"), pl.col("bytes").sum(), pl.col("started").sum(),
             *(pl.col(name).sum() for name in names),
             *(pl.col(name).any().cast(pl.Int64).alias(f"any {name}") for name in names),
-            *(
-                pl.col("completion_tokens").filter(pl.col("source") == source).sum()
-                .alias(f"tokens {source}")
-                for source in sources
-            ),
             *((pl.col("source") == source).sum().alias(f"rows {source}") for source in sources),
         ),
         on="question_id", how="left", maintain_order="left",
@@ -270,13 +267,13 @@ def _sources(
     recorded: Mapping[str, tuple[int, int] | None],
     of: int,
 ) -> Iterator[SourceForecast]:
-    prompts = pipeline.sampler.prompt_tokens(pipeline.questions)
+    spent = pipeline.sampler.spent(pipeline.questions)
     for source in file.recipe.used_sources:
         if not isinstance(source, SampledSource):
             yield SourceForecast(source.name, predict(facts[f"rows {source.name}"], of))
             continue
         wanted, stock, share = _left(source, pipeline, facts, recorded, of)
-        tokens, prompt_tokens = facts[f"tokens {source.name}"], prompts[source.name]
+        prompt_tokens, tokens = spent[source.name]
         completion = predict(tokens, of) if any(tokens) else None
         prompt = None if prompt_tokens is None else predict(prompt_tokens, of)
         options = file.recipe.backend(source.name)
@@ -289,7 +286,8 @@ def _sources(
                 *(price.of(*pair) for pair in zip(prompt_rest, completion_rest, strict=True))
             )
         asking = Asking(wanted, stock, prompt, completion, cost, options.gpus())
-        yield SourceForecast(source.name, wanted, asking)
+        rows = wanted if source.released else Interval(0.0, 0.0, 0.0)
+        yield SourceForecast(source.name, rows, asking)
 
 
 def _left(

@@ -152,8 +152,8 @@ def test_what_an_order_reads_is_measured_for_it() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("select.order_by=[teacher]", r"'teacher' \(who wrote it\) holds text, and an order wants"),
-        ("select.order_by=[-choices]", "'choices' .* holds a list, and an order wants a number or"),
+        ("select.order_by=[teacher]", r"'teacher' \(who wrote it\) holds text, and only a number"),
+        ("select.order_by=[-choices]", "'choices' .* holds a list, and only a number or a flag"),
         ("select.order_by=[verdict_correctness]", "'verdict_correctness' holds no single number"),
         ("arms=['lowest:answer']", "arm 'lowest:answer': 'answer' .* holds text"),
         ("sweep={order_by: [rationale]}", "arm 'sweep_rationale_lowest': 'ration.* holds text"),
