@@ -311,6 +311,10 @@ GLOSSARY: Final = Glossary(
         Column("selected", _FLAG, "whether it is in the selection", "select"),
         Column("selection_rank", pl.Int64(), "its place in the ranking of all live samples, from 1",
                "select", published=True),
+        Column("stage", _COUNT, "its place in a curriculum, from 1", "select options",
+               published=True, role="category"),
+        Column("weight", pl.Float64(), "what the recipe has it weigh", "select options",
+               published=True, score="none"),
         Column("rejected_by", _TEXT, "the first filter that stopped it", "release"),
         Column("rejected_reason", _TEXT, "why it did", "release"),
         # What is known of a question once its samples are.

@@ -37,7 +37,8 @@ from curate.release.funnel import (
 from curate.release.licences import OTHER
 from curate.release.partition import ReleaseSpec
 from curate.release.runs import APART
-from curate.select.select import choice_share, idle_keys
+from curate.select.quota import in_words
+from curate.select.select import choice_share, idle_keys, quota_parts
 from curate.select.sweep import outcomes
 from curate.sources.questions import QuestionsTable
 from curate.sources.tables import is_from_memory
@@ -146,7 +147,7 @@ def funnel_of(
         filters=tuple(result.counts),
         picks=picks,
         sweep=tuple(_swept(recipe, picks, ranking, selection)),
-        notes=tuple(_notes(recipe, ranking)),
+        notes=tuple(_notes(recipe, ranking, selection)),
     )
     funnel.check()
     return funnel
@@ -168,8 +169,10 @@ def _swept(
         )
 
 
-def _notes(recipe: Recipe, ranking: pl.DataFrame) -> Iterator[str]:
-    """Say which keys decide nothing."""
+def _notes(recipe: Recipe, ranking: pl.DataFrame, selection: pl.DataFrame) -> Iterator[str]:
+    """Say which keys decide nothing, and what a quota lacks."""
+    if recipe.select.quota and (parts := quota_parts(ranking, selection, recipe.select)):
+        yield in_words(parts, recipe.select.quota.by)
     swept = recipe.sweep.order_by if recipe.sweep else ()
     for where, keys in (("order_by", recipe.select.order_by), ("sweep by", swept)):
         for name, why in idle_keys(ranking, keys).items():

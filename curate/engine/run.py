@@ -244,6 +244,7 @@ def _release_shards(
     scratch = plan.glossary.where(lambda column: not column.kept)
     columns = [*QUESTION_COLUMNS, *SOURCE_COLUMNS, *sorted(names - scratch.keys())]
     marks = [*(arm.column for arm in plan.arms), "selected", "selection_rank"]
+    marks += plan.recipe.select.extras
     begin = 0
     with progress.stage("write the release", len(table.shards), "shards", brief=True) as stage:
         for shard in table.shards:

@@ -66,6 +66,9 @@ def _orders_by_numbers(plan: Plan) -> None:
     """
     columns = plan.glossary
     keys = [("select.order_by", key) for key in plan.recipe.select.order_by]
+    options = plan.recipe.select
+    keys += [("select.questions_by", key) for key in options.questions_by]
+    keys += [("select.stages", key) for key in (options.stages.by if options.stages else ())]
     keys += [(f"arm {arm.text!r}", key) for arm in plan.arms for key in arm.order_by]
     keys += [(f"filter {f.name!r}", column) for f in plan.filters if (column := f.compares())]
     for where, name in ((where, name) for where, key in keys for name in columns_of(key)):

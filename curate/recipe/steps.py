@@ -99,6 +99,7 @@ class Plan:
         unread = TOKEN_COLUMNS.keys() - self.reads
         written = GLOSSARY.of("question", "source", "select", "release")
         written = written.where(lambda column: column.name not in unread)
+        written = written.plus(GLOSSARY.among(self.recipe.select.extras).values())
         written = written.plus(self.recipe.brought.values())
         for more in steps:
             written = written.plus(more.values())

@@ -18,8 +18,9 @@ import polars as pl
 
 from curate.errors import InputError
 from curate.select.arms import Arm
-from curate.select.options import Budget, SelectOptions
+from curate.select.options import Budget, SelectOptions, weighing
 from curate.select.orders import Key, columns_of, order_of
+from curate.select.quota import GROUP, Part, filled, told
 from curate.select.ranking import (
     DIFFICULTY,
     follows,
@@ -39,12 +40,17 @@ MADE: Final = frozenset({"live", "live_correct", "nonempty", "tokens"})
 
 def needed_columns(options: SelectOptions, arms: Sequence[Arm]) -> tuple[str, ...]:
     """List the columns of the table that `select` reads, `rd_spread` and `student_follows` too."""
-    keys = [*options.order_by, *(key for arm in arms for key in arm.order_by)]
+    keys = [*options.order_by, *options.questions_by, *(k for arm in arms for k in arm.order_by)]
+    keys += options.stages.by if options.stages else ()
     names = ["sample_id", "question_id", "live", "tokens"]
     names += [name for key in keys for name in columns_of(key)]
     names += [name for arm in arms for name in (arm.pool, *arm.reads)]
     if options.one_per:
         names.append(options.one_per)
+    if options.quota:
+        names.append(options.quota.by)
+    if options.weight:
+        names += weighing(options.weight).meta.root_names()
     if any(name in DIFFICULTY for name in names):
         names += ["rd_spread", "student_follows"]
     return tuple(dict.fromkeys(names))
@@ -85,9 +91,12 @@ def select(
         .with_row_index("row")
         .join(questions, on="question_id", how="left", maintain_order="left")
     )
-    live = int(table["live"].sum())
+    if options.quota:
+        groups = options.quota.groups(pl.col(options.quota.by)).alias(GROUP)
+        table = table.with_columns(groups)
+    live = table.filter("live")
     selected = _ranked(table, "live", options, SELECTED)
-    taken = _within_budget(selected, options.budget, live)
+    taken = _within_budget(selected, options, live)
     chosen = {SELECTED: taken["row"]}
     for arm in arms:
         if arm.kind.size == "all":
@@ -97,7 +106,7 @@ def select(
             # One pool, one hash: what differs from the selection is its order or its budget.
             salt = SELECTED if arm.pool == "live" else arm.text
             ranked = _ranked(table, arm.pool, own, salt)
-            chosen[arm.column] = _within_budget(ranked, own.budget, live)["row"]
+            chosen[arm.column] = _within_budget(ranked, own, live)["row"]
         else:
             chosen[arm.column] = _sized_as(taken, table, arm, options.seed)
     order = pl.DataFrame({"row": selected["row"], RANK: selected["rank"]})
@@ -109,8 +118,47 @@ def select(
         table.select("row", "sample_id", "question_id")
         .join(order, on="row", how="left", maintain_order="left")
         .with_columns(marks)
-        .select("sample_id", "question_id", SELECTED, RANK, *(arm.column for arm in arms))
-    )
+        .with_columns(_extras(table, chosen[SELECTED], options))
+        .select(
+            "sample_id", "question_id", SELECTED, RANK, *(arm.column for arm in arms),
+            *options.extras,
+        )
+    )  # fmt: skip
+
+
+def _extras(table: pl.DataFrame, taken: pl.Series, options: SelectOptions) -> list[pl.Series]:
+    """Make the columns that the options ask for beside the selection: ``stage`` and ``weight``."""
+    made: list[pl.Series] = []
+    if options.stages is not None:
+        rows = table.filter(pl.col("row").is_in(taken.implode())).with_columns(question=0, all=True)
+        orders = [order_of(key) for key in options.stages.by]
+        order = inside_questions(rows, "all", orders, (options.seed, "stages"), trusting=True)
+        numbers = pl.int_range(pl.len()) * options.stages.count // pl.len() + 1
+        stage = order.select("row", stage=numbers.cast(pl.Int32))
+        made.append(table.select("row").join(stage, "row", "left", maintain_order="left")["stage"])
+    if options.weight is not None:
+        weight = weighing(options.weight).cast(pl.Float64)
+        made.append(table.select(weight=pl.when(weight.is_finite()).then(weight))["weight"])
+    return made
+
+
+def quota_parts(
+    table: pl.DataFrame, selection: pl.DataFrame, options: SelectOptions
+) -> Sequence[Part]:
+    """Say of each value of a quota what it was given and what it got; nothing without one.
+
+    Args:
+        table: as for `select`.
+        selection: what it returned.
+        options: of it.
+    """
+    quota, budget = options.quota, options.budget
+    if quota is None or (budget is not None and budget.tokens is not None):
+        return ()
+    groups = table.select(quota.groups(pl.col(quota.by))).to_series()
+    live = groups.filter(table["live"])
+    rows = None if budget is None else _rows_of(budget, len(live))
+    return list(told(quota, live, groups.filter(selection[SELECTED]), rows))
 
 
 def redraw(table: pl.DataFrame, arm: Arm, options: SelectOptions, seed: int) -> pl.Series:
@@ -199,6 +247,15 @@ def _require_columns(table: pl.DataFrame, options: SelectOptions, arms: Sequence
 
 def _wanted(options: SelectOptions, arms: Sequence[Arm]) -> Iterator[tuple[str, str]]:
     """Give who needs a column, and which."""
+    for key in options.questions_by:
+        yield from ((f"select.questions_by {order_of(key).text!r}", n) for n in columns_of(key))
+    for key in options.stages.by if options.stages else ():
+        yield from ((f"select.stages {order_of(key).text!r}", name) for name in columns_of(key))
+    if options.quota:
+        yield f"select.quota {options.quota.by!r}", options.quota.by
+    if options.weight:
+        names = weighing(options.weight).meta.root_names()
+        yield from ((f"select.weight {options.weight!r}", name) for name in names)
     for key in options.order_by:
         yield from ((f"select.order_by {order_of(key).text!r}", name) for name in columns_of(key))
     for arm in arms:
@@ -222,21 +279,31 @@ def _question_order(table: pl.DataFrame, seed: int) -> pl.DataFrame:
     )
 
 
-def _within_budget(ranked: pl.DataFrame, budget: Budget | None, live: int) -> pl.DataFrame:
+def _within_budget(
+    ranked: pl.DataFrame, options: SelectOptions, live: pl.DataFrame
+) -> pl.DataFrame:
     """Cut a ranking where the budget ends; samples that may never be taken end it before.
 
     Args:
         ranked: as `_ranked` gives it.
-        budget: of rows, tokens, or a share of the live samples.
-        live: how many there are.
+        options: with the budget, and the quota within it.
+        live: the rows of the table that are.
     """
-    eligible = ranked.filter("eligible")
-    if budget is None:
-        return eligible
-    if budget.tokens is not None:
-        return eligible.filter(pl.col("tokens").cum_sum() <= budget.tokens)
-    limit = budget.rows if budget.rows is not None else int(Decimal(str(budget.share)) * live)
-    return eligible.head(limit)
+    eligible, budget = ranked.filter("eligible"), options.budget
+    rows = None if budget is None else _rows_of(budget, live.height)
+    tokens = None if budget is None else budget.tokens
+    if options.quota is not None:
+        return filled(options.quota, eligible, live[GROUP], rows, tokens)
+    if tokens is not None:
+        return eligible.filter(pl.col("tokens").cum_sum() <= tokens)
+    return eligible if rows is None else eligible.head(rows)
+
+
+def _rows_of(budget: Budget, live: int) -> int | None:
+    """Give the rows of a budget; None where it is one of tokens."""
+    if budget.share is not None:
+        return int(Decimal(str(budget.share)) * live)
+    return budget.rows
 
 
 def _ranked(table: pl.DataFrame, pool: str, options: SelectOptions, salt: str) -> pl.DataFrame:
@@ -254,11 +321,28 @@ def _ranked(table: pl.DataFrame, pool: str, options: SelectOptions, salt: str) -
         round=pl.int_range(pl.len()).over("question"),
         eligible=may_be_taken("question", one_per, options.per_question),
     )
+    turns = _turns(ordered, options, salt)
+    group = [GROUP] if options.quota else []
     return (
-        ordered.sort("eligible", "round", "question", descending=[True, False, False])
+        ordered.join(turns, on="question", maintain_order="left")
+        .sort("eligible", "round", "turn", descending=[True, False, False])
         .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-        .select("row", "question", "tokens", "rank", "eligible")
+        .select("row", "question", "tokens", "rank", "eligible", *group)
     )
+
+
+def _turns(ordered: pl.DataFrame, options: SelectOptions, salt: str) -> pl.DataFrame:
+    """Number the questions in the order in which they are taken: ``question`` and ``turn``."""
+    if not options.questions_by:
+        return ordered.select("question", turn="question").unique()
+    best = ordered.filter(pl.col("round") == 0).select(
+        pl.exclude("question", "hash", "^key_.*$"), pl.lit(0).alias("question"),
+        pl.col("question").alias("own"), pl.lit(value=True).alias("all"),
+    )  # fmt: skip
+    orders = [order_of(key) for key in options.questions_by]
+    salts = (options.seed, f"{salt} questions")
+    turned = inside_questions(best, "all", orders, salts, trusting=False)
+    return turned.with_row_index("turn").select(pl.col("own").alias("question"), "turn")
 
 
 def _apart(ordered: pl.DataFrame, column: str) -> pl.DataFrame:
