@@ -212,6 +212,12 @@ GLOSSARY: Final = Glossary(
                role="category"),
         Column("status", _TEXT, "ok or quarantined", "question"),
         Column("reason", _TEXT, "why the question is quarantined", "question"),
+        Column("posed_by", _TEXT, "name of the source that posed the question, null where it came "
+               "with the recipe", "question", role="category"),
+        Column("parent_question_id", _TEXT, "the question it was made from, null where it came "
+               "with the recipe", "question"),
+        Column("gold_support", _NATS, "share of its samples that agree on the known answer, null "
+               "where that was given", "question"),
         Column("times_seen", _COUNT, "how many input rows held this question with this gold",
                "question"),
         # One row a draw; written by sources only.

@@ -136,7 +136,8 @@ def funnel_of(
                 unmatched=source.tally.unmatched.total(),
                 errors=source.errors,
                 excluded=source.excluded,
-                rollouts=not source.released,
+                rollouts=source.makes == "facts",
+                posed=source.posed,
                 enough=source.enough,
             )
             for source in sources

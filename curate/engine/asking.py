@@ -14,6 +14,7 @@ from curate.models.teachers.options import Backend, Teacher
 from curate.recipe.lock import Lock
 from curate.release.funnel import EnoughCount
 from curate.sources import SampledSource, Tally
+from curate.sources.base import Makes
 from curate.sources.sampled import Draw, missing, readable, record_value
 from curate.sources.templates import PromptTemplate
 from curate.store.keys import key
@@ -36,7 +37,8 @@ class SourceResult:
         damaged: record lines that failed their checksum.
         teacher: identity of the model sampled, for the manifest.
         tally: what became of the rows that it read.
-        released: whether its samples are rows.
+        makes: what its samples become.
+        posed: what became of samples that were to hold questions, by outcome.
         enough: what became of drawing until it was enough; None where it was known before.
     """
 
@@ -50,7 +52,8 @@ class SourceResult:
     damaged: int = 0
     teacher: dict[str, object] = field(default_factory=dict[str, object])
     tally: Tally = field(default_factory=Tally)
-    released: bool = True
+    posed: dict[str, int] = field(default_factory=dict[str, int])
+    makes: Makes = "rows"
     enough: EnoughCount | None = None
 
 

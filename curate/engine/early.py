@@ -14,7 +14,14 @@ import polars as pl
 from curate.engine.chain import Chain
 from curate.engine.subjects import SubjectFile, Subjects
 from curate.engine.table import Table, build_table
-from curate.recipe.early import READ, EarlyPlan, plan_accepting, plan_judging, plan_parents
+from curate.recipe.early import (
+    READ,
+    EarlyPlan,
+    plan_accepting,
+    plan_answers,
+    plan_judging,
+    plan_parents,
+)
 from curate.recipe.model import Recipe
 from curate.recipe.steps import FilterStep
 from curate.sources import SampledSource
@@ -105,6 +112,25 @@ class EarlyLook:
         ]
         rmtree(work)
         return pl.concat(counts)
+
+    def answers(
+        self, source: SampledSource, batches: Iterable[pl.DataFrame], work: Path
+    ) -> pl.DataFrame:
+        """Find the answers that samples state.
+
+        Args:
+            source: whose they are.
+            batches: of them.
+            work: a new folder; it is gone afterwards.
+
+        Returns:
+            ``question_id`` and ``answer``, a row a sample, null where it states none.
+        """
+        plan = plan_answers(self.recipe, source)
+        shards = self._judged(plan, batches, self.questions, work).shards
+        answers = pl.concat([shard.read(["answer"], shard.live) for shard in shards])
+        rmtree(work)
+        return answers.select("question_id", "answer")
 
     def rollouts(
         self, source: SampledSource, batches: Iterable[pl.DataFrame], work: Path

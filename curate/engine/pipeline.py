@@ -159,6 +159,7 @@ def passed(
     try:
         with store.workspace() as work:
             chain = Chain(store, work, executor, progress, setups.open, replay, meter)
+            questions = sampler.pose(questions, chain, work / "posed")
             look = EarlyLook(plan.recipe, questions.frame, chain)
             batches = sampler.batches(questions, look, work / "sources")
             shards = file.recipe.runtime.questions_per_shard

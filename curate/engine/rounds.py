@@ -17,6 +17,7 @@ from curate.engine.subjects import Subjects
 from curate.release.funnel import EnoughCount
 from curate.sources import SampledSource
 from curate.sources.adaptive import Adaptive, before_any, counted
+from curate.sources.lineage import asked_of
 from curate.store.store import read_parquet, write_parquet
 
 
@@ -37,7 +38,9 @@ class Rounds:
         self._look: Final = look
         self._work: Final = work
         again = {
-            s.name for s in sources if s.most_rounds > 1 or s.adaptive is not None or not s.released
+            s.name
+            for s in sources
+            if s.most_rounds > 1 or s.adaptive is not None or s.makes == "facts"
         }
         names = {source.parent for source in sources if source.parent is not None} | again
         self._spills: Final = {name: _Spill(work / name / "samples") for name in names}
@@ -87,7 +90,8 @@ class Rounds:
         self, source: SampledSource, adaptive: Adaptive, result: SourceResult
     ) -> Iterator[Subjects]:
         """Draw again of questions that lack accepted samples."""
-        counts, tokens, own = before_any(self._usable), 0, self._spills[source.name]
+        counts, tokens = before_any(asked_of(source, self._usable)), 0
+        own = self._spills[source.name]
         for number in count(1):
             due = adaptive.due(counts)
             if due.is_empty():

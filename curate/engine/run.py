@@ -170,7 +170,7 @@ def _run(file: RecipeFile, options: RunOptions, progress: Progress) -> RunResult
         tally = Tally.of(sources, [result, *reruns, *tests], started)
 
         def complete(folder: Path) -> None:
-            for path in pipeline.sampler.rollouts:
+            for path in (*pipeline.sampler.rollouts, *pipeline.sampler.posed):
                 copyfile(path, folder / "audit" / path.name)
             account.write_run_file(folder, tally)
 

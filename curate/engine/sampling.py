@@ -15,9 +15,11 @@ from typing import NamedTuple
 import polars as pl
 
 from curate.engine.asking import Asker, Desk, SourceResult, TeacherSetup
+from curate.engine.chain import Chain
 from curate.engine.early import EarlyLook
 from curate.engine.inputs import pinned
 from curate.engine.limits import Meter
+from curate.engine.posing import Posing
 from curate.engine.progress.progress import Progress
 from curate.engine.rounds import Rounds
 from curate.engine.subjects import Subjects
@@ -28,7 +30,7 @@ from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock, LockedModel
 from curate.recipe.model import is_beside
 from curate.sources import SOURCES, ReadSource, SampledSource
-from curate.sources.lineage import parents_first
+from curate.sources.lineage import asked_of, parents_first, wanted_of
 from curate.sources.questions import QuestionsTable
 from curate.sources.sampled import TOKENS_SCHEMA, Draw, missing, readable
 from curate.store.store import Store, write_parquet
@@ -37,13 +39,17 @@ from curate.store.store import Store, write_parquet
 class Spent(NamedTuple):
     """Tokens of a source's samples, question by question, in their order.
 
+    What was drawn of a posed question counts for the one that it goes back to.
+
     Attributes:
         prompt: of all prompts; None where a backend did not say.
         completion: of all completions, as far as they are known.
+        samples: how many these are.
     """
 
     prompt: list[float] | None
     completion: list[float]
+    samples: list[float]
 
 
 class Sampler:
@@ -76,13 +82,15 @@ class Sampler:
             retry=retry,
         )  # fmt: skip
         self.results = [
-            SourceResult(source.name, SOURCES.name_of(type(source)), released=source.released)
+            SourceResult(source.name, SOURCES.name_of(type(source)), makes=source.makes)
             for source in file.recipe.used_sources
         ]
         self._setups = {
             source.name: self._prepare(source, lock)
             for source in parents_first(file.recipe.used_sources)
         }
+        self.posed: list[Path] = []
+        """Files of what teachers wrote that were to pose questions."""
         self.rollouts: list[Path] = []
         """Files of what a student wrote, judged; complete behind the last of the `batches`."""
         self._subjects: dict[str, list[Subjects]] = {name: [] for name in self._setups}
@@ -117,6 +125,23 @@ class Sampler:
             if is_beside(file)
         }
 
+    def pose(self, questions: QuestionsTable, chain: Chain, work: Path) -> QuestionsTable:
+        """Add the questions that sources pose to those that are there.
+
+        Args:
+            questions: as loaded.
+            chain: finds answers, where these are to be agreed on.
+            work: scratch that lives as long as the run.
+        """
+        results = {result.name: result for result in self.results}
+        posing = Posing(self._file.recipe, self._setups, results, self._desk, chain, work)
+        questions = posing.run(questions)
+        self.posed = posing.files
+        for name, setup in self._setups.items():
+            if setup.source.makes == "questions":
+                self._subjects[name] = [Subjects()]
+        return questions
+
     def recorded(self, questions: QuestionsTable) -> dict[str, tuple[int, int] | None]:
         """Count, for each generating source, the samples wanted and those the record has.
 
@@ -126,7 +151,8 @@ class Sampler:
         usable = questions.frame.filter(pl.col("status") == "ok")
         counts: dict[str, tuple[int, int] | None] = {}
         for name, setup in self._setups.items():
-            total = setup.source.wanted(usable.height)
+            sources = self._file.recipe.used_sources
+            total = wanted_of(setup.source, sources, usable.height)
             if total is None:
                 counts[name] = None
                 continue
@@ -144,20 +170,26 @@ class Sampler:
             questions: of the run, whose samples are drawn.
         """
         usable = questions.frame.filter(pl.col("status") == "ok")
+        given = questions.given.filter(pl.col("status") == "ok")["question_id"]
+        origins = questions.origins
         totals: dict[str, Spent] = {}
         for name, setup in self._setups.items():
-            sums = dict.fromkeys(usable["question_id"], 0.0)
-            replies = dict(sums)
+            sums = dict.fromkeys(given, 0.0)
+            replies, samples = dict(sums), dict(sums)
             with self._desk.book(setup) as book:
                 for draw in _draws(setup, self._subjects[name], usable):
-                    value = readable(book.get)(draw.request.key) or {}
+                    if (value := readable(book.get)(draw.request.key)) is None:
+                        continue  # of the last round, from which nothing was made
+                    question = origins.get(draw.question_id, draw.question_id)
                     tokens = value.get("prompt_tokens")
                     if value.get("finish_reason") != "error":  # nobody counts those of a refusal
-                        sums[draw.question_id] += float("nan") if tokens is None else tokens
-                    replies[draw.question_id] += value.get("completion_tokens") or 0
+                        sums[question] += float("nan") if tokens is None else tokens
+                    replies[question] += value.get("completion_tokens") or 0
+                    samples[question] += 1
             prompts = list(sums.values())
             known = not any(math.isnan(tokens) for tokens in prompts)
-            totals[name] = Spent(prompts if known else None, list(replies.values()))
+            columns = list(replies.values()), list(samples.values())
+            totals[name] = Spent(prompts if known else None, *columns)
         return totals
 
     def tokens(self, shards: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
@@ -181,7 +213,7 @@ class Sampler:
                     )
                     for setup, book in zip(setups, books, strict=True)
                     for round_ in self._subjects[setup.source.name]
-                    for subjects in round_.about(usable)
+                    for subjects in round_.about(asked_of(setup.source, usable))
                 ]
                 yield pl.concat([pl.DataFrame(schema=TOKENS_SCHEMA), *frames])
 
@@ -206,15 +238,17 @@ class Sampler:
         results = {result.name: result for result in self.results}
         yield from self._read(questions, results, rounds)
         for setup in self._setups.values():
-            result = results[setup.source.name]
-            rows = self._sampled(setup, usable, result, rounds.of(setup.source, result))
+            source, result = setup.source, results[setup.source.name]
+            if source.makes == "questions":
+                continue
+            rows = self._sampled(setup, usable, result, rounds.of(source, result))
             for batch in self._counted(rows, result):
                 taken = self._taken(batch, result, rounds)
-                if setup.source.released:
+                if source.makes == "rows":
                     yield taken
-            if not setup.source.released:
-                samples, place = rounds.kept(setup.source), work / setup.source.name / "judged"
-                for number, judged in enumerate(look.rollouts(setup.source, samples, place)):
+            if source.makes == "facts":
+                samples, place = rounds.kept(source), work / source.name / "judged"
+                for number, judged in enumerate(look.rollouts(source, samples, place)):
                     self.rollouts.append(place / f"rollouts-{number:05d}.parquet")
                     write_parquet(judged, self.rollouts[-1])
 
@@ -268,6 +302,7 @@ class Sampler:
     ) -> Iterator[pl.DataFrame]:
         """Have a source's samples drawn, round by round, and make its rows."""
         source, result.teacher = setup.source, setup.described
+        usable = asked_of(source, usable)
         with closing(Asker(setup, self._desk, result)) as asker:
             for subjects in rounds:
                 self._subjects[source.name].append(subjects)
@@ -278,6 +313,7 @@ class Sampler:
 
 def _draws(setup: TeacherSetup, rounds: Iterable[Subjects], usable: pl.DataFrame) -> Iterator[Draw]:
     """List what a source wants of some questions, in all of these rounds."""
+    usable = asked_of(setup.source, usable)
     for subjects in rounds:
         for frame in subjects.about(usable):
             yield from setup.source.draws(frame, setup.template, setup.identity)

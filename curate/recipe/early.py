@@ -67,7 +67,7 @@ def refuse_late(recipe: Recipe) -> None:
             plan_parents(recipe, source)
         if isinstance(source, SampledSource) and source.adaptive is not None:
             plan_accepting(recipe, source)
-        if isinstance(source, SampledSource) and not source.released:
+        if isinstance(source, SampledSource) and source.makes == "facts":
             plan_judging(recipe, source)
 
 
@@ -122,6 +122,11 @@ def plan_judging(recipe: Recipe, source: SampledSource) -> EarlyPlan:
     judge = recipe.judge_of_answers
     conditions = {judge: "kept"} if judge else {}
     return _planned(recipe, conditions, f"sources: {source.name}: role")
+
+
+def plan_answers(recipe: Recipe, source: SampledSource) -> EarlyPlan:
+    """Plan how the answers of samples are found."""
+    return _planned(recipe, {}, f"sources: {source.name}")
 
 
 def _planned(recipe: Recipe, conditions: Mapping[str, Condition], where: str) -> EarlyPlan:

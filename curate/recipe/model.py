@@ -37,7 +37,7 @@ from curate.select.arms import Arm
 from curate.select.options import SelectOptions
 from curate.select.sweep import Point, Sweep
 from curate.sources import SOURCES, SampledSource, Source
-from curate.sources.lineage import parents_first
+from curate.sources.lineage import parents_first, refuse_unanswered
 from curate.sources.questions import QuestionsOptions
 from filters import FILTERS
 from filters.columns import Glossary
@@ -231,6 +231,7 @@ class Recipe(_Section):
         self._tokens_can_be_counted()
         self._spending_can_be_told()
         parents_first(self.sources)
+        refuse_unanswered(self.sources)
         self._excluded_are_known()
         self._student_is_one()
         columns_of_sources(self.sources)
@@ -311,17 +312,18 @@ class Recipe(_Section):
 
     def _student_is_one(self) -> None:
         """Refuse what columns of one student would mix up, and a recipe that makes no rows."""
-        students = [source.name for source in self.sources if not source.released]
+        students = [source.name for source in self.sources if source.makes == "facts"]
         if len(students) > 1:
             raise InputError(
                 f"{' and '.join(students)} all have the role of the student, and there is one; "
                 "give the others a recipe each",
                 "sources",
             )
-        if len(students) == len(self.sources):
+        if not any(source.makes == "rows" for source in self.sources):
+            names = " and ".join(repr(source.name) for source in self.sources)
             raise InputError(
-                f"{students[0]!r} is all there is, and a student's samples are no rows; add a "
-                "source of the teacher's, or take `role` out",
+                f"{names} is all there is, and its samples are no rows; add a source that makes "
+                "some, such as a `generate` one of the teacher's",
                 "sources",
             )
 

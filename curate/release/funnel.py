@@ -6,7 +6,7 @@ that is kept one sample and dropped another. A filter without a choice selects q
 rationales. Counts of shards add up, whatever the grouping.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import add
 from typing import Any, Final, Self, TypeVar
@@ -83,6 +83,8 @@ class SourceCount(_Counts):
     """Samples whose draw failed for good."""
     excluded: int = 0
     """Rows of teachers that the recipe excludes; no samples were made of them."""
+    posed: dict[str, int] = Field(default={}, exclude_if=lambda value: not value)
+    """What became of samples that were to pose questions, by outcome."""
     rollouts: bool = Field(default=False, exclude_if=lambda value: not value)
     """Whether they are of the student, and so no rows."""
     enough: EnoughCount | None = Field(default=None, exclude_if=lambda value: value is None)
@@ -97,6 +99,7 @@ class SourceCount(_Counts):
                 "unmatched": self.unmatched + other.unmatched,
                 "errors": self.errors + other.errors,
                 "excluded": self.excluded + other.excluded,
+                "posed": _reasons_added(self.posed, other.posed),
                 "enough": reduce(add, both) if both else None,
             }
         )
@@ -430,6 +433,23 @@ def filter_line(line: FilterCount) -> str:
     return "; ".join((head, *losses(line)))
 
 
+def _given(source: SourceCount) -> Iterator[str]:
+    """Say what a source gave, clause by clause."""
+    yield count_of(source.rows, "sample")
+    if source.errors:
+        yield f"{source.errors:,} failed for good"
+    if source.unmatched:
+        yield f"{count_of(source.unmatched, 'more row')} matched no question"
+    if source.excluded:
+        yield f"{source.excluded:,} more of excluded teachers"
+    if source.posed:
+        yield f"to pose questions: {reasons(source.posed)}"
+    if source.rollouts:
+        yield "of the student, so no rows but a fact about each question"
+    if source.enough:
+        yield str(source.enough)
+
+
 def preamble(funnel: Funnel) -> tuple[tuple[str, str], ...]:
     """Say what came in: pairs of a name (``questions``, a source) and what is known about it."""
     facts: list[tuple[str, str]] = []
@@ -441,19 +461,7 @@ def preamble(funnel: Funnel) -> tuple[tuple[str, str], ...]:
             total = sum(questions.quarantined.values())
             parts.append(f"{total:,} quarantined: {reasons(questions.quarantined)}")
         facts.append(("questions", "; ".join(parts)))
-    for source in funnel.sources:
-        parts = [count_of(source.rows, "sample")]
-        if source.errors:
-            parts.append(f"{source.errors:,} failed for good")
-        if source.unmatched:
-            parts.append(f"{count_of(source.unmatched, 'more row')} matched no question")
-        if source.excluded:
-            parts.append(f"{source.excluded:,} more of excluded teachers")
-        if source.rollouts:
-            parts.append("of the student, so no rows but a fact about each question")
-        if source.enough:
-            parts.append(str(source.enough))
-        facts.append((source.name, "; ".join(parts)))
+    facts += [(source.name, "; ".join(_given(source))) for source in funnel.sources]
     return tuple(facts)
 
 

@@ -10,6 +10,7 @@
     RUN/unpublished/<config>/...      configs that `publish.include` leaves out of the dataset
     RUN/audit/samples-*.parquet       every sample with every verdict
     RUN/audit/questions-*.parquet     every question, quarantined ones too
+    RUN/audit/posed-*.parquet         what teachers wrote that were to pose questions
     RUN/audit/rollouts-*.parquet      what the student wrote itself, where it was sampled
 
 The table is partitioned here, once, shard by shard (`curate.release.partition`). Everything is

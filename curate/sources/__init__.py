@@ -1,8 +1,8 @@
 """What comes in: questions, and the only makers of rows.
 
-`generate` samples a teacher, `rewrite` has one write samples anew, `import_` reads what teachers
-wrote, `gold` takes the solutions that questions came with. `questions/` is the other table,
-`tables/` reads files of any format.
+`generate` samples a teacher, `rewrite` has one write samples anew, `pose` has one write questions,
+`import_` reads what teachers wrote, `gold` takes the solutions that questions came with.
+`questions/` is the other table, `tables/` reads files of any format.
 
 To add a source: write its file, list its class in `SHIPPED`, write its test, as README.md shows.
 The contract suite runs on it from then on, recipes know it by its `use`, and plan, probe and
@@ -15,6 +15,7 @@ from curate.sources.base import ReadSource, Source, Tally
 from curate.sources.generate import Generate
 from curate.sources.gold import Gold
 from curate.sources.import_ import Import
+from curate.sources.pose import Pose
 from curate.sources.rewrite import Rewrite
 from curate.sources.sampled import SampledSource
 from filters.registry import Registry, field_default, subclass_of
@@ -22,6 +23,7 @@ from filters.registry import Registry, field_default, subclass_of
 SHIPPED: Final[tuple[type[Source], ...]] = (
     Generate,
     Rewrite,
+    Pose,
     Import,
     Gold,
 )

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 from pydantic import Field
@@ -19,6 +20,8 @@ from pydantic import Field
 from curate.sources.questions import QuestionsTable
 from filters.answers.reading import TextOptions
 from filters.columns import Glossary
+
+Makes = Literal["rows", "facts", "questions"]
 
 
 @dataclass(slots=True)
@@ -74,9 +77,14 @@ class Source(TextOptions, ABC):
         return Glossary()
 
     @property
+    def makes(self) -> Makes:
+        """What its samples become: rows, facts about their questions, or new questions."""
+        return "rows"
+
+    @property
     def released(self) -> bool:
-        """Whether its samples are rows that may be selected, not only looked at."""
-        return True
+        """Whether its samples are rows that may be selected."""
+        return self.makes == "rows"
 
     @property
     def names_writers(self) -> bool:

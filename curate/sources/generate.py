@@ -1,7 +1,7 @@
 """The source that samples a teacher on the questions themselves."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, cast
 
 import polars as pl
@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from curate.models.teachers.base import Request
 from curate.sources.adaptive import Adaptive
+from curate.sources.base import Makes
 from curate.sources.rollouts import FACTS
 from curate.sources.sampled import Draw, SampledSource, log_key, prompt_key, seed_of
 from curate.sources.templates import PromptTemplate
@@ -29,6 +30,10 @@ class Generate(SampledSource):
     the student can do, in columns of all its rows: ``student_pass_rate``, ``student_right``,
     ``student_samples``, and ``student_overlap`` with the question's own solution. They are kept in
     the audit, and another source may go on from them.
+    """
+    about: tuple[str, ...] | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Whose questions it answers: names of `pose` sources, and ``""`` for those that the recipe
+    came with; by default all.
     """
     samples: Annotated[int, Field(ge=1)] | Adaptive = 4
     """Rationales a question; more are drawn later without drawing these again. ``{min: 4, max: 32,
@@ -61,14 +66,20 @@ class Generate(SampledSource):
         return Glossary() if self.released else FACTS
 
     @property
-    def released(self) -> bool:
-        """Whether its samples are rows: not those of a student."""
-        return self.role == "teacher"
+    def makes(self) -> Makes:
+        """Rows; facts, where it is the student."""
+        return "rows" if self.role == "teacher" else "facts"
+
+    @property
+    def asked_about(self) -> Sequence[str] | None:
+        """Whose questions it is about; None for all."""
+        return self.about
 
     @property
     def in_words(self) -> str:
-        """How many samples it asks for, where that takes samples."""
-        return str(self.adaptive or "")
+        """How many samples it asks for."""
+        whose = f" of {' and '.join(name or 'those given' for name in self.about or ())}"
+        return f"{self.adaptive or f'{self.samples} a question'}{whose if self.about else ''}"
 
     def wanted(self, questions: int) -> int | None:
         """Count the samples wanted of so many questions; None where it takes their samples."""

@@ -115,6 +115,11 @@ class SampledSource(Source):
         return None
 
     @property
+    def asked_about(self) -> Sequence[str] | None:
+        """Whose questions it is about: names of sources, "" for the recipe's; None for all."""
+        return None
+
+    @property
     def in_words(self) -> str:
         """How many samples it asks for, where `wanted` can't say."""
         return ""

@@ -19,6 +19,7 @@ from curate.models.rendering import Rendered
 from curate.recipe.files import RecipeFile
 from curate.recipe.lock import Lock
 from curate.sources import SampledSource
+from curate.sources.lineage import wanted_of
 from curate.sources.questions import QuestionsTable
 from curate.sources.tables import is_here
 from curate.sources.templates import PARENT_VARIABLES
@@ -118,7 +119,7 @@ def _previewed(
     names = PARENT_VARIABLES if source.parent else ()
     stand_in = {name: f"⟨its {name}⟩" for name in names if name != "problem"}
     prompt = source.template(file.folder).render({**first, **stand_in})
-    wanted = source.wanted(questions)
+    wanted = wanted_of(source, file.recipe.used_sources, questions)
     return SourcePreview(source.name, wanted, recorded, prompt, source.in_words)
 
 

@@ -31,6 +31,7 @@ from curate.recipe.steps import FilterStep, MeasureStep
 from curate.select.options import Budget
 from curate.select.select import select
 from curate.sources import SampledSource, Source
+from curate.sources.lineage import wanted_of
 from curate.store.keys import draw
 
 FEWEST_UNITS: Final = 16
@@ -136,7 +137,7 @@ def _forecast(
 ) -> Forecast:
     of = questions.height
     recorded = pipeline.sampler.recorded(replace(pipeline.questions, frame=questions))
-    seen = pipeline.questions.frame.height
+    seen = pipeline.questions.given.height
     facts = _by_question(pipeline)
     filters = tuple(_filters(pipeline, facts, of))
     sources = tuple(_sources(file, pipeline, facts, recorded, of))
@@ -160,7 +161,7 @@ def _forecast(
 def _samples(file: RecipeFile, facts: Mapping[str, list[float]], of: int) -> Interval:
     """Predict the rows: those that are drawn are known, others vary."""
     sources = file.recipe.used_sources
-    counts = {source.name: _counted(source, of) for source in sources}
+    counts = {source.name: _counted(source, sources, of) for source in sources}
     draws = sum(count for count in counts.values() if count is not None)
     names = [f"rows {name}" for name, count in counts.items() if count is None]
     if not names:
@@ -169,16 +170,17 @@ def _samples(file: RecipeFile, facts: Mapping[str, list[float]], of: int) -> Int
     return predict(others, of).scaled(1, draws)
 
 
-def _counted(source: Source, questions: int) -> int | None:
+def _counted(source: Source, sources: Sequence[Source], questions: int) -> int | None:
     """Count the rows that a source makes of so many questions, where that is known."""
     if not source.released:
         return 0
-    return source.wanted(questions) if isinstance(source, SampledSource) else None
+    return wanted_of(source, sources, questions) if isinstance(source, SampledSource) else None
 
 
 def _by_question(pipeline: PipelineResult) -> Mapping[str, list[float]]:
     """Gather, for each question of the probe, what is predicted: one list a quantity."""
-    ids = pipeline.questions.frame.select("question_id")
+    ids = pipeline.questions.given.select("question_id")
+    origins = pipeline.questions.origins
     frames: list[pl.DataFrame] = []
     for number, shard in enumerate(pipeline.table.shards):
         rows = shard.read(["source", "raw_output", "completion_tokens"])
@@ -194,7 +196,7 @@ def _by_question(pipeline: PipelineResult) -> Mapping[str, list[float]]:
                 started=pipeline.result.started[number],
             ).with_columns(series.alias(name) for name, series in live.items())
         )  # fmt: skip
-    rows = pl.concat(frames)
+    rows = pl.concat(frames).with_columns(pl.col("question_id").replace(origins))
     names = [f"live {filter_.name}" for filter_ in pipeline.result.filters]
     sources = [source.name for source in pipeline.plan.recipe.used_sources]
     table = ids.join(
@@ -209,6 +211,7 @@ def _by_question(pipeline: PipelineResult) -> Mapping[str, list[float]]:
     ranking, _ = pipeline.ranked()
     free = pipeline.plan.recipe.select.model_copy(update={"budget": None})
     selection = select(ranking, free).filter("selected")
+    selection = selection.with_columns(pl.col("question_id").replace(origins))
     counts = selection.group_by("question_id").agg(selected=pl.len())
     table = table.join(counts, on="question_id", how="left", maintain_order="left").fill_null(0)
     return {name: table[name].cast(pl.Float64).to_list() for name in table.columns[1:]}
@@ -272,8 +275,8 @@ def _sources(
         if not isinstance(source, SampledSource):
             yield SourceForecast(source.name, predict(facts[f"rows {source.name}"], of))
             continue
-        wanted, stock, share = _left(source, pipeline, facts, recorded, of)
-        prompt_tokens, tokens = spent[source.name]
+        prompt_tokens, tokens, samples = spent[source.name]
+        wanted, stock, share = _left(source, pipeline, samples, recorded[source.name], of)
         completion = predict(tokens, of) if any(tokens) else None
         prompt = None if prompt_tokens is None else predict(prompt_tokens, of)
         options = file.recipe.backend(source.name)
@@ -293,21 +296,26 @@ def _sources(
 def _left(
     source: SampledSource,
     pipeline: PipelineResult,
-    facts: Mapping[str, list[float]],
-    recorded: Mapping[str, tuple[int, int] | None],
+    samples: Sequence[float],
+    counts: tuple[int, int] | None,
     of: int,
 ) -> tuple[Interval, int, float]:
     """Say how many samples a source wants, how many of these are there, what share of the rest is.
+
+    Args:
+        source: that asks.
+        pipeline: of the probe.
+        samples: that it drew of each question of the probe.
+        counts: samples wanted of all questions and those recorded; None where that takes samples.
+        of: how many questions these are.
 
     Returns:
         The samples wanted; those recorded; and, of those that the probe did not see, the share that
         is still to be drawn: some may be in the record all the same.
     """
-    seen = pipeline.questions.frame.height
-    counts = recorded[source.name]
+    seen = pipeline.questions.given.height
     if counts is None:
-        rows = facts[f"rows {source.name}"]
-        return predict(rows, of), round(sum(rows)), 1.0 if of > seen else 0.0
+        return predict(samples, of), round(sum(samples)), 1.0 if of > seen else 0.0
     total, stock = counts
     unseen = total - (source.wanted(seen) or 0)
     return Interval(*[float(total)] * 3), stock, (total - stock) / unseen if unseen else 0.0

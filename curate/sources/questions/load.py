@@ -230,6 +230,9 @@ def _frame(questions: dict[str, _Question], options: GoldOptions) -> pl.DataFram
         "split": ["train"] * len(merged),
         "status": ["ok" if reason is None else "quarantined" for reason in reasons],
         "reason": reasons,
+        "posed_by": [None] * len(merged),
+        "parent_question_id": [None] * len(merged),
+        "gold_support": [None] * len(merged),
         "times_seen": [question.times_seen for question in merged],
     }
     return pl.DataFrame(columns, schema=dict(QUESTION_COLUMNS))

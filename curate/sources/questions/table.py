@@ -24,3 +24,17 @@ class QuestionsTable:
     beyond: pl.DataFrame
     inputs: pl.DataFrame
     summary: QuestionsSummary
+
+    @property
+    def given(self) -> pl.DataFrame:
+        """Those of the frame that came with the recipe, and were not posed."""
+        return self.frame.filter(pl.col("posed_by").is_null())
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """From which given question each posed one was made in the end, by their ids."""
+        posed = self.frame.filter(pl.col("posed_by").is_not_null())
+        origins: dict[str, str] = {}
+        for name, parent in posed.select("question_id", "parent_question_id").iter_rows():
+            origins[name] = origins.get(parent, parent)  # a parent stands before its children
+        return origins

@@ -114,7 +114,7 @@ def test_a_probe_foresees_what_they_cost_and_no_rows(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("sources", "message"),
     [
-        ([STUDENT], "'student' is all there is, and a student's samples are no rows"),
+        ([STUDENT], "'student' is all there is, and its samples are no rows"),
         (
             [sums.source(), STUDENT, sums.source("other", role="student")],
             "student and other all have the role of the student",

@@ -28,7 +28,9 @@ CHOICE["choices"] = ["an anvil", "a cork"]
 
 
 PARENT = {"rationale": "It sinks.", "answer": "A", "output": "It sinks. (A)", "problem": None}
-NAMES = ["cot", "cot-fewshot", "cot-short", "gold-shown", "repair", "rephrase"]
+POSING = ["complicate", "diversify", "reverse"]
+ANSWERING = ["cot", "cot-fewshot", "cot-short", "gold-shown", "repair", "rephrase"]
+NAMES = sorted([*POSING, *ANSWERING])
 
 
 def load(name: str) -> PromptTemplate:
@@ -49,15 +51,17 @@ def test_shipped_templates_are_the_documented_ones():
 def test_every_template_shows_the_question_and_its_options(name: str, row: dict[str, object]):
     text = text_of(name, row)
     assert str(row["question"]) in text
-    for letter, option in zip("AB", row["choices"] or [], strict=False):
-        assert f"({letter}) {option}" in text
-    assert "The answer is" in text
+    if name != "reverse":  # which is of values, and has no options
+        for letter, option in zip("AB", row["choices"] or [], strict=False):
+            assert f"({letter}) {option}" in text
+    marks = ("Question:", "Answer:") if name in POSING else ("The answer is",)
+    assert all(mark in text for mark in marks)
 
 
 def test_only_gold_shown_shows_the_gold():
     marked = NUMBER | {"gold": "GOLD-4711"}
     shows = {name: "GOLD-4711" in text_of(name, marked) for name in shipped_templates()}
-    assert shows == {name: name == "gold-shown" for name in NAMES}
+    assert shows == {name: name in {"gold-shown", "reverse"} for name in NAMES}
     assert {n: load(n).gold_shown for n in shows} == shows
 
 

@@ -1,0 +1,183 @@
+"""Questions that a teacher wrote join those that the recipe came with."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+import polars as pl
+
+from curate.sources.questions.options import GoldOptions
+from curate.sources.questions.table import QuestionsTable
+from curate.sources.tables.cells import fold
+from curate.store.keys import short_id
+from filters.answers import canonical, equal, options_of
+from filters.answers.compare import GoldType
+from filters.columns import QUESTION_COLUMNS
+
+OUTCOMES: Final = {
+    "posed": "a new question",
+    "no_question": "it holds no question",
+    "known_question": "the question is there already",
+    "gold_unparseable": "it states no answer that passes its own verifier",
+    "conflicting_gold": "it was posed before with another answer",
+}
+"""What becomes of a completion that is to hold a question."""
+NOT_AGREED: Final = "no_agreement"
+"""Why a question is quarantined of which samples say too different things."""
+
+
+class Draft(NamedTuple):
+    """A question that a teacher wrote.
+
+    Attributes:
+        parent: id of the question that it was made from.
+        question: its text; None where there is none.
+        gold: its answer as stated; None where there is none.
+    """
+
+    parent: str
+    question: str | None
+    gold: str | None
+
+
+def with_posed(
+    table: QuestionsTable,
+    drafts: Iterable[Draft],
+    source: str,
+    options: GoldOptions,
+    *,
+    agreed: bool,
+) -> tuple[QuestionsTable, list[tuple[str, str | None]]]:
+    """Add new questions, in the split and group of those they were made from.
+
+    Args:
+        table: the questions so far.
+        drafts: in the order of their draws; of two alike the first counts.
+        source: that posed them.
+        options: how golds are compared.
+        agreed: whether their answers are still to be agreed on.
+
+    Returns:
+        The table, and for each draft its outcome and the id of its question.
+    """
+    parents = {row["question_id"]: row for row in table.frame.iter_rows(named=True)}
+    known = {*parents, *table.beyond["question_id"]}
+    made: dict[str, dict[str, Any]] = {}
+    outcomes: list[tuple[str, str | None]] = []
+    for draft in drafts:
+        row = _row(draft, parents[draft.parent], source, options, agreed=agreed)
+        name = row["question_id"] if row else None
+        if row is None or name is None:
+            outcomes.append(("no_question", None))
+        elif name in known:
+            outcomes.append(("known_question", name))
+        elif name in made:
+            outcomes.append((_again(made[name], row, options), name))
+        else:
+            made[name] = row
+            outcomes.append((row["reason"] or "posed", name))
+    more = pl.DataFrame(list(made.values()), schema=dict(QUESTION_COLUMNS))
+    return replace(table, frame=pl.concat([table.frame, more])), outcomes
+
+
+def _row(
+    draft: Draft, parent: Mapping[str, Any], source: str, options: GoldOptions, *, agreed: bool
+) -> dict[str, Any] | None:
+    """Make a question's row; None where there is no question."""
+    if draft.question is None or not fold(draft.question):
+        return None
+    choices = None
+    if options.type == "choice":
+        choices = list(options_of(None, draft.question)) or None
+    gold = draft.gold
+    sound = gold is not None and bool(equal(gold, gold, options.type, choices))
+    quarantined = not (agreed or sound)
+    return {
+        **dict.fromkeys(QUESTION_COLUMNS),
+        **{name: parent[name] for name in ("group_id", "domain", "licence", "split")},
+        "question_id": short_id("question", fold(draft.question), None),
+        "question": draft.question,
+        "gold": gold if sound and not agreed else None,
+        "gold_type": options.type,
+        "choices": choices,
+        "status": "quarantined" if quarantined else "ok",
+        "reason": "gold_unparseable" if quarantined else None,
+        "posed_by": source,
+        "parent_question_id": parent["question_id"],
+        "times_seen": 1,
+    }
+
+
+def _again(made: dict[str, Any], row: Mapping[str, Any], options: GoldOptions) -> str:
+    """Count a question that was posed before; it can't be used where its answers differ."""
+    made["times_seen"] += 1
+    if made["reason"] == "conflicting_gold":
+        return "conflicting_gold"
+    first, other = made["gold"], row["gold"]
+    if first is None or other is None or equal(first, other, options.type, made["choices"]):
+        return "known_question"
+    made |= {"status": "quarantined", "reason": "conflicting_gold", "gold": None}
+    return "conflicting_gold"
+
+
+def agreed_on(
+    table: QuestionsTable, answers: pl.DataFrame, share: float, fewest: int, source: str
+) -> QuestionsTable:
+    """Let a question's samples say its answer; it is quarantined where they say too many.
+
+    Args:
+        table: of the questions.
+        answers: ``question_id`` and ``answer`` of every sample, null where it states none.
+        share: smallest share of them that says the same.
+        fewest: fewest of them.
+        source: whose questions are answered.
+    """
+    said = dict(answers.group_by("question_id").agg("answer").iter_rows())
+    pending = table.frame.filter((pl.col("posed_by") == source) & (pl.col("status") == "ok"))
+    votes: list[dict[str, Any]] = []
+    columns = ("question_id", "gold_type", "choices")
+    for name, kind, choices in pending.select(columns).iter_rows():
+        gold, support = _majority(said.get(name, []), kind, choices, share, fewest)
+        votes.append({"question_id": name, "voted": gold, "support": support})
+    schema = {"question_id": pl.String(), "voted": pl.String(), "support": pl.Float64()}
+    voted = table.frame.join(
+        pl.DataFrame(votes, schema=schema), on="question_id", how="left", maintain_order="left"
+    )
+    asked = pl.col("question_id").is_in(pending["question_id"].implode())
+    failed = asked & pl.col("voted").is_null()
+    frame = voted.with_columns(
+        gold=pl.when(asked).then("voted").otherwise("gold"),
+        gold_support=pl.when(asked).then("support").otherwise("gold_support"),
+        status=pl.when(failed).then(pl.lit("quarantined")).otherwise("status"),
+        reason=pl.when(failed).then(pl.lit(NOT_AGREED)).otherwise("reason"),
+    )
+    return replace(table, frame=frame.select(list(QUESTION_COLUMNS)))
+
+
+def _majority(
+    answers: Iterable[str | None],
+    kind: GoldType,
+    choices: list[str] | None,
+    share: float,
+    fewest: int,
+) -> tuple[str | None, float | None]:
+    """Give the answer that most agree on, in the least of its writings, and their share."""
+    stated = list(answers)
+    groups: dict[str, list[str]] = {}
+    for answer, form in _forms(stated, kind, choices):
+        groups.setdefault(form, []).append(answer)
+    if not groups:
+        return None, 0.0 if stated else None
+    most = max(groups.values(), key=lambda group: (len(group), [-ord(c) for c in min(group)]))
+    support = len(most) / len(stated)
+    enough = support >= share and len(most) >= fewest
+    return (min(most) if enough else None), support
+
+
+def _forms(
+    answers: Iterable[str | None], kind: GoldType, choices: list[str] | None
+) -> Iterator[tuple[str, str]]:
+    for answer in answers:
+        form = None if answer is None else canonical(answer, kind, choices)
+        if answer is not None and form is not None:
+            yield answer, form

@@ -1,0 +1,209 @@
+"""Runs with new questions: where they come from, and what their answers are."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from curate.engine.progress.progress import Progress
+from curate.engine.run import RunOptions, RunResult, run
+from curate.errors import InputError
+from curate.recipe.files import read_recipe
+from tests.curate import sums
+from tests.curate.engine.test_kill import lines
+from tests.curate.engine.test_rewriting import write, write_questions
+from tests.servers.openai_server import Fault, read_book, serving
+
+COUNT = 6
+TEACHER = sums.source(samples=4)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CURATE_STORE", str(tmp_path / sums.STORE))
+    write_questions(tmp_path, COUNT)
+    return tmp_path
+
+
+def pose(name: str = "posed", **more: Any) -> dict[str, Any]:
+    return {"use": "pose", "name": name, "model": f"tiny-{name}"} | more
+
+
+def saying(text: Callable[[int], str], match: str = "Write a new problem") -> list[Fault]:
+    """Have a server answer those that are asked for a problem like each question's."""
+    return [
+        Fault(200, match=f"holds {n} red", asking="", body={
+            "model": "m", "usage": {"prompt_tokens": 9, "completion_tokens": 9},
+            "choices": [{"index": 0, "finish_reason": "stop",
+                         "message": {"role": "assistant", "content": text(n)}}],
+        })
+        for n in range(20, 20 + COUNT)
+    ]  # fmt: skip
+
+
+def own(n: int) -> str:
+    question = f"A sack has {n} nuts, {n} figs and 9 dates. How many?"
+    return f"So be it.\nQuestion: {question}\nAnswer: {2 * n + 9}"
+
+
+def do(folder: Path, *overrides: str, **options: Any) -> RunResult:
+    file = read_recipe(str(folder / "recipe.yaml"), overrides)
+    return run(file, RunOptions(runs=folder / "runs", **options), Progress(quiet=True))
+
+
+def questions(result: RunResult) -> pl.DataFrame:
+    return pl.read_parquet(result.folder / "audit" / "questions-*.parquet")
+
+
+def written(folder: Path, url: str, *sources: dict[str, Any], posing: str, **more: Any) -> None:
+    """Write a recipe whose posing source is behind another url."""
+    write(folder, url, *sources, **more)
+    recipe = yaml.safe_load((folder / "recipe.yaml").read_text())
+    reached = {"backend": "openai", "url": url, "in_flight": 4}
+    for source in sources:
+        if source["use"] == "pose":
+            recipe["runtime"]["sources"][source["name"]] = reached | {"url": posing}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+
+
+def test_new_questions_join_the_others_with_what_they_state(folder: Path) -> None:
+    with serving(folder / "book") as url, serving(folder / "posed", saying(own)) as posing:
+        written(folder, url, TEACHER, pose(), posing=posing, splits={"validation": 0.5})
+        result, again = do(folder), do(folder)
+        replayed = do(folder, replay=True)
+    table = questions(result)
+    new = table.filter(posed_by="posed")
+    assert table.height == 2 * COUNT
+    assert new["question"].str.starts_with("A sack has").all()
+    assert sorted(map(int, new["gold"])) == [2 * n + 9 for n in range(20, 20 + COUNT)]
+    old = table.filter(pl.col("posed_by").is_null())
+    pairs = new.join(old, left_on="parent_question_id", right_on="question_id", suffix="_old")
+    assert pairs.height == COUNT
+    assert (pairs["split"] == pairs["split_old"]).all()
+    assert (pairs["group_id"] == pairs["group_id_old"]).all()
+    assert set(table["split"]) == {"train", "validation"}
+    assert result.audit.height == 2 * COUNT * 4
+    assert result.audit.filter(posed_by="posed")["verdict_correctness"].struct.field("keep").any()
+    assert lines(folder / "book") == 2 * COUNT * 4
+    assert lines(folder / "posed") == COUNT
+    assert (again.tally.sampled, again.tally.reused) == (0, 2 * COUNT * 4 + COUNT)
+    hashes = {each.summary.dataset_hash for each in (result, again, replayed)}
+    assert len(hashes) == 1
+    kept = pl.read_parquet(result.folder / "audit" / "posed-*.parquet")
+    assert set(kept["outcome"]) == {"posed"}
+    assert sorted(kept["posed_question_id"]) == sorted(new["question_id"])
+    assert result.funnel.sources[1].posed == {"posed": COUNT}
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome", "quarantined"),
+    [
+        (lambda _: "I would rather not.", "no_question", 0),
+        (lambda n: f"Question: A box holds {n} red, {n + 3} blue and 7 green beads. How many?"
+         "\nAnswer: 5", "known_question", 0),
+        (lambda n: f"Question: How many of {n}?\nAnswer: a few", "gold_unparseable", COUNT),
+        (lambda n: f"Question: What is it?\nAnswer: {n}", "conflicting_gold", 1),
+    ],
+    ids=["none", "known", "unreadable", "conflict"],
+)  # fmt: skip
+def test_what_is_no_sound_new_question_is_said(
+    folder: Path, text: Callable[[int], str], outcome: str, quarantined: int
+) -> None:
+    with serving() as url, serving(folder / "posed", saying(text)) as posing:
+        written(folder, url, TEACHER, pose(), posing=posing)
+        result = do(folder)
+    posed = result.funnel.sources[1].posed
+    assert posed[outcome] >= COUNT - 1
+    table = questions(result)
+    assert table.filter(status="quarantined").height == quarantined
+    assert table.filter(status="ok").height == COUNT
+    assert result.audit.filter(pl.col("posed_by").is_not_null()).is_empty()
+
+
+def test_answers_can_be_agreed_on(folder: Path) -> None:
+    agreed = {"gold": {"share": 0.6, "fewest": 2}}
+    with serving(folder / "book") as url, serving(folder / "posed", saying(own)) as posing:
+        written(folder, url, TEACHER, pose(**agreed), posing=posing)
+        result, again = do(folder), do(folder)
+        strict = do(folder, "sources.posed.gold={share: 0.9, fewest: 2}")
+    new = questions(result).filter(posed_by="posed")
+    assert set(new["status"]) == {"ok"}
+    assert set(new["gold_support"]) == {0.75}, "every third of a question's samples is wrong"
+    assert sorted(map(int, new["gold"])) == [2 * n + 9 for n in range(20, 20 + COUNT)]
+    assert lines(folder / "book") == 2 * COUNT * 4, "what was asked to agree is not asked again"
+    assert (result.tally.sampled, result.tally.reused) == (2 * COUNT * 4 + COUNT, 0)
+    assert again.tally.sampled == 0
+    unsure = questions(strict).filter(posed_by="posed")
+    assert set(unsure["reason"]) == {"no_agreement"}
+    assert unsure["gold"].is_null().all()
+
+
+def test_new_ones_are_made_of_new_ones_in_rounds_or_by_another_source(folder: Path) -> None:
+    def deeper(n: int) -> str:
+        return f"Question: A chest has {n} pearls and 1 ruby. How many?\nAnswer: {n + 1}"
+
+    faults = [Fault(200, match="A sack has", body=saying(deeper)[0].body), *saying(own)]
+    with serving() as url, serving(folder / "posed", faults) as posing:
+        written(folder, url, TEACHER, pose(rounds=2), posing=posing)
+        table = questions(do(folder))
+        chain = [pose("second", about=["posed"]), TEACHER | {"about": ["", "second"]}, pose()]
+        written(folder, url, *chain, posing=posing)
+        result = do(folder)
+    chest = table.filter(pl.col("question").str.starts_with("A chest"))
+    parent = table.filter(question_id=chest["parent_question_id"][0])
+    assert parent["question"][0].startswith("A sack")
+    assert chest["group_id"][0] == parent["group_id"][0]
+    assert set(result.audit["posed_by"]) == {None, "second"}
+    assert set(questions(result)["posed_by"]) == {None, "posed", "second"}
+
+
+REFUSED: list[tuple[list[dict[str, Any]], str]] = [
+    ([pose()], "'posed' is all there is, and its samples are no rows"),
+    ([TEACHER, pose(about=["posd"])], "no source called 'posd' poses questions; did you mean"),
+    ([TEACHER, pose(about=["posed"])], "would go on from its own questions; say `rounds: 2`"),
+    ([TEACHER | {"about": [""]}, pose(gold={"share": 0.7})], "nobody is asked for one; add a"),
+    (
+        [TEACHER | {"samples": {"max": 4, "until": {"correct": 1}}}, pose(gold={"share": 0.7})],
+        "'teacher' draws until enough are right, and what is right is to be agreed on",
+    ),
+    (
+        [TEACHER, pose(), {"use": "rewrite", "name": "anew", "of": "posed", "model": "m"}],
+        "'posed' poses questions, and its samples are no rows to go on from",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sources", "message"), REFUSED, ids=lambda each: str(each)[:30])
+def test_what_can_not_be_is_refused(
+    folder: Path, sources: list[dict[str, Any]], message: str
+) -> None:
+    write(folder, "http://127.0.0.1:9/v1", *sources)
+    with pytest.raises(InputError, match=message):
+        read_recipe(str(folder / "recipe.yaml"))
+
+
+def test_who_is_to_agree_is_not_shown_the_answer(folder: Path) -> None:
+    with serving() as url, serving(folder / "posed", saying(own)) as posing:
+        teacher = TEACHER | {"prompt": "gold-shown"}
+        written(folder, url, teacher, pose(gold={"share": 0.7}), posing=posing)
+        with pytest.raises(InputError, match="prompt shows the known answer, and that of the"):
+            do(folder)
+
+
+def test_a_choice_brings_its_options(folder: Path) -> None:
+    rows = [{"question": "Which floats? (A) iron (B) cork", "answer": "B"}]
+    (folder / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text = "Question: Which sinks? (A) a stone (B) a leaf\nAnswer: (A)"
+    message = {"role": "assistant", "content": text}
+    body = {"model": "m", "choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
+    with serving() as url, serving(folder / "posed", [Fault(200, body=body)]) as posing:
+        asked = {"path": "questions.jsonl", "gold": {"type": "choice"}}
+        written(folder, url, TEACHER, pose(), posing=posing, questions=asked)
+        new = questions(do(folder)).filter(posed_by="posed")
+    assert new["choices"].to_list() == [["a stone", "a leaf"]]
+    assert new["status"].to_list() == ["ok"]
+    assert len(read_book(folder / "posed")) == 1
