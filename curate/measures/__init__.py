@@ -9,6 +9,7 @@ from typing import Final, cast
 
 from pydantic import BaseModel
 
+from curate.measures.attributes import Attributes
 from curate.measures.base import DerivedMeasure, Measure, MemoMeasure, Setup
 from curate.measures.casl import Casl
 from curate.measures.curve import Curve
@@ -29,6 +30,7 @@ from filters.registry import Registry, subclass_of
 
 SHIPPED: Final[tuple[type[Measure], ...]] = (
     Parse,
+    Attributes,
     Tokens,
     Verify,
     Embed,

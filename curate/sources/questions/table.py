@@ -36,5 +36,5 @@ class QuestionsTable:
         posed = self.frame.filter(pl.col("posed_by").is_not_null())
         origins: dict[str, str] = {}
         for name, parent in posed.select("question_id", "parent_question_id").iter_rows():
-            origins[name] = origins.get(parent, parent)  # a parent stands before its children
+            origins[name] = origins.get(parent) or str(parent)  # parents come before children
         return origins
