@@ -107,7 +107,8 @@ _COLUMNS: Final[tuple[tuple[Column, _Reads], ...]] = (
         lambda row: sum(1 for _ in format_faults(row["raw_output"] or "")),
     ),
     (
-        Column("format_fault_names", pl.List(pl.String()), "which kinds of formatting faults these are"),
+        Column("format_fault_names", pl.List(pl.String()), "which kinds of formatting faults "
+               "these are"),
         lambda row: list(format_faults(row["raw_output"] or "")),
     ),
 )  # fmt: skip
@@ -126,8 +127,8 @@ class Attributes(DerivedMeasure):
     reads = ("rationale", "raw_output", "question")
     writes = Glossary(column for column, _ in _COLUMNS)
 
-    def __init__(self, demand: Collection[str] = ()) -> None:
-        if demand:
+    def __init__(self, demand: Collection[str] | None = None) -> None:
+        if demand is not None:
             self.writes = type(self).writes.among(demand)
 
     @classmethod

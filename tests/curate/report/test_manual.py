@@ -17,8 +17,8 @@ from filters import FILTERS
 RECIPES: Final = Path("recipes/README.md")
 CATALOGUES: Final = (Path("filters/README.md"), RECIPES)
 WRITTEN_OUT: Final = {
-    "ChoicesInText", "FromColumn", "FromFile", "FromCompletion", "ImportedScore", "OtherLicence",
-    "Range", "TemplateFile",
+    "Agreed", "ChoicesInText", "FromColumn", "FromFile", "FromCompletion", "ImportedScore",
+    "OtherLicence", "Range", "Stated", "TemplateFile",
 }  # fmt: skip
 """Models whose form stands in the meaning of the key that takes them."""
 
