@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from curate.measures import MEASURES, known_columns
+from curate.measures.attributes import Attributes
 from curate.measures.base import (
     DerivedMeasure,
     Item,
@@ -53,6 +54,10 @@ SETUPS: Final[dict[str, list[dict[str, Any]]]] = {
                 "teacher": TextOptions(),
             }
         },
+    ],
+    "attributes": [
+        {"demand": tuple(Attributes.writes)},
+        {"demand": ("hedge_words", "format_faults")},
     ],
     "overrides": [{"filter": OverridesFilter(file="verdicts.csv")}],
     "score": [
