@@ -92,6 +92,8 @@ class Posing:
         """Let those who answer a source's questions agree on what is right."""
         own = pl.col("posed_by") == source.name
         pending = _usable(questions.frame.filter(own & pl.col("gold").is_null()))
+        if pending.is_empty():
+            return questions
         look = EarlyLook(self.recipe, pending, self.chain)
         answers: list[pl.DataFrame] = []
         for voter in voters(source, self.recipe.used_sources):

@@ -110,9 +110,10 @@ class RecipeFile(BaseModel):
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """List the recipes that come with the package, by name."""
+    """List the recipes that come with the package, by name: those of systems too."""
     folder = Path(str(files("curate.shipped")))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    paths = (*sorted(folder.glob("*.yaml")), *sorted(folder.glob("systems/*.yaml")))
+    return {path.stem: path for path in paths}
 
 
 def shipped_file(name: str) -> str | None:

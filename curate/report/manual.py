@@ -61,7 +61,7 @@ def write(root: Path) -> None:
     Args:
         root: of the project.
     """
-    for name in ("filters/README.md", "recipes/README.md"):
+    for name in ("filters/README.md", "recipes/README.md", "recipes/systems/README.md"):
         path = root / name
         text = path.read_text(encoding="utf-8")
         path.write_text(renew(text, root), encoding="utf-8")
@@ -82,8 +82,11 @@ def renew(text: str, root: Path) -> str:
         name = match["name"]
         if name == "recipes":
             return f"{match['begin']}\n{recipes(root / 'recipes')}\n{match['end']}"
+        if name == "systems":
+            return f"{match['begin']}\n{systems(root / 'recipes' / 'systems')}\n{match['end']}"
         if name not in PARTS:
-            raise InputError(f"no part is called {name!r}; there are recipes, {', '.join(PARTS)}")
+            known = ", ".join(("recipes", "systems", *PARTS))
+            raise InputError(f"no part is called {name!r}; there are {known}")
         return f"{match['begin']}\n{PARTS[name]()}\n{match['end']}"
 
     return _PART.sub(part, text)
@@ -100,7 +103,38 @@ def recipes(folder: Path) -> str:
     return table(("recipe", "what it makes", "command", "needs", "funnel to expect"), rows)
 
 
+def systems(folder: Path) -> str:
+    """Tell of each system what it asks, which recipe says that, and what came out here."""
+    rows: list[tuple[str, ...]] = []
+    for path in sorted(folder.glob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        about = {name: markdown(" ".join(lines)) for name, lines in _sections(text).items()}
+        rows.append(
+            (
+                about["System"], about["Asks"], f"[`{path.stem}`]({path.name})",
+                _header(text).command, about.get("Here", "not run at this size yet"),
+                about["Trainer"], about["Unknown"],
+            )
+        )  # fmt: skip
+    headings = (
+        "system", "what it asks", "recipe", "command", "what came out here", "left to the trainer",
+        "not found out",
+    )  # fmt: skip
+    return table(headings, rows)
+
+
 def _header(text: str) -> _Header:
+    """Read what every shipped recipe says of itself."""
+    sections = _sections(text)
+    command, _, aside = sections["Command"][0].partition("  ")
+    return _Header(
+        markdown(f"`{command}` {aside}"),
+        markdown(" ".join(sections["Hardware"])),
+        markdown(" ".join(sections["Funnel"])),
+    )
+
+
+def _sections(text: str) -> dict[str, list[str]]:
     """Read the comment a recipe begins with: a word, a colon, and lines indented below it."""
     sections: dict[str, list[str]] = {}
     name = ""
@@ -113,12 +147,7 @@ def _header(text: str) -> _Header:
             sections[name].append(line.removeprefix("#"))
         else:
             break
-    command, _, aside = sections["Command"][0].partition("  ")
-    return _Header(
-        markdown(f"`{command}` {aside}"),
-        markdown(" ".join(sections["Hardware"])),
-        markdown(" ".join(sections["Funnel"])),
-    )
+    return sections
 
 
 def overview() -> str:
@@ -209,7 +238,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "keys of vllm": lambda: key_table(keys(VllmOptions, ("backend",))),
     "keys of openai": lambda: key_table(keys(OpenAIOptions, ("backend",))),
 }
-"""Every generated part but ``recipes``, by its name."""
+"""Every generated part but ``recipes`` and ``systems``, by its name."""
 
 if __name__ == "__main__":
     write(Path())

@@ -142,6 +142,14 @@ def test_answers_can_be_agreed_on(folder: Path) -> None:
     assert unsure["gold"].is_null().all()
 
 
+def test_where_nothing_is_posed_nobody_has_to_agree(folder: Path) -> None:
+    with serving() as url:
+        write(folder, url, TEACHER, pose(gold={"share": 0.6}), {**pose("next"), "about": ["posed"]})
+        result = do(folder)
+    assert [source.posed for source in result.funnel.sources] == [{}, {"no_question": COUNT}, {}]
+    assert questions(result).height == COUNT
+
+
 def test_new_ones_are_made_of_new_ones_in_rounds_or_by_another_source(folder: Path) -> None:
     def deeper(n: int) -> str:
         return f"Question: A chest has {n} pearls and 1 ruby. How many?\nAnswer: {n + 1}"

@@ -57,7 +57,7 @@ def write(folder: Path, url: str, *sources: Mapping[str, Any], **more: Any) -> N
     """Write a recipe whose teachers are behind a url."""
     path = sums.write_recipe(folder, url, sources)
     recipe = yaml.safe_load(path.read_text())
-    asked = [one["name"] for one in sources if one["use"] in {"generate", "rewrite"}]
+    asked = [one["name"] for one in sources if one["use"] in {"generate", "rewrite", "pose"}]
     recipe["runtime"]["sources"] = {name: recipe["runtime"]["sources"][name] for name in asked}
     path.write_text(yaml.safe_dump(recipe | more, sort_keys=False))
 
