@@ -38,6 +38,7 @@ class SourceResult:
         teacher: identity of the model sampled, for the manifest.
         tally: what became of the rows that it read.
         makes: what its samples become.
+        counted: log keys of samples that were asked for before the run's own turn.
         posed: what became of samples that were to hold questions, by outcome.
         enough: what became of drawing until it was enough; None where it was known before.
     """
@@ -54,6 +55,7 @@ class SourceResult:
     tally: Tally = field(default_factory=Tally)
     posed: dict[str, int] = field(default_factory=dict[str, int])
     makes: Makes = "rows"
+    counted: set[str] = field(default_factory=set[str])
     enough: EnoughCount | None = None
 
 
@@ -165,7 +167,7 @@ class Asker:
 
         lacking = sum(1 for _ in wanted())
         result.damaged += len(odd)
-        result.reused += sum(1 for _ in draws()) - lacking
+        result.reused += sum(draw.request.key not in result.counted for draw in draws()) - lacking
         result.fresh += lacking
         if not lacking:
             return

@@ -50,6 +50,7 @@ class EarlyLook:
         source: SampledSource,
         batches: Iterable[pl.DataFrame],
         work: Path,
+        number: int,
         before: Subjects | None = None,
     ) -> Subjects:
         """Write down the samples of which all conditions of a source hold.
@@ -61,6 +62,7 @@ class EarlyLook:
             source: that goes on from them.
             batches: samples, as sources make them.
             work: a new folder, where what is found stays.
+            number: how often the source goes on by that, from 1.
             before: those from which these samples were made; None in the first round.
         """
         plan = plan_parents(self.recipe, source)
@@ -68,7 +70,7 @@ class EarlyLook:
         files: list[SubjectFile] = []
         for shard in table.shards:
             rows = shard.read([*READ, "parent_id", *plan.reads], shard.live)
-            subjects = _chosen(rows, plan)
+            subjects = _chosen(rows, plan).with_columns(pl.lit(number, pl.Int32).alias("pass"))
             earlier = before and before.of_shard(shard.number)
             if earlier is not None:
                 subjects = _changed(subjects, earlier)
@@ -124,11 +126,15 @@ class EarlyLook:
             work: a new folder; it is gone afterwards.
 
         Returns:
-            ``question_id`` and ``answer``, a row a sample, null where it states none.
+            ``question_id`` and ``answer``, a row a sample that did not fail, null where it states
+            none.
         """
         plan = plan_answers(self.recipe, source)
         shards = self._judged(plan, batches, self.questions, work).shards
-        answers = pl.concat([shard.read(["answer"], shard.live) for shard in shards])
+        received = pl.col("finish_reason").fill_null("") != "error"
+        answers = pl.concat(
+            [shard.read(["answer", "finish_reason"]).filter(received) for shard in shards]
+        )
         rmtree(work)
         return answers.select("question_id", "answer")
 

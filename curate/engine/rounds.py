@@ -32,7 +32,11 @@ class Rounds:
     """
 
     def __init__(
-        self, sources: Sequence[SampledSource], usable: pl.DataFrame, look: EarlyLook, work: Path
+        self,
+        sources: Sequence[SampledSource],
+        usable: pl.DataFrame,
+        look: EarlyLook,
+        work: Path,
     ) -> None:
         self._usable: Final = usable
         self._look: Final = look
@@ -79,7 +83,8 @@ class Rounds:
         """Go on from samples of another source, then from those made of these."""
         batches, before, own = self._spills[parent].batches(), None, self._spills.get(source.name)
         for number in range(1, source.most_rounds + 1):
-            before = self._look.subjects(source, batches, self._place(source, number), before)
+            place = self._place(source, number)
+            before = self._look.subjects(source, batches, place, number, before)
             if not before.files:
                 return
             start = len(own) if own else 0

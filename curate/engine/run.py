@@ -198,7 +198,7 @@ def ready(file: RecipeFile, limit: int | None = None) -> None:
         CurateError: the repository can't be reached.
     """
     recipe = file.recipe
-    terms = {source.name: source.terms for source in recipe.used_sources if source.released}
+    terms = {source.name: source.terms for source in recipe.used_sources if recipe.shows(source)}
     push.ready(recipe.publish, recipe.release, terms, file.made_by(limit))
 
 

@@ -32,6 +32,7 @@ from curate.recipe.model import is_beside
 from curate.sources import SOURCES, ReadSource, SampledSource
 from curate.sources.lineage import asked_of, parents_first, wanted_of
 from curate.sources.questions import QuestionsTable
+from curate.sources.questions.posed import NOT_AGREED
 from curate.sources.sampled import TOKENS_SCHEMA, Draw, missing, readable
 from curate.store.store import Store, write_parquet
 
@@ -128,11 +129,19 @@ class Sampler:
     def pose(self, questions: QuestionsTable, chain: Chain, work: Path) -> QuestionsTable:
         """Add the questions that sources pose to those that are there.
 
+        Files are read through before, so that what is wrong with one is said first.
+
         Args:
             questions: as loaded.
             chain: finds answers, where these are to be agreed on.
             work: scratch that lives as long as the run.
         """
+        if not any(setup.source.makes == "questions" for setup in self._setups.values()):
+            return questions
+        trial = {result.name: SourceResult(result.name, result.use) for result in self.results}
+        # rows of questions that are still to be posed match none yet
+        for _ in self._read(questions, trial, lenient=True):
+            pass
         results = {result.name: result for result in self.results}
         posing = Posing(self._file.recipe, self._setups, results, self._desk, chain, work)
         questions = posing.run(questions)
@@ -169,7 +178,8 @@ class Sampler:
         Args:
             questions: of the run, whose samples are drawn.
         """
-        usable = questions.frame.filter(pl.col("status") == "ok")
+        tried = (pl.col("status") == "ok") | (pl.col("reason") == NOT_AGREED).fill_null(value=False)
+        usable = questions.frame.filter(tried)
         given = questions.given.filter(pl.col("status") == "ok")["question_id"]
         origins = questions.origins
         totals: dict[str, Spent] = {}
@@ -253,7 +263,12 @@ class Sampler:
                     write_parquet(judged, self.rollouts[-1])
 
     def _read(
-        self, questions: QuestionsTable, results: Mapping[str, SourceResult], rounds: Rounds
+        self,
+        questions: QuestionsTable,
+        results: Mapping[str, SourceResult],
+        rounds: Rounds | None = None,
+        *,
+        lenient: bool = False,
     ) -> Iterator[pl.DataFrame]:
         """Read the sources whose rows are there; then every teacher is met that was excluded."""
         recipe = self._file.recipe
@@ -262,6 +277,8 @@ class Sampler:
             if isinstance(source, ReadSource):
                 result = results[source.name]
                 data = pinned(source, self._desk.lock)
+                if lenient and "max_unmatched" in type(data).model_fields:
+                    data = data.model_copy(update={"max_unmatched": 1.0})
                 rows = data.rows(questions, self._file.folder, result.tally)
                 for batch in self._counted(rows, result):
                     if recipe.exclude_teachers:
@@ -283,14 +300,17 @@ class Sampler:
                 stage.advance(batch.height)
                 yield batch
 
-    def _taken(self, batch: pl.DataFrame, result: SourceResult, rounds: Rounds) -> pl.DataFrame:
+    def _taken(
+        self, batch: pl.DataFrame, result: SourceResult, rounds: Rounds | None
+    ) -> pl.DataFrame:
         """Leave out what excluded teachers wrote, count the rest, and keep what is gone on from."""
         excluded = self._file.recipe.exclude_teachers
         rows = batch.filter(~pl.col("teacher").fill_null("").is_in(excluded))
         result.excluded += batch.height - rows.height
         result.rows += rows.height
         result.errors += rows.filter(pl.col("finish_reason") == "error").height
-        rounds.keep(result.name, rows)
+        if rounds is not None:
+            rounds.keep(result.name, rows)
         return rows
 
     def _sampled(

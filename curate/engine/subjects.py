@@ -12,8 +12,8 @@ from curate.store.store import read_parquet
 
 QUESTIONS_A_BATCH: Final = 4096
 SUBJECT: Final = (
-    "question_id", "parent_id", "round", "gold_shown", "rationale", "answer", "output", "problem",
-    "origin_id",
+    "question_id", "parent_id", "round", "gold_shown", "pass", "rationale", "answer", "output",
+    "problem", "origin_id",
 )  # fmt: skip
 """What is known of a sample that another is made from; ``origin_id`` is the one that it was itself
 made from.

@@ -19,7 +19,7 @@ from curate.recipe.step_list import StepList
 from curate.recipe.steps import MeasureStep
 from curate.sources import SampledSource
 from curate.sources.where import OUTCOMES, Condition, Range, words_of
-from filters.columns import GLOSSARY, VERDICT_PREFIX, Column
+from filters.columns import GLOSSARY, TOKEN_COLUMNS, VERDICT_PREFIX, Column
 from filters.contract import Contract, Filter
 
 READ: Final = ("rationale", "answer", "raw_output", "gold_shown", "round")
@@ -139,8 +139,8 @@ def _planned(recipe: Recipe, conditions: Mapping[str, Condition], where: str) ->
     present = {*GLOSSARY, *known_columns(), *recipe.brought}
     if late := [name for name in columns if name in recipe.given]:
         raise InputError(
-            f"{late[0]!r} ({recipe.given[late[0]].meaning}) is known once all samples are there; "
-            "go by it in a filter, as in {use: band, column: ...}",
+            f"{late[0]!r} ({recipe.given[late[0]].meaning}) is known only once all samples are "
+            "there; let a filter `band` go by it, behind the sources",
             where,
         )
     for name in columns:
@@ -165,6 +165,14 @@ def _measures(
     for reader, reads in [*readers, ("where", columns)]:
         steps.need(reads, reader, where, None)
     measures = tuple(step for step in steps.steps if isinstance(step, MeasureStep))
+    late = {*recipe.given, *TOKEN_COLUMNS}
+    for reader, reads in [*readers, *((f"measure {s.measure!r}", s.reads) for s in measures)]:
+        if name := next((name for name in reads if name in late), None):
+            raise InputError(
+                f"{reader} reads {name!r}, which is known only once all samples are there; go by "
+                "what one sample says alone, such as correctness or rationale_words",
+                where,
+            )
     for step in measures:
         kind = step.kind
         if needs := kind.needs:

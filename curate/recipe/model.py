@@ -37,7 +37,7 @@ from curate.select.arms import Arm
 from curate.select.options import SelectOptions
 from curate.select.sweep import Point, Sweep
 from curate.sources import SOURCES, SampledSource, Source
-from curate.sources.lineage import parents_first, refuse_unanswered
+from curate.sources.lineage import needs_of, parents_first, refuse_unanswered
 from curate.sources.questions import QuestionsOptions
 from filters import FILTERS
 from filters.columns import Glossary
@@ -233,7 +233,9 @@ class Recipe(_Section):
         parents_first(self.sources)
         refuse_unanswered(self.sources)
         self._excluded_are_known()
+        refuse_unanswered(self.used_sources)
         self._student_is_one()
+        self._budgets_count()
         columns_of_sources(self.sources)
         formats = [name for name in self.publish.formats if format_of(name).of_questions]
         if formats and self.judge_of_answers is None:
@@ -242,24 +244,7 @@ class Recipe(_Section):
                 "filters",
                 "publish.formats",
             )
-        for text, times in Counter(self.arms).items():
-            if times > 1:
-                raise InputError(f"arm {text!r} is named {times} times; name it once", "arms")
-            arm = Arm.parse(text)
-            alike = [other for other in self.arms if Arm.parse(other).name == arm.name]
-            if len(alike) > 1:
-                raise InputError(
-                    f"arms {' and '.join(map(repr, alike))} would both be called {arm.name!r}; "
-                    "leave one out",
-                    "arms",
-                )
-            names = [each.name for each in self.filters]
-            if arm.kind.operand == "FILTER" and arm.operand not in names:
-                raise InputError(
-                    f"arm {text!r}: no filter is called {arm.operand!r}; "
-                    f"{did_you_mean(arm.operand, names)}",
-                    "arms",
-                )
+        self._arms_are_told_apart()
         return self
 
     def _tokens_can_be_counted(self) -> None:
@@ -310,6 +295,36 @@ class Recipe(_Section):
                 "measures.score.dtype",
             )
 
+    def _arms_are_told_apart(self) -> None:
+        """Refuse arms that are named twice, or like each other, or leave out no filter there is."""
+        for text, times in Counter(self.arms).items():
+            if times > 1:
+                raise InputError(f"arm {text!r} is named {times} times; name it once", "arms")
+            arm = Arm.parse(text)
+            alike = [other for other in self.arms if Arm.parse(other).name == arm.name]
+            if len(alike) > 1:
+                raise InputError(
+                    f"arms {' and '.join(map(repr, alike))} would both be called {arm.name!r}; "
+                    "leave one out",
+                    "arms",
+                )
+            names = [each.name for each in self.filters]
+            if arm.kind.operand == "FILTER" and arm.operand not in names:
+                raise InputError(
+                    f"arm {text!r}: no filter is called {arm.operand!r}; "
+                    f"{did_you_mean(arm.operand, names)}",
+                    "arms",
+                )
+
+    def _budgets_count(self) -> None:
+        """Refuse budgets of a sweep that a quota overrides."""
+        if self.sweep and self.sweep.budget and self.select.quota and self.select.quota.count:
+            raise InputError(
+                "quota.count says how many rows every arm has, so budgets make no difference; give "
+                "the quota a ratio",
+                "sweep.budget",
+            )
+
     def _student_is_one(self) -> None:
         """Refuse what columns of one student would mix up, and a recipe that makes no rows."""
         students = [source.name for source in self.sources if source.makes == "facts"]
@@ -319,8 +334,8 @@ class Recipe(_Section):
                 "give the others a recipe each",
                 "sources",
             )
-        if not any(source.makes == "rows" for source in self.sources):
-            names = " and ".join(repr(source.name) for source in self.sources)
+        if not any(source.makes == "rows" for source in self.used_sources):
+            names = " and ".join(repr(source.name) for source in self.used_sources)
             raise InputError(
                 f"{names} is all there is, and its samples are no rows; add a source that makes "
                 "some, such as a `generate` one of the teacher's",
@@ -341,10 +356,11 @@ class Recipe(_Section):
             raise InputError("no source is left", "exclude_teachers")
         used = {source.name for source in self.used_sources}
         for source in self.used_sources:
-            if isinstance(source, SampledSource) and source.parent not in {None, *used}:
+            needed = needs_of(source) if isinstance(source, SampledSource) else set[str]()
+            if gone := sorted(needed - used):
                 raise InputError(
-                    f"source {source.name!r} goes on from {source.parent!r}, of which nothing is "
-                    "used; exclude it too",
+                    f"source {source.name!r} goes on from {gone[0]!r}, of which nothing is used; "
+                    "exclude it too",
                     "exclude_teachers",
                 )
 
@@ -394,6 +410,11 @@ class Recipe(_Section):
     def given(self) -> Glossary:
         """Those of them that are known only once all samples of a source are there."""
         return Glossary(c for source in self.used_sources for c in source.gives.values())
+
+    def shows(self, source: Source) -> bool:
+        """Tell whether what a source wrote may be in a release: as rows, questions, or reworded."""
+        parents = {s.parent for s in self.used_sources if isinstance(s, SampledSource)}
+        return source.makes != "facts" or source.name in parents
 
     @property
     def inputs(self) -> tuple[tuple[str, str], ...]:

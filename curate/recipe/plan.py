@@ -10,6 +10,7 @@ from curate.recipe.model import Recipe
 from curate.recipe.step_list import StepList
 from curate.recipe.steps import Plan
 from curate.select.arms import Arm
+from curate.select.options import weighing
 from curate.select.orders import columns_of
 from curate.select.select import MADE, needed_columns
 from filters.columns import VERDICT_PREFIX
@@ -49,6 +50,7 @@ def make_plan(recipe: Recipe) -> Plan:
             _can_be_left_out(arm, recipe)
     plan = Plan(recipe, tuple(steps.steps), arms)
     _orders_by_numbers(plan)
+    _mixes_by_values(plan)
     if recipe.faults and not plan.tested:
         raise InputError(
             "faults are planted to see which scores notice, and this recipe has no score of a "
@@ -82,6 +84,39 @@ def _orders_by_numbers(plan: Plan) -> None:
             "name a score or a length, such as rationale_words",
             where,
         )
+
+
+def _mixes_by_values(plan: Plan) -> None:
+    """Refuse a quota, or a weight, of columns that hold no such thing.
+
+    Raises:
+        InputError: they do not.
+    """
+    options, columns = plan.recipe.select, plan.glossary
+    if (quota := options.quota) is not None and quota.by in columns:
+        column = columns[quota.by]
+        number = column.dtype.is_numeric()
+        if column.dtype.is_nested() or (number and not quota.cuts) or (quota.cuts and not number):
+            wanted = "cuts, as in cuts: [200, 600]" if number else "a column of text or flags"
+            raise InputError(
+                f"{quota.by!r} ({column.meaning}) holds {column.dtype}; wanted {wanted}",
+                "select.quota",
+            )
+    if options.weight is not None:
+        weight = weighing(options.weight)
+        names = weight.meta.root_names()
+        empty = {name: columns[name].dtype for name in names if name in columns}
+        two = pl.DataFrame({name: [None, None] for name in empty}, schema=empty)
+        try:
+            fits = two.select(weight.cast(pl.Float64)).height == two.height
+        except pl.exceptions.PolarsError as error:
+            raise InputError(f"{options.weight!r} is no number: {error}", "select.weight") from None
+        if not fits:
+            raise InputError(
+                f"{options.weight!r} gives one number for all rows; wanted one for each, without "
+                "min, max, sum or mean",
+                "select.weight",
+            )
 
 
 def _can_be_left_out(arm: Arm, recipe: Recipe) -> None:

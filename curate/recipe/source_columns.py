@@ -11,8 +11,9 @@ from filters import FILTERS
 from filters.columns import ARM_PREFIX, VERDICT_PREFIX, Glossary
 
 WORKING: Final = MADE | {
-    "abstained", "answer_right", "filter", "hash", "in_words", "nth", "one_per", "order", "outcome",
-    "place", "right", "row", "sibling", "size", "value", "whole",
+    "abstained", "all", "answer_right", "drawn", "due", "filter", "hash", "in_words", "nth",
+    "one_per", "order", "outcome", "own", "pass", "place", "quota_group", "right", "row", "sibling",
+    "size", "turn", "value", "whole",
 }  # fmt: skip
 """Columns by which tables are worked on; a score so called would be taken for one of them."""
 PREFIXES: Final = (VERDICT_PREFIX, ARM_PREFIX, "live_without_", "key_")

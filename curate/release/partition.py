@@ -113,8 +113,8 @@ class _Config:
 
     def add(self, rows: pl.DataFrame) -> None:
         part = rows.filter(self._where)
-        if "source" in part.columns:
-            self._sources.update(part["source"].drop_nulls())
+        for name in {"source", "posed_by"} & {*part.columns}:
+            self._sources.update(part[name].drop_nulls())
         self._write(part)
 
     def close(self) -> ConfigFacts:

@@ -201,6 +201,8 @@ def _instead(
     column: str | None = select.get("one_per")
     most: int | None = select.get("per_question")
     if _allowed([*siblings, row], column, most)[row["sample_id"]]:
+        if quota := select.get("quota"):
+            return f"its part of the quota by {quota['by']} is full, or its value has none"
         return f"it stands beyond the budget {json.dumps(select.get('budget'))}"
     picks = [one for one in siblings if one.get("selected")]
     value = row.get(column) if column else None

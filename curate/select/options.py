@@ -136,6 +136,15 @@ class SelectOptions(BaseModel):
             }
         )
 
+    @model_validator(mode="after")
+    def _counted_once(self) -> Self:
+        if self.budget is not None and self.quota is not None and self.quota.count is not None:
+            raise ValueError(
+                "quota.count says how many rows there are to be, and so does the budget; leave one "
+                "out, or give the quota a ratio"
+            )
+        return self
+
     @field_validator("weight")
     @classmethod
     def _is_an_expression(cls, weight: str | None) -> str | None:

@@ -16,6 +16,10 @@ GROUP: Final = "quota_group"
 """Column that says of each row which part of the quota it may fill; null for none."""
 
 
+_LOOKED_FURTHER: Final = 10_000
+"""Rows beyond those of which no value can be short that are tried: remainders may allow some."""
+
+
 class Part(NamedTuple):
     """One value of a quota.
 
@@ -23,16 +27,19 @@ class Part(NamedTuple):
         value: of the column, or a band of it (``200..600``).
         wanted: rows that the quota gives it.
         taken: rows that it got.
+        live: live rows that have it.
     """
 
     value: str
     wanted: int
     taken: int
+    live: int = 1
 
     def __str__(self) -> str:
         """Say it in a clause."""
         short = f" ({self.wanted - self.taken:,} short)" if self.taken < self.wanted else ""
-        return f"{self.value} {self.taken:,} of {self.wanted:,}{short}"
+        none = "" if self.live else ", and no live row has it"
+        return f"{self.value} {self.taken:,} of {self.wanted:,}{short}{none}"
 
 
 class Quota(BaseModel):
@@ -132,11 +139,13 @@ def _most(ratio: Mapping[str, float], free: Mapping[str, int]) -> int:
     if not ratio:
         return 0
     total = sum(ratio.values())
-    most = min(free.get(value, 0) * total / part for value, part in ratio.items())
-    for rows in range(math.floor(most) + len(ratio), 0, -1):
+    sure = math.floor(min(free.get(value, 0) * total / part for value, part in ratio.items()))
+    most = min((free.get(value, 0) + 1) * total / part for value, part in ratio.items())
+    most = min(math.floor(most), sum(free.values()), sure + _LOOKED_FURTHER)
+    for rows in range(most, sure, -1):
         if all(size <= free.get(value, 0) for value, size in apportioned(ratio, rows).items()):
             return rows
-    return 0
+    return sure
 
 
 def filled(
@@ -176,9 +185,10 @@ def told(quota: Quota, live: pl.Series, taken: pl.Series, rows: int | None) -> I
         rows: of the budget; None where it has none, so that nothing can be short of a ratio.
     """
     got = dict(taken.drop_nulls().value_counts().iter_rows())
+    there = dict(live.drop_nulls().value_counts().iter_rows())
     sizes = quota.parts(live, len(taken) if rows is None else rows, got)
     for value, size in sizes.items():
-        yield Part(value, size, got.get(value, 0))
+        yield Part(value, size, got.get(value, 0), there.get(value, 0))
 
 
 def in_words(parts: Sequence[Part], by: str) -> str:

@@ -149,5 +149,5 @@ def by_question(questions: QuestionsTable, columns: str | Sequence[str]) -> Join
 def by_id(questions: QuestionsTable, column: str) -> Join:
     """Join by our question id, or by the id the questions came with."""
     pairs = questions.inputs.select("external_id", "question_id").drop_nulls()
-    ours = questions.inputs["question_id"]
+    ours = {*questions.inputs["question_id"], *questions.frame["question_id"]}
     return JoinByKey([*zip(ours, ours, strict=True), *pairs.iter_rows()], column, folded=False)

@@ -26,7 +26,7 @@ def parents_first(sources: Sequence[Source]) -> list[SampledSource]:
     ordered: list[SampledSource] = []
     while waiting:
         undone = {source.name for source in waiting}
-        ready = [source for source in waiting if not _needs(source) & undone]
+        ready = [source for source in waiting if not needs_of(source) & undone]
         if not ready:
             ring = ", ".join(sorted(undone))
             raise InputError(
@@ -100,7 +100,7 @@ def refuse_unanswered(sources: Sequence[Source]) -> None:
             voters(source, sources)
 
 
-def _needs(source: SampledSource) -> set[str]:
+def needs_of(source: SampledSource) -> set[str]:
     """Name the sources that come before one."""
     names = {source.parent, *(source.asked_about or ())}
     return {name for name in names if name} - {source.name}

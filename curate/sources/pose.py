@@ -1,5 +1,6 @@
 """Pose: new questions from old ones, written by a teacher, with a known answer of their own."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Self
 
@@ -111,6 +112,8 @@ class Pose(SampledSource):
     def read(self, text: str) -> Reading:
         """Find the new question in what the teacher wrote, and its answer where it states one."""
         marks = self.gold.after if isinstance(self.gold, Stated) else ()
+        for mark in {*self.question_after, *self.question_before, *marks}:
+            text = _bare(text, mark)
         start = _end_of_last(text, self.question_after)
         if start is None:
             return Reading(None, None)
@@ -119,7 +122,7 @@ class Pose(SampledSource):
         question = rest[: min(places)] if places else rest
         answer = _end_of_last(rest, marks)
         gold = None if answer is None else rest[answer:].strip().partition("\n")[0].strip()
-        return Reading(question.strip() or None, gold or None)
+        return Reading(_unmarked(question), _unmarked(gold) if gold else None)
 
     def draws(
         self, subjects: pl.DataFrame, template: PromptTemplate, identity: Mapping[str, Any]
@@ -138,6 +141,18 @@ class Pose(SampledSource):
                     seed=seed,
                 )
                 yield Draw(row["question_id"], index, request)
+
+
+def _bare(text: str, mark: str) -> str:
+    """Take the markup off a mark that begins a line: headings, bullets, emphasis."""
+    word, colon = re.escape(mark.removesuffix(":")), ":" if mark.endswith(":") else ""
+    dressed = rf"^[ \t]*(?:#+[ \t]+|[-*][ \t]+)?[*_]*{word}[*_]*{colon}[*_]*"
+    return re.sub(dressed, lambda _: mark, text, flags=re.MULTILINE)
+
+
+def _unmarked(text: str) -> str | None:
+    """Take emphasis off both ends of a text; None where nothing is left."""
+    return text.strip().strip("*_").strip() or None
 
 
 def _end_of_last(text: str, marks: Sequence[str]) -> int | None:

@@ -98,11 +98,10 @@ class Rewrite(SampledSource):
             if stem in stems:
                 continue
             stems.add(stem)
-            round_ = row["round"] + 1
             for index in range(self.samples):
-                seed = seed_of(stem, index, round_) if self.seeds else None
+                seed = seed_of(stem, index, row["pass"]) if self.seeds else None
                 request = Request(
-                    key=log_key(stem, index, seed, round_),
+                    key=log_key(stem, index, seed, row["pass"]),
                     messages=rendered.messages,
                     prompt=rendered.prompt,
                     seed=seed,
@@ -112,6 +111,6 @@ class Rewrite(SampledSource):
                     index=index,
                     request=request,
                     parent_id=row["parent_id"],
-                    round=round_,
+                    round=row["round"] + 1,
                     gold_shown=row["gold_shown"],
                 )

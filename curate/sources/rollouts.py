@@ -35,13 +35,15 @@ def facts_of(samples: pl.DataFrame, solutions: pl.DataFrame) -> pl.DataFrame:
     """Say of each question what its samples do.
 
     Args:
-        samples: ``question_id``, ``raw_output`` and ``right``, null where nobody can tell.
+        samples: ``question_id``, ``raw_output``, ``finish_reason`` and ``right``, null where nobody
+            can tell; draws that failed say nothing of the student.
         solutions: ``question_id`` and ``rationale``, a question's own; at most one each.
 
     Returns:
         ``question_id`` and `FACTS`, one row a question that has samples.
     """
-    rows = samples.select("question_id", "raw_output", "right").join(
+    received = samples.filter(pl.col("finish_reason").fill_null("") != "error")
+    rows = received.select("question_id", "raw_output", "right").join(
         solutions, on="question_id", how="left", maintain_order="left"
     )
     overlaps = [

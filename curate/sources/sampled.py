@@ -33,9 +33,9 @@ from curate.sources.where import Condition
 from curate.store.keys import key, rank, short_id
 from filters.columns import SOURCE_COLUMNS, TOKEN_COLUMNS
 
-SUBJECT_COLUMNS: Final = ("parent_id", "round", "gold_shown")
+SUBJECT_COLUMNS: Final = ("parent_id", "round", "gold_shown", "pass")
 """What is known of the sample that another is made from, beside what its prompt reads: its id, its
-own round, and whether its writer saw the known answer.
+own round, whether its writer saw the known answer, and how often the source has gone on by now.
 """
 TOKENS_SCHEMA: Final = {"sample_id": pl.String(), **TOKEN_COLUMNS}
 """Of what is known of the teachers' own tokens."""
@@ -260,22 +260,23 @@ def prompt_key(identity: Mapping[str, Any], rendered: Rendered, sampled: Mapping
     return key(identity, rendered.messages, rendered.prompt, sampled)
 
 
-def log_key(stem: str, index: int, seed: int | None = None, round_: int = 0) -> str:
+def log_key(stem: str, index: int, seed: int | None = None, again: int = 0) -> str:
     """Key one sample.
 
     Args:
         stem: what its siblings share.
         index: which of them it is.
         seed: part of it only where the recipe asks for seeds.
-        round_: part of it only behind the first, where a text may come round again.
+        again: how often its source has gone on; part of it only behind the first, where a text may
+            come round again.
     """
     more = [] if seed is None else [seed]
-    return key(stem, index, *more, *([f"round {round_}"] if round_ > 1 else []))
+    return key(stem, index, *more, *([f"round {again}"] if again > 1 else []))
 
 
-def seed_of(stem: str, index: int, round_: int = 0) -> int:
+def seed_of(stem: str, index: int, again: int = 0) -> int:
     """Give a sample a seed of its own; the arguments are those of `log_key`."""
-    return rank("seed", stem, index, *([round_] if round_ > 1 else [])) % 2**31
+    return rank("seed", stem, index, *([again] if again > 1 else [])) % 2**31
 
 
 def readable(lookup: Lookup, odd: set[str] | None = None) -> Lookup:

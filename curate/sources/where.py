@@ -7,10 +7,10 @@ tell (`curate.recipe.early`).
 """
 
 from collections.abc import Sequence
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Range(BaseModel):
@@ -33,7 +33,7 @@ class Range(BaseModel):
 
 
 Value = bool | int | float | str
-Condition = Value | tuple[Value, ...] | Range
+Condition = Value | Annotated[tuple[Value, ...], Field(min_length=1)] | Range
 """A value, several of which one must be there, or a range."""
 
 OUTCOMES: Final = ("kept", "dropped", "abstained")

@@ -143,7 +143,8 @@ def _forecast(
     sources = tuple(_sources(file, pipeline, facts, recorded, of))
     selected = _selected(file, facts, filters, of)
     tokens = file.recipe.select.budget is not None and file.recipe.select.budget.tokens is not None
-    beyond = tokens or any(line.rows is None and line.most is not None for line in filters)
+    beyond = tokens or file.recipe.select.quota is not None
+    beyond |= any(line.rows is None and line.most is not None for line in filters)
     return Forecast(
         seen=seen,
         of=of,
@@ -315,10 +316,22 @@ def _left(
     """
     seen = pipeline.questions.given.height
     if counts is None:
-        return predict(samples, of), round(sum(samples)), 1.0 if of > seen else 0.0
+        wanted = _capped(source, pipeline, predict(samples, of))
+        stock = round(sum(samples))
+        return wanted, stock, 1.0 if of > seen and wanted.high > stock else 0.0
     total, stock = counts
     unseen = total - (source.wanted(seen) or 0)
     return Interval(*[float(total)] * 3), stock, (total - stock) / unseen if unseen else 0.0
+
+
+def _capped(source: SampledSource, pipeline: PipelineResult, wanted: Interval) -> Interval:
+    """Cut what a source wants where it ends once there is enough of all questions together."""
+    results = {result.name: result for result in pipeline.sampler.results}
+    enough = results[source.name].enough
+    most = source.adaptive.until.in_all if source.adaptive else None
+    if most is None or enough is None or not enough.accepted:
+        return wanted
+    return wanted.at_most(most * enough.samples / enough.accepted)
 
 
 def _stages(

@@ -1,6 +1,6 @@
 """Questions that a teacher wrote join those that the recipe came with."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -16,12 +16,16 @@ from filters.columns import QUESTION_COLUMNS
 
 OUTCOMES: Final = {
     "posed": "a new question",
+    "failed": "the teacher's request failed for good",
+    "cut_off": "it ended at the token limit, so that half a question may stand there",
     "no_question": "it holds no question",
     "known_question": "the question is there already",
     "gold_unparseable": "it states no answer that passes its own verifier",
     "conflicting_gold": "it was posed before with another answer",
 }
 """What becomes of a completion that is to hold a question."""
+OF_PARENT: Final = ("parent_question_id", "group_id", "domain", "licence", "split")
+"""What a question has of the one that it was made from."""
 NOT_AGREED: Final = "no_agreement"
 """Why a question is quarantined of which samples say too different things."""
 
@@ -33,51 +37,65 @@ class Draft(NamedTuple):
         parent: id of the question that it was made from.
         question: its text; None where there is none.
         gold: its answer as stated; None where there is none.
+        fault: why it is not read at all, of `OUTCOMES`; None where it is.
     """
 
     parent: str
     question: str | None
     gold: str | None
+    fault: str | None = None
 
 
-def with_posed(
-    table: QuestionsTable,
-    drafts: Iterable[Draft],
-    source: str,
-    options: GoldOptions,
-    *,
-    agreed: bool,
-) -> tuple[QuestionsTable, list[tuple[str, str | None]]]:
-    """Add new questions, in the split and group of those they were made from.
+class NewQuestions:
+    """Collects the questions that a source poses in one round.
+
+    Of two alike there is one, made from the parent of the least id, so that the order in which they
+    come decides nothing.
 
     Args:
         table: the questions so far.
-        drafts: in the order of their draws; of two alike the first counts.
-        source: that posed them.
+        source: that poses.
         options: how golds are compared.
         agreed: whether their answers are still to be agreed on.
-
-    Returns:
-        The table, and for each draft its outcome and the id of its question.
     """
-    parents = {row["question_id"]: row for row in table.frame.iter_rows(named=True)}
-    known = {*parents, *table.beyond["question_id"]}
-    made: dict[str, dict[str, Any]] = {}
-    outcomes: list[tuple[str, str | None]] = []
-    for draft in drafts:
-        row = _row(draft, parents[draft.parent], source, options, agreed=agreed)
-        name = row["question_id"] if row else None
-        if row is None or name is None:
-            outcomes.append(("no_question", None))
-        elif name in known:
-            outcomes.append(("known_question", name))
-        elif name in made:
-            outcomes.append((_again(made[name], row, options), name))
-        else:
-            made[name] = row
-            outcomes.append((row["reason"] or "posed", name))
-    more = pl.DataFrame(list(made.values()), schema=dict(QUESTION_COLUMNS))
-    return replace(table, frame=pl.concat([table.frame, more])), outcomes
+
+    def __init__(
+        self, table: QuestionsTable, source: str, options: GoldOptions, *, agreed: bool
+    ) -> None:
+        self._table, self._source, self._options, self._agreed = table, source, options, agreed
+        self._known = {*table.frame["question_id"], *table.beyond["question_id"]}
+        self._made: dict[str, dict[str, Any]] = {}
+
+    def add(self, drafts: Sequence[Draft]) -> list[tuple[str, str | None]]:
+        """Add what a teacher wrote of some questions.
+
+        Returns:
+            For each draft its outcome and the id of its question.
+        """
+        ids = {draft.parent for draft in drafts}
+        asked = self._table.frame.filter(pl.col("question_id").is_in(ids))
+        parents = {row["question_id"]: row for row in asked.iter_rows(named=True)}
+        return [self._add(draft, parents[draft.parent]) for draft in drafts]
+
+    def _add(self, draft: Draft, parent: Mapping[str, Any]) -> tuple[str, str | None]:
+        if draft.fault is not None:
+            return draft.fault, None
+        row = _row(draft, parent, self._source, self._options, agreed=self._agreed)
+        if row is None:
+            return "no_question", None
+        name: str = row["question_id"]
+        if name in self._known:
+            return "known_question", name
+        if name in self._made:
+            return _again(self._made[name], row, self._options), name
+        self._made[name] = row
+        return row["reason"] or "posed", name
+
+    def joined(self) -> QuestionsTable:
+        """Give the table with them."""
+        rows = sorted(self._made.values(), key=lambda row: row["question_id"])
+        more = pl.DataFrame(rows, schema=dict(QUESTION_COLUMNS))
+        return replace(self._table, frame=pl.concat([self._table.frame, more]))
 
 
 def _row(
@@ -94,7 +112,7 @@ def _row(
     quarantined = not (agreed or sound)
     return {
         **dict.fromkeys(QUESTION_COLUMNS),
-        **{name: parent[name] for name in ("group_id", "domain", "licence", "split")},
+        **{name: parent[name] for name in OF_PARENT if name != "parent_question_id"},
         "question_id": short_id("question", fold(draft.question), None),
         "question": draft.question,
         "gold": gold if sound and not agreed else None,
@@ -111,6 +129,8 @@ def _row(
 def _again(made: dict[str, Any], row: Mapping[str, Any], options: GoldOptions) -> str:
     """Count a question that was posed before; it can't be used where its answers differ."""
     made["times_seen"] += 1
+    if row["parent_question_id"] < made["parent_question_id"]:
+        made |= {name: row[name] for name in OF_PARENT}
     if made["reason"] == "conflicting_gold":
         return "conflicting_gold"
     first, other = made["gold"], row["gold"]
@@ -118,6 +138,12 @@ def _again(made: dict[str, Any], row: Mapping[str, Any], options: GoldOptions) -
         return "known_question"
     made |= {"status": "quarantined", "reason": "conflicting_gold", "gold": None}
     return "conflicting_gold"
+
+
+def pending_of(questions: pl.DataFrame, source: str) -> pl.DataFrame:
+    """Keep the questions of a source whose answers are still to be agreed on."""
+    own = (pl.col("posed_by") == source) & (pl.col("status") == "ok")
+    return questions.filter(own & pl.col("gold").is_null())
 
 
 def agreed_on(
@@ -133,7 +159,7 @@ def agreed_on(
         source: whose questions are answered.
     """
     said = dict(answers.group_by("question_id").agg("answer").iter_rows())
-    pending = table.frame.filter((pl.col("posed_by") == source) & (pl.col("status") == "ok"))
+    pending = pending_of(table.frame, source)
     votes: list[dict[str, Any]] = []
     columns = ("question_id", "gold_type", "choices")
     for name, kind, choices in pending.select(columns).iter_rows():

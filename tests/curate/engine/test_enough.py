@@ -121,6 +121,17 @@ def test_plan_and_probe_count_it(folder: Path) -> None:
         assert few.asking.recorded == 7 * 3
 
 
+def test_a_probe_ends_where_there_is_enough_of_all(folder: Path) -> None:
+    sums.write_questions(folder, 30)
+    until = {"correct": 5, "in_all": 20}
+    with serving() as url:
+        sums.write_recipe(folder, url, [sums.source(samples=UNTIL_FIVE | {"until": until})])
+        few = probe(read_recipe(str(folder / "recipe.yaml")), 5, Progress(quiet=True)).sources[0]
+        asked = do(folder).audit.height
+    assert few.asking is not None
+    assert few.asking.wanted.high < 2 * asked, "not seven for each of thirty questions"
+
+
 @pytest.mark.parametrize(
     ("until", "message"),
     [

@@ -10,6 +10,7 @@ from curate.engine.run import RunOptions, RunResult, run
 from curate.errors import InputError
 from curate.recipe.files import read_recipe
 from curate.release.funnel import lines
+from curate.report.why import explain
 
 
 @pytest.fixture
@@ -62,6 +63,13 @@ def test_lengths_can_be_mixed_and_staged_and_weighed(folder: Path) -> None:
     assert "stage" not in released(do(folder)).columns
 
 
+def test_why_a_quota_left_a_row_out_is_said(folder: Path) -> None:
+    result = do(folder, "select.quota={by: teacher, count: {careful: 1}}")
+    left = result.audit.filter(pl.col("live"), ~pl.col("selected")).sort("selection_rank")
+    told = " ".join(repr(explain(result.folder, left["sample_id"][0])).split())
+    assert "its part of the quota by teacher is full, or its value has none" in told
+
+
 @pytest.mark.parametrize(
     ("said", "message"),
     [
@@ -69,6 +77,11 @@ def test_lengths_can_be_mixed_and_staged_and_weighed(folder: Path) -> None:
         ("select.weight=exp(rd_masked)", "measure 'score' writes with the student's model"),
         ("select.stages={by: [teacher]}", "'teacher' .* holds text"),
         ("select.questions_by=[choices]", "'choices' .* holds a list"),
+        ("select.quota={by: rationale_words, ratio: uniform}", "wanted cuts, as in cuts: "),
+        ("select.quota={by: choices, ratio: uniform}", "'choices' .* wanted a column of text"),
+        ("select.quota={by: teacher, ratio: uniform, cuts: [3]}", "wanted a column of text"),
+        ("select.weight=min(rationale_words)", "gives one number for all rows"),
+        ("select.weight=teacher + 1", "is no number"),
     ],
 )
 def test_what_nobody_writes_or_nobody_can_order_by_is_refused(

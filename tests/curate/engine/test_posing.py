@@ -9,10 +9,14 @@ import polars as pl
 import pytest
 import yaml
 
+from curate.engine import asking
 from curate.engine.progress.progress import Progress
-from curate.engine.run import RunOptions, RunResult, run
+from curate.engine.run import RunOptions, RunResult, ready, run
 from curate.errors import InputError
+from curate.models.teachers.base import Generator
+from curate.models.teachers.open import Access, open_generator
 from curate.recipe.files import read_recipe
+from curate.release.repositories import push
 from tests.curate import sums
 from tests.curate.engine.test_kill import lines
 from tests.curate.engine.test_rewriting import write, write_questions
@@ -140,6 +144,104 @@ def test_answers_can_be_agreed_on(folder: Path) -> None:
     unsure = questions(strict).filter(posed_by="posed")
     assert set(unsure["reason"]) == {"no_agreement"}
     assert unsure["gold"].is_null().all()
+    assert strict.funnel.sources[1].posed == {"posed": COUNT, "no_agreement": COUNT}
+    assert (strict.tally.sampled, strict.tally.reused) == (0, 2 * COUNT * 4 + COUNT)
+    kept = pl.read_parquet(strict.folder / "audit" / "posed-*.parquet")
+    votes = kept.filter(outcome="no_agreement")
+    assert votes.height == 4 * COUNT, "what was said stays to be seen"
+    assert set(votes["source"]) == {"teacher"}
+
+
+def test_rounds_agree_on_their_own_questions(folder: Path) -> None:
+    def deeper(n: int) -> str:
+        return f"Question: A chest has {n} pearls, 2 rubies and {n} opals. How many?"
+
+    faults = [
+        Fault(200, match=f"A sack has {n}", body=saying(deeper)[n - 20].body)
+        for n in range(20, 20 + COUNT)
+    ]
+    with serving() as url, serving(folder / "posed", [*faults, *saying(own)]) as posing:
+        written(folder, url, TEACHER, pose(rounds=2, gold={"share": 0.6}), posing=posing)
+        new = questions(do(folder)).filter(posed_by="posed")
+    assert new.height == 2 * COUNT
+    assert set(new["status"]) == {"ok"}, "what was agreed on in a round before stands"
+    assert set(new["gold_support"]) == {0.75}
+
+
+def test_the_poser_is_gone_before_others_are_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    def spied(access: Access, options: Any) -> Generator:
+        generator = open_generator(access, options)
+        order.append(f"open {access.teacher.model}")
+        close = generator.close
+
+        def closed() -> None:
+            order.append(f"close {access.teacher.model}")
+            close()
+
+        monkeypatch.setattr(generator, "close", closed)
+        return generator
+
+    monkeypatch.setattr(asking, "open_generator", spied)
+    with serving() as url, serving(folder / "posed", saying(own)) as posing:
+        written(folder, url, TEACHER, pose(gold={"share": 0.6}), posing=posing)
+        do(folder)
+    assert order[:4] == [
+        "open tiny-posed", "close tiny-posed", "open tiny-teacher", "close tiny-teacher"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", ["length", "error"])
+def test_half_a_question_is_none(folder: Path, reason: str) -> None:
+    faults = saying(lambda n: f"Question: A sack has {n} nuts, {n} fi")
+    for fault in faults:
+        if reason == "length":
+            fault.body["choices"][0]["finish_reason"] = "length"
+        else:
+            fault.status, fault.body = 400, {"error": {"message": "flagged"}}
+    with serving() as url, serving(folder / "posed", faults) as posing:
+        written(folder, url, TEACHER, pose(gold={"share": 0.6}), posing=posing)
+        result = do(folder)
+    outcome = {"length": "cut_off", "error": "failed"}[reason]
+    assert result.funnel.sources[1].posed == {outcome: COUNT}
+    assert questions(result).height == COUNT
+
+
+def test_files_are_found_wrong_before_anything_is_paid(folder: Path) -> None:
+    (folder / "old.jsonl").write_text('{"question": "A box", "completion": "7"}\n')
+    wrong = {"question": "question", "completion": "nowhere"}
+    old = {"use": "import", "name": "old", "path": "old.jsonl", "columns": wrong}
+    with serving() as url, serving(folder / "posed", saying(own)) as posing:
+        written(folder, url, TEACHER, pose(), old, posing=posing)
+        with pytest.raises(InputError, match="nowhere"):
+            do(folder)
+    assert read_book(folder / "posed") == []
+
+
+def test_the_order_of_questions_decides_nothing(folder: Path) -> None:
+    same = saying(lambda _: "Question: Who?\nAnswer: 1")
+    with serving() as url, serving(folder / "posed", same) as posing:
+        written(folder, url, TEACHER, pose(), posing=posing)
+        first = questions(do(folder)).filter(posed_by="posed")
+        rows = (folder / "questions.jsonl").read_text().splitlines(keepends=True)
+        (folder / "questions.jsonl").write_text("".join(rows[::-1]))
+        again = questions(do(folder)).filter(posed_by="posed")
+    assert first.equals(again)
+    assert first["times_seen"].to_list() == [COUNT]
+
+
+def test_terms_of_who_posed_are_wanted_too(folder: Path) -> None:
+    with serving() as url, serving(folder / "posed", saying(own)) as posing:
+        teacher = TEACHER | {"terms": "cc0-1.0"}
+        written(folder, url, teacher, pose(), posing=posing, publish={"repo": "file://published"})
+        result = do(folder)
+        with pytest.raises(InputError, match="posed"):
+            ready(read_recipe(str(folder / "recipe.yaml")))
+        with pytest.raises(InputError, match="posed"):
+            push.push(result.folder)
 
 
 def test_where_nothing_is_posed_nobody_has_to_agree(folder: Path) -> None:
@@ -167,6 +269,41 @@ def test_new_ones_are_made_of_new_ones_in_rounds_or_by_another_source(folder: Pa
     assert chest["group_id"][0] == parent["group_id"][0]
     assert set(result.audit["posed_by"]) == {None, "second"}
     assert set(questions(result)["posed_by"]) == {None, "posed", "second"}
+
+
+def test_posed_questions_can_be_joined_by_id(folder: Path) -> None:
+    with serving() as url, serving(folder / "posed", saying(own)) as posing:
+        written(folder, url, TEACHER, pose(), posing=posing)
+        first = do(folder)
+        rows = first.audit.select("question_id", "raw_output").to_dicts()
+        (folder / "old.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        columns = {"id": "question_id", "completion": "raw_output"}
+        old = {"use": "import", "name": "old", "path": "old.jsonl", "columns": columns}
+        written(folder, url, old | {"join": "question_id"}, TEACHER, pose(), posing=posing)
+        result = do(folder)
+    assert result.audit.filter(source="old").height == len(rows)
+
+
+EXCLUDED: list[tuple[list[dict[str, Any]], str, str]] = [
+    (
+        [TEACHER | {"about": ["", "posed"]}, pose()], "posed",
+        "source 'teacher' goes on from 'posed', of which nothing is used; exclude it too",
+    ),
+    (
+        [TEACHER, sums.source("other", about=[""]), pose(gold={"share": 0.6})], "teacher",
+        "nobody is asked for one",
+    ),
+    ([TEACHER, sums.source("student", role="student")], "teacher", "'student' is all there is"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sources", "excluded", "message"), EXCLUDED, ids=lambda e: str(e)[:20])
+def test_what_an_excluded_source_leaves_undone_is_said_before_a_run(
+    folder: Path, sources: list[dict[str, Any]], excluded: str, message: str
+) -> None:
+    write(folder, "http://127.0.0.1:9/v1", *sources)
+    with pytest.raises(InputError, match=message):
+        read_recipe(str(folder / "recipe.yaml"), [f"exclude_teachers=[{excluded}]"])
 
 
 REFUSED: list[tuple[list[dict[str, Any]], str]] = [

@@ -213,6 +213,9 @@ LATE: list[tuple[Any, str]] = [
     ({"gold_shown": "yes"}, "'gold_shown' .* never is 'yes'; wanted true or false"),
     ({"rationale_words": True}, "'rationale_words' .* never is True; wanted a number"),
     ({"choices": "A"}, "'choices' .* holds List"),
+    ({"teacher_nll": {"max": 1}}, "reads 'teacher_.*', which is known only once all samples"),
+    ({"hard": "kept"}, "filter 'hard' reads 'student_pass_rate', which is known only once all"),
+    ({"student_pass_rate": {"max": 1}}, "'student_pass_rate' .* is known only once all samples"),
 ]  # fmt: skip
 
 
@@ -220,13 +223,41 @@ LATE: list[tuple[Any, str]] = [
 def test_a_condition_that_cannot_be_known_so_early_is_refused(
     folder: Path, where: dict[str, Any], message: str
 ) -> None:
-    filters = [{"use": "correctness"}, {"use": "diversity", "by": ["path"]}]
+    filters = [
+        {"use": "correctness"}, {"use": "diversity", "by": ["path"]},
+        {"use": "band", "name": "hard", "column": "student_pass_rate", "max": 0.5},
+    ]  # fmt: skip
     measures = {"score": {"student": "Qwen/Qwen2.5-0.5B"}}
-    sources = sums.source(), mend(where=where)
+    sources = sums.source(), sums.source("student", role="student"), mend(where=where)
     write(folder, "http://127.0.0.1:9/v1", *sources, filters=filters, measures=measures)
     with pytest.raises(InputError, match=message) as refusal:
         make_plan(read_recipe(str(folder / "recipe.yaml")).recipe)
     assert refusal.value.where == "sources: mended: where"
+
+
+def test_a_condition_of_no_values_is_refused(folder: Path) -> None:
+    write(folder, "http://127.0.0.1:9/v1", sums.source(), mend(where={"answer": []}))
+    with pytest.raises(InputError, match="where"):
+        read_recipe(str(folder / "recipe.yaml"))
+
+
+def test_passes_of_two_sources_that_come_to_the_same_text_are_told_apart(folder: Path) -> None:
+    message = {"role": "assistant", "content": "Better. The answer is 3."}
+    faults = [
+        Fault(200, match=f"The answer is {n}.", body={
+            "model": "m",
+            "choices": [{"index": 0, "finish_reason": "stop", "message": message | {
+                "content": f"Better. The answer is {min(n + 1, 3)}."}}],
+        })
+        for n in (1, 2, 3)
+    ]  # fmt: skip
+    with serving(folder / "book", faults) as url:
+        old = imported(folder, ["Badly. The answer is 1."])
+        chain = mend("old", "p", rounds=2), mend("p", "r", rounds=2)
+        write(folder, url, old, *chain)
+        result, replayed = do(folder), do(folder, replay=True)
+    assert result.audit["sample_id"].is_unique().all()
+    assert replayed.summary.dataset_hash == result.summary.dataset_hash
 
 
 RINGS: list[tuple[list[dict[str, Any]], str]] = [

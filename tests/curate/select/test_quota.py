@@ -111,6 +111,19 @@ def test_a_quota_does_not_depend_on_the_order_of_rows(rows: Rows, chance: random
     assert set(first.filter("selected")["sample_id"]) == set(again.filter("selected")["sample_id"])
 
 
+def test_a_small_part_leaves_room_for_remainders() -> None:
+    rows: Rows = [(f"q{n}", "a", 1) for n in range(1000)] + [("z", "b", 1)]
+    pool, said = table(rows), options(quota={"by": "kind", "ratio": {"a": 99, "b": 1}})
+    assert counted(pool, select(pool, said)) == {"a": 149, "b": 1}
+
+
+def test_a_value_that_no_row_has_is_said() -> None:
+    pool = table([("p", "a", 1), ("q", "a", 1)])
+    said = options(quota={"by": "kind", "ratio": {"a": 1, "typo": 1}})
+    parts = quota_parts(pool, select(pool, said), said)
+    assert str(parts[-1]) == "typo 0 of 0, and no live row has it"
+
+
 def test_the_best_of_each_value_are_taken() -> None:
     pool = table([(f"q{n}", "ab"[n % 2], n) for n in range(20)])
     said = options(
@@ -186,6 +199,10 @@ def test_a_weight_is_an_expression_of_columns() -> None:
             "no band is called 'x'",
         ),
         ({"quota": {"by": "n", "ratio": "uniform", "cuts": [3, 2]}}, "wanted them rising"),
+        (
+            {"quota": {"by": "kind", "count": {"a": 3}}, "budget": {"rows": 2}},
+            "quota.count says how many rows there are to be, and so does the budget",
+        ),
         ({"weight": "exp(-"}, "is no expression of columns"),
         ({"weight": "1 + 2"}, "reads no column, so all rows would weigh the same"),
         ({"stages": {"by": []}}, "at least 1 item"),

@@ -147,7 +147,8 @@ class Case:
         other = kind.model_validate(beside)
         assert isinstance(other, ReadSource)
         rows = pl.concat(other.rows(table, folder, Tally())).select(
-            "question_id", "round", "gold_shown", pl.col("sample_id").alias("parent_id"),
+            "question_id", "round", "gold_shown", pl.lit(1).alias("pass"),
+            pl.col("sample_id").alias("parent_id"),
             pl.col("raw_output").alias("rationale"), pl.col("raw_output").alias("output"),
         )  # fmt: skip
         return usable.join(rows, on="question_id", maintain_order="left")

@@ -29,7 +29,9 @@ def test_overlap_is_the_f1_of_the_longest_common_subsequence(
 
 def facts(rows: list[tuple[str, str | None, bool | None]], **solutions: str) -> dict[str, Any]:
     columns = {"question_id": pl.String(), "raw_output": pl.String(), "right": pl.Boolean()}
-    samples = pl.DataFrame(rows, schema=columns, orient="row")
+    samples = pl.DataFrame(rows, schema=columns, orient="row").with_columns(
+        finish_reason=pl.when(pl.col("raw_output") == "refused").then(pl.lit("error"))
+    )
     known = pl.DataFrame(
         {"question_id": list(solutions), "rationale": list(solutions.values())},
         schema={"question_id": pl.String(), "rationale": pl.String()},
@@ -46,6 +48,12 @@ def test_right_ones_are_counted_where_that_can_be_told() -> None:
     assert (said["a"]["student_right"], said["a"]["student_pass_rate"]) == (1, 0.5)
     assert said["b"]["student_right"] is said["b"]["student_pass_rate"] is None
     assert said["a"]["student_overlap"] is None, "there is no solution"
+
+
+def test_draws_that_failed_say_nothing_of_the_student() -> None:
+    said = facts([("a", "x", True), ("a", "refused", False), ("b", "refused", False)])
+    assert (said["a"]["student_samples"], said["a"]["student_pass_rate"]) == (1, 1.0)
+    assert set(said) == {"a"}
 
 
 def test_the_overlap_is_a_mean_over_samples() -> None:
