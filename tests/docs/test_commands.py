@@ -71,7 +71,7 @@ SCRIPTS: Final = [
 ]
 RECIPE: Final = next(b.text for b in blocks("yaml") if b.text.startswith("name:"))
 HERE: Final = Path(__file__).parents[2]
-SHIPPED: Final = sorted((HERE / "recipes").glob("*.yaml"))
+SHIPPED: Final = sorted((HERE / "recipes").rglob("*.yaml"))
 
 
 def invoke(*arguments: str) -> str:
