@@ -78,7 +78,9 @@ class SampledSource(Source):
     """
     prompt: str | TemplateFile = "cot"
     """``cot``, ``cot-short`` (worked examples; brief), ``cot-fewshot`` (base models),
-    ``gold-shown``, or ``{file: mine.jinja}``, a template of your own.
+    ``gold-shown``; ``level-1`` (a bare sketch) to ``level-6`` (every step spelled out) and
+    ``format-plain``, ``format-sub-questions``, ``format-rephrase`` and ``format-symbolic``, which
+    show the known answer too; or ``{file: mine.jinja}``, a template of your own.
     """
     sampling: Sampling = Sampling()
     """How they are drawn; only what is set is sent."""

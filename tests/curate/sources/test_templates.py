@@ -29,7 +29,12 @@ CHOICE["choices"] = ["an anvil", "a cork"]
 
 PARENT = {"rationale": "It sinks.", "answer": "A", "output": "It sinks. (A)", "problem": None}
 POSING = ["complicate", "diversify", "reverse"]
-ANSWERING = ["cot", "cot-fewshot", "cot-short", "gold-shown", "repair", "rephrase"]
+SHOWING = [
+    *("format-plain", "format-rephrase", "format-sub-questions", "format-symbolic"),
+    *(f"level-{number}" for number in range(1, 7)),
+]
+"""Those of Key Factors: six levels of granularity, and four formats."""
+ANSWERING = [*SHOWING, "cot", "cot-fewshot", "cot-short", "gold-shown", "repair", "rephrase"]
 NAMES = sorted([*POSING, *ANSWERING])
 
 
@@ -61,7 +66,7 @@ def test_every_template_shows_the_question_and_its_options(name: str, row: dict[
 def test_only_gold_shown_shows_the_gold():
     marked = NUMBER | {"gold": "GOLD-4711"}
     shows = {name: "GOLD-4711" in text_of(name, marked) for name in shipped_templates()}
-    assert shows == {name: name in {"gold-shown", "reverse"} for name in NAMES}
+    assert shows == {name: name in {"gold-shown", "reverse", *SHOWING} for name in NAMES}
     assert {n: load(n).gold_shown for n in shows} == shows
 
 
@@ -184,3 +189,12 @@ def test_templates_cannot_reach_into_python():
     template = parse_template("mine", "{% block user %}{{ question.__class__ }}{% endblock %}")
     with pytest.raises(InputError, match="unsafe"):
         template.render(NUMBER)
+
+
+def test_levels_grow_in_their_worked_example():
+    turns = [load(f"level-{number}").render(NUMBER).messages or () for number in range(1, 7)]
+    words = [len(messages[2]["content"].split()) for messages in turns]
+    assert all(messages[2]["role"] == "assistant" for messages in turns)
+    assert words[2:] == sorted(words[2:])
+    assert max(words[:2]) < words[3]
+    assert words[-1] > 3 * words[2]
