@@ -6,7 +6,6 @@ and is part of none, but for the kind of a source's backend (see `curate.models.
 
 import inspect
 import json
-from collections import Counter
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal, Self, Union, cast
 
@@ -21,7 +20,6 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from curate.errors import InputError, did_you_mean
 from curate.measures import MEASURES
 from curate.measures.embed import EmbedOptions
 from curate.measures.score_options import ScoreOptions
@@ -29,15 +27,14 @@ from curate.models.servers.servers import StudentServer
 from curate.models.teachers.open import TEACHERS
 from curate.models.teachers.options import Backend, VllmOptions
 from curate.recipe.effect import EffectOptions
+from curate.recipe.misfits import refuse_misfits
 from curate.recipe.source_columns import columns_of_sources
-from curate.release.formats import FORMATS, format_of
+from curate.release.formats import FORMATS
 from curate.release.licences import refuse_unknown
 from curate.release.options import PublishOptions
-from curate.select.arms import Arm
 from curate.select.options import SelectOptions
 from curate.select.sweep import Point, Sweep
 from curate.sources import SOURCES, SampledSource, Source
-from curate.sources.lineage import needs_of, parents_first, refuse_unanswered
 from curate.sources.questions import QuestionsOptions
 from filters import FILTERS
 from filters.columns import Glossary
@@ -211,158 +208,8 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        for key, names in (
-            ("sources", [source.name for source in self.sources]),
-            ("filters", [each.name for each in self.filters]),
-        ):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise InputError(
-                    f"{twice[0]!r} is the name of two items; give one of them another `name`", key
-                )
-        sources = [source.name for source in self.sources]
-        for name in self.runtime.sources:
-            if name not in sources:
-                raise InputError(
-                    f"no source is called {name!r}; {did_you_mean(name, sources)}",
-                    "runtime.sources",
-                )
-        self._student_is_where_it_is_said()
-        self._tokens_can_be_counted()
-        self._spending_can_be_told()
-        parents_first(self.sources)
-        refuse_unanswered(self.sources)
-        self._excluded_are_known()
-        refuse_unanswered(self.used_sources)
-        self._student_is_one()
-        self._budgets_count()
-        columns_of_sources(self.sources)
-        formats = [name for name in self.publish.formats if format_of(name).of_questions]
-        if formats and self.judge_of_answers is None:
-            raise InputError(
-                f"{formats[0]} has the pass rate of every question; add `- use: correctness` to "
-                "filters",
-                "publish.formats",
-            )
-        self._arms_are_told_apart()
+        refuse_misfits(self)
         return self
-
-    def _tokens_can_be_counted(self) -> None:
-        """Refuse a budget in a unit that nothing here counts in."""
-        if self.token_budget and self.score is None:
-            raise InputError(
-                "tokens are counted by the student's tokenizer, and the recipe names no student; "
-                "name one under measures: {score: {student: ...}}, or use budget: {rows: ...} or "
-                "{share: ...}",
-                f"{self.token_budget}.tokens",
-            )
-
-    def _spending_can_be_told(self) -> None:
-        """Refuse a limit on money that nothing would ever count against."""
-        if self.runtime.max_cost is None:
-            return
-        backends = [
-            self.backend(source.name)
-            for source in self.sources
-            if isinstance(source, SampledSource)
-        ]
-        servers = [backend for backend in backends if backend.remote]
-        if not all(backend.tariff() for backend in servers):
-            raise InputError(
-                "a server has no price; give it one, as in sources: {NAME: {backend: openai, ..., "
-                "price: {prompt: 0.15, completion: 0.6}}}, for a million tokens",
-                "runtime.max_cost",
-            )
-        if not servers:
-            raise InputError(
-                "no source is drawn from a server with a price, so nothing would count; use "
-                "max_hours or max_tokens_total",
-                "runtime.max_cost",
-            )
-
-    def _student_is_where_it_is_said(self) -> None:
-        score, server = self.score, self.runtime.student
-        served = score if score and score.dtype == "served" else None
-        if server and not served:
-            raise InputError(
-                "a student is served there, but nobody asks it; set `dtype: served` under "
-                "measures.score, or drop this",
-                "runtime.student",
-            )
-        if served and not server:
-            raise InputError(
-                "'served' wants a server; name it under runtime: {student: {url: ...}}",
-                "measures.score.dtype",
-            )
-
-    def _arms_are_told_apart(self) -> None:
-        """Refuse arms that are named twice, or like each other, or leave out no filter there is."""
-        for text, times in Counter(self.arms).items():
-            if times > 1:
-                raise InputError(f"arm {text!r} is named {times} times; name it once", "arms")
-            arm = Arm.parse(text)
-            alike = [other for other in self.arms if Arm.parse(other).name == arm.name]
-            if len(alike) > 1:
-                raise InputError(
-                    f"arms {' and '.join(map(repr, alike))} would both be called {arm.name!r}; "
-                    "leave one out",
-                    "arms",
-                )
-            names = [each.name for each in self.filters]
-            if arm.kind.operand == "FILTER" and arm.operand not in names:
-                raise InputError(
-                    f"arm {text!r}: no filter is called {arm.operand!r}; "
-                    f"{did_you_mean(arm.operand, names)}",
-                    "arms",
-                )
-
-    def _budgets_count(self) -> None:
-        """Refuse budgets of a sweep that a quota overrides."""
-        if self.sweep and self.sweep.budget and self.select.quota and self.select.quota.count:
-            raise InputError(
-                "quota.count says how many rows every arm has, so budgets make no difference; give "
-                "the quota a ratio",
-                "sweep.budget",
-            )
-
-    def _student_is_one(self) -> None:
-        """Refuse what columns of one student would mix up, and a recipe that makes no rows."""
-        students = [source.name for source in self.sources if source.makes == "facts"]
-        if len(students) > 1:
-            raise InputError(
-                f"{' and '.join(students)} all have the role of the student, and there is one; "
-                "give the others a recipe each",
-                "sources",
-            )
-        if not any(source.makes == "rows" for source in self.used_sources):
-            names = " and ".join(repr(source.name) for source in self.used_sources)
-            raise InputError(
-                f"{names} is all there is, and its samples are no rows; add a source that makes "
-                "some, such as a `generate` one of the teacher's",
-                "sources",
-            )
-
-    def _excluded_are_known(self) -> None:
-        """Refuse to exclude who is not there, as far as that can be known before files are read."""
-        names = self.writers
-        in_files = any(source.names_writers for source in self.sources)
-        for name in self.exclude_teachers if not in_files else ():
-            if name not in names:
-                raise InputError(
-                    f"no source or teacher is called {name!r}; {did_you_mean(name, sorted(names))}",
-                    "exclude_teachers",
-                )
-        if not self.used_sources:
-            raise InputError("no source is left", "exclude_teachers")
-        used = {source.name for source in self.used_sources}
-        for source in self.used_sources:
-            needed = needs_of(source) if isinstance(source, SampledSource) else set[str]()
-            if gone := sorted(needed - used):
-                raise InputError(
-                    f"source {source.name!r} goes on from {gone[0]!r}, of which nothing is used; "
-                    "exclude it too",
-                    "exclude_teachers",
-                )
 
     @model_serializer(mode="wrap")
     def _without_a_sweep_nobody_wrote(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
