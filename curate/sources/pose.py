@@ -27,7 +27,7 @@ class Stated(_Options):
 class Agreed(_Options):
     """The known answer is what most of those say who answer the question."""
 
-    share: float = Field(default=0.6, gt=0.5, le=1)
+    share: float = Field(gt=0.5, le=1)
     """Smallest share of all samples of the question that say the same, those without an answer
     counted; which share it was stands in ``gold_support``.
     """

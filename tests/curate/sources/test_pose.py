@@ -35,5 +35,5 @@ def test_a_question_and_its_answer_are_read(
 ) -> None:
     stated = Pose(name="posed", model="m")
     assert stated.read(text) == Reading(question, gold)
-    agreed = Pose(name="posed", model="m", gold=Agreed())
+    agreed = Pose(name="posed", model="m", gold=Agreed(share=0.6))
     assert agreed.read(text) == Reading(question, None), "what it states is not taken"
