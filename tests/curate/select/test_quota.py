@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -14,7 +15,7 @@ from curate.select.options import SelectOptions
 from curate.select.quota import Quota, apportioned
 from curate.select.select import quota_parts, select
 
-Rows = list[tuple[str, str | None, int]]
+Rows = Sequence[tuple[str, str | None, int]]
 
 
 def table(rows: Rows) -> pl.DataFrame:
