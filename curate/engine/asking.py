@@ -8,7 +8,7 @@ from typing import Any
 from curate.engine.limits import Meter
 from curate.engine.progress.progress import Progress
 from curate.errors import RecordError, count_of
-from curate.models.teachers.base import Completion, Generator, Request
+from curate.models.teachers.base import Completion, Generator, Request, Reusable
 from curate.models.teachers.open import Access, open_generator
 from curate.models.teachers.options import Backend, Teacher
 from curate.recipe.lock import Lock
@@ -89,6 +89,42 @@ class TeacherSetup:
         return {**self.identity, "sampling": sampling}
 
 
+class LastTeacher:
+    """The teacher asked last, which the next source of the same one finds loaded.
+
+    Args:
+        folder: where an engine may keep its lock and its log.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._of: tuple[Teacher, Backend, Path | None] | None = None
+        self._generator: Generator | None = None
+
+    def open(self, setup: TeacherSetup) -> Generator:
+        """Give the teacher of a source; another one is ended before."""
+        sampling = setup.source.sampling_for(setup.template)
+        wanted = setup.teacher, setup.options, setup.path
+        if isinstance(self._generator, Reusable) and self._of == wanted:
+            self._generator.resample(sampling)
+            return self._generator
+        self.close()
+        access = Access(setup.teacher, sampling, setup.path, self._folder)
+        self._of, self._generator = wanted, open_generator(access, setup.options)
+        return self._generator
+
+    def leave(self) -> None:
+        """Say that a source is through; only a teacher that another could use stays."""
+        if not isinstance(self._generator, Reusable):
+            self.close()
+
+    def close(self) -> None:
+        """End the teacher."""
+        generator, self._generator = self._generator, None
+        if generator is not None:
+            generator.close()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What asking takes beside a teacher.
@@ -100,6 +136,7 @@ class Desk:
         meter: told what every sample took; ends the drawing at a limit.
         replay: refuse to call a model.
         retry: which recorded samples to draw again, see `curate.sources.sampled.is_retried`.
+        last: the teacher asked last.
     """
 
     store: Store
@@ -108,6 +145,7 @@ class Desk:
     meter: Meter
     replay: bool
     retry: str | None
+    last: LastTeacher
 
     def book(self, setup: TeacherSetup) -> Book:
         """Open the record of a source's samples."""
@@ -115,7 +153,7 @@ class Desk:
 
 
 class Asker:
-    """Asks one teacher; it is loaded for the first sample that the record lacks, and once.
+    """Asks one teacher; it is loaded for the first sample that the record lacks.
 
     Args:
         setup: of the source.
@@ -125,16 +163,14 @@ class Asker:
 
     def __init__(self, setup: TeacherSetup, desk: Desk, result: SourceResult) -> None:
         self._setup, self._desk, self._result = setup, desk, result
-        self._generator: Generator | None = None
         self._untold = 0
         self.book = desk.book(setup)
         result.damaged += len(self.book.damaged)
 
     def close(self) -> None:
-        """Say what samples came without, end the teacher, and close the record."""
+        """Say what samples came without, let the teacher go, and close the record."""
         try:
-            if self._generator is not None:
-                self._generator.close()
+            self._desk.last.leave()
         finally:
             self.book.close()
         if self._untold and self._setup.options.wants_tokens():
@@ -181,7 +217,7 @@ class Asker:
     def _draw(self, wanted: Callable[[], Iterator[Request]], lacking: int) -> None:
         setup, desk, book = self._setup, self._desk, self.book
         limit, price = setup.source.sampling.max_tokens, setup.options.tariff()
-        generator = self._opened()
+        generator = desk.last.open(setup)
         try:
             generator.preflight(wanted())
             # From here on samples are paid for, which are found again by what is locked.
@@ -204,14 +240,9 @@ class Asker:
                         stage.failed(completion.error or "no reason given")
 
                 generator.generate(desk.meter.until_reached(wanted()), sink)
+        except BaseException:
+            desk.last.close()  # nobody knows what state it is in
+            raise
         finally:
             book.flush()
         desk.meter.check()
-
-    def _opened(self) -> Generator:
-        if self._generator is None:
-            setup = self._setup
-            sampling = setup.source.sampling_for(setup.template)
-            access = Access(setup.teacher, sampling, setup.path, self._desk.store.root / "locks")
-            self._generator = open_generator(access, setup.options)
-        return self._generator

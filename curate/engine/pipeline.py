@@ -166,6 +166,7 @@ def passed(
             table = build_table(
                 questions.frame, batches, work / "table", shards, plan.recipe.carried.types
             )
+            sampler.close()
             if plan.recipe.given:
                 _add_facts(table, sampler.rollouts, questions, work)
             if plan.reads & TOKEN_COLUMNS.keys():
@@ -179,6 +180,7 @@ def passed(
                 sampler=sampler, table=table, chain=chain, result=result,
             )  # fmt: skip
     finally:
+        sampler.close()
         executor.close()
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from curate.engine.asking import Asker, Desk, SourceResult, TeacherSetup
+from curate.engine.asking import Asker, Desk, LastTeacher, SourceResult, TeacherSetup
 from curate.engine.chain import Chain
 from curate.engine.early import EarlyLook
 from curate.engine.inputs import pinned
@@ -80,7 +80,7 @@ class Sampler:
         self._file = file
         self._desk = Desk(
             store=store, lock=lock, progress=progress, meter=meter or Meter(), replay=replay,
-            retry=retry,
+            retry=retry, last=LastTeacher(store.root / "locks"),
         )  # fmt: skip
         self.results = [
             SourceResult(source.name, SOURCES.name_of(type(source)), makes=source.makes)
@@ -116,6 +116,10 @@ class Sampler:
         """
         model = lock.known_model(source.model) if self._desk.replay else None
         return model if model and source.revision in {None, model.revision} else None
+
+    def close(self) -> None:
+        """End the teacher that was asked last, so that there is room for another model."""
+        self._desk.last.close()
 
     def prompts(self) -> dict[str, str]:
         """Give the prompts that lie beside the recipe, as they were read: their text by file."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -127,4 +127,13 @@ class Generator(Protocol):
 
     def close(self) -> None:
         """Free the model or the connections; no process of ours stays behind."""
+        ...
+
+
+@runtime_checkable
+class Reusable(Generator, Protocol):
+    """A generator that can go on for another source of its teacher, with what is loaded."""
+
+    def resample(self, sampling: Sampling) -> None:
+        """Draw under another `Sampling` from now on."""
         ...

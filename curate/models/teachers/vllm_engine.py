@@ -82,6 +82,11 @@ class EngineGenerator:
         """Identify the teacher for the log key; loads nothing."""
         return self._teacher.identity(self._options)
 
+    def resample(self, sampling: Sampling) -> None:
+        """Draw under another `Sampling` from now on; the engine stays."""
+        self._sampling = sampling
+        self._need = 0
+
     def preflight(self, requests: Iterable[Request]) -> None:
         """Find the context that is needed, and whether the model has it, before any start.
 
