@@ -121,9 +121,7 @@ def test_the_engine_survives_a_refused_request(engine: EngineGenerator, asked: l
     assert len(draw(engine, asked[:1])) == 1
 
 
-def test_another_source_goes_on_with_the_same_engine(
-    engine: EngineGenerator, asked: list[Request]
-):
+def test_another_source_goes_on_with_the_same_engine(engine: EngineGenerator, asked: list[Request]):
     running, sampling = engine._engine, engine._sampling
     engine.resample(Sampling(temperature=0, max_tokens=4))
     try:
