@@ -167,7 +167,7 @@ def passed(
                 questions.frame, batches, work / "table", shards, plan.recipe.carried.types
             )
             sampler.close()
-            if plan.recipe.given:
+            if plan.recipe.facts:
                 _add_facts(table, sampler.rollouts, questions, work)
             if plan.reads & TOKEN_COLUMNS.keys():
                 _add_tokens(table, sampler, work)
@@ -188,8 +188,8 @@ def _add_facts(
     table: Table, rollouts: Sequence[Path], questions: QuestionsTable, work: Path
 ) -> None:
     """Add to every row what the student's samples say of its question."""
-    known = questions.inputs.select("question_id", "rationale").drop_nulls()
-    solutions = known.unique("question_id", keep="first", maintain_order=True)
+    own = questions.inputs.select("question_id", "rationale").drop_nulls()
+    solutions = own.unique("question_id", keep="first", maintain_order=True)
     none = pl.DataFrame(schema={"question_id": pl.String(), **FACTS.types})
     facts = pl.concat([none, *(facts_of(read_parquet(path), solutions) for path in rollouts)])
     for shard in table.shards:

@@ -87,17 +87,17 @@ class Posing:
 
     def _posed(self, source: Pose, questions: QuestionsTable) -> QuestionsTable:
         """Have one source pose, round by round."""
-        asked = _usable(asked_of(source, questions.frame))
+        subjects = _usable(asked_of(source, questions.frame))
         for number in range(1, source.rounds + 1):
             before = questions.frame.height
-            questions = self._round(source, asked, questions, number)
+            questions = self._round(source, subjects, questions, number)
             if isinstance(source.gold, Agreed):
                 questions = self._agreed(source, source.gold, questions, number)
-            asked = _usable(questions.frame.slice(before))
+            subjects = _usable(questions.frame.slice(before))
         return questions
 
     def _round(
-        self, source: Pose, asked: pl.DataFrame, questions: QuestionsTable, number: int
+        self, source: Pose, subjects: pl.DataFrame, questions: QuestionsTable, number: int
     ) -> QuestionsTable:
         """Have questions written from questions; the teacher is gone before others are asked."""
         setup, result = self.setups[source.name], self.results[source.name]
@@ -105,7 +105,7 @@ class Posing:
         options, agreed = self.recipe.questions.gold, isinstance(source.gold, Agreed)
         new = NewQuestions(questions, source.name, options, agreed=agreed)
         with closing(Asker(setup, self.desk, result)) as asker:
-            for part, rows in enumerate(_rows(asker, setup, asked)):
+            for part, rows in enumerate(_rows(asker, setup, subjects)):
                 drafts = [_draft(source, row) for row in rows.iter_rows(named=True)]
                 outcomes = new.add(drafts)
                 self._keep(rows, outcomes, source, f"{number:02d}-{part:05d}")

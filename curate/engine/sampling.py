@@ -184,11 +184,11 @@ class Sampler:
         """
         tried = (pl.col("status") == "ok") | (pl.col("reason") == NOT_AGREED).fill_null(value=False)
         usable = questions.frame.filter(tried)
-        given = questions.given.filter(pl.col("status") == "ok")["question_id"]
+        originals = questions.original.filter(pl.col("status") == "ok")["question_id"]
         origins = questions.origins
         totals: dict[str, Spent] = {}
         for name, setup in self._setups.items():
-            sums = dict.fromkeys(given, 0.0)
+            sums = dict.fromkeys(originals, 0.0)
             replies, samples = dict(sums), dict(sums)
             with self._desk.book(setup) as book:
                 for draw in _draws(setup, self._subjects[name], usable):
@@ -201,9 +201,9 @@ class Sampler:
                     replies[question] += value.get("completion_tokens") or 0
                     samples[question] += 1
             prompts = list(sums.values())
-            known = not any(math.isnan(tokens) for tokens in prompts)
+            complete = not any(math.isnan(tokens) for tokens in prompts)
             columns = list(replies.values()), list(samples.values())
-            totals[name] = Spent(prompts if known else None, *columns)
+            totals[name] = Spent(prompts if complete else None, *columns)
         return totals
 
     def tokens(self, shards: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:

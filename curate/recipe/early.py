@@ -137,9 +137,9 @@ def _planned(recipe: Recipe, conditions: Mapping[str, Condition], where: str) ->
         _refuse_unknown_words(filter_, conditions[filter_.name], where)
     columns = [name for name in conditions if name not in filters]
     present = {*GLOSSARY, *known_columns(), *recipe.brought}
-    if late := [name for name in columns if name in recipe.given]:
+    if late := [name for name in columns if name in recipe.facts]:
         raise InputError(
-            f"{late[0]!r} ({recipe.given[late[0]].meaning}) is known only once all samples are "
+            f"{late[0]!r} ({recipe.facts[late[0]].meaning}) is known only once all samples are "
             "there; let a filter `band` go by it, behind the sources",
             where,
         )
@@ -165,7 +165,7 @@ def _measures(
     for reader, reads in [*readers, ("where", columns)]:
         steps.need(reads, reader, where, None)
     measures = tuple(step for step in steps.steps if isinstance(step, MeasureStep))
-    late = {*recipe.given, *TOKEN_COLUMNS}
+    late = {*recipe.facts, *TOKEN_COLUMNS}
     for reader, reads in [*readers, *((f"measure {s.measure!r}", s.reads) for s in measures)]:
         if name := next((name for name in reads if name in late), None):
             raise InputError(

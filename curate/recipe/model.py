@@ -254,7 +254,7 @@ class Recipe(_Section):
         return Glossary(c for source in self.used_sources for c in source.writes.values())
 
     @property
-    def given(self) -> Glossary:
+    def facts(self) -> Glossary:
         """Those of them that are known only once all samples of a source are there."""
         return Glossary(c for source in self.used_sources for c in source.gives.values())
 

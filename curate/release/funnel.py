@@ -58,8 +58,8 @@ class EnoughCount(_Counts):
 
     def __add__(self, other: Self) -> Self:
         """Add another shard's."""
-        mine, others = self.model_dump(), other.model_dump()
-        return self.model_copy(update={name: mine[name] + others[name] for name in mine})
+        ours, others = self.model_dump(), other.model_dump()
+        return self.model_copy(update={name: ours[name] + others[name] for name in ours})
 
     def __str__(self) -> str:
         """Say it in a clause."""

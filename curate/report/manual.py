@@ -85,8 +85,8 @@ def renew(text: str, root: Path) -> str:
         if name == "systems":
             return f"{match['begin']}\n{systems(root / 'recipes' / 'systems')}\n{match['end']}"
         if name not in PARTS:
-            known = ", ".join(("recipes", "systems", *PARTS))
-            raise InputError(f"no part is called {name!r}; there are {known}")
+            parts = ", ".join(("recipes", "systems", *PARTS))
+            raise InputError(f"no part is called {name!r}; there are {parts}")
         return f"{match['begin']}\n{PARTS[name]()}\n{match['end']}"
 
     return _PART.sub(part, text)

@@ -175,7 +175,7 @@ def filled(
     return eligible.filter(pl.int_range(pl.len()).over(GROUP) < size)
 
 
-def told(quota: Quota, live: pl.Series, taken: pl.Series, rows: int | None) -> Iterator[Part]:
+def parts_of(quota: Quota, live: pl.Series, taken: pl.Series, rows: int | None) -> Iterator[Part]:
     """Say of each value what the quota gave it and what it got.
 
     Args:
@@ -185,10 +185,10 @@ def told(quota: Quota, live: pl.Series, taken: pl.Series, rows: int | None) -> I
         rows: of the budget; None where it has none, so that nothing can be short of a ratio.
     """
     got = dict(taken.drop_nulls().value_counts().iter_rows())
-    there = dict(live.drop_nulls().value_counts().iter_rows())
+    living = dict(live.drop_nulls().value_counts().iter_rows())
     sizes = quota.parts(live, len(taken) if rows is None else rows, got)
     for value, size in sizes.items():
-        yield Part(value, size, got.get(value, 0), there.get(value, 0))
+        yield Part(value, size, got.get(value, 0), living.get(value, 0))
 
 
 def in_words(parts: Sequence[Part], by: str) -> str:

@@ -20,7 +20,7 @@ from curate.errors import InputError
 from curate.select.arms import Arm
 from curate.select.options import Budget, SelectOptions, weighing
 from curate.select.orders import Key, columns_of, order_of
-from curate.select.quota import GROUP, Part, filled, told
+from curate.select.quota import GROUP, Part, filled, parts_of
 from curate.select.ranking import (
     DIFFICULTY,
     follows,
@@ -158,7 +158,7 @@ def quota_parts(
     groups = table.select(quota.groups(pl.col(quota.by))).to_series()
     live = groups.filter(table["live"])
     rows = None if budget is None else _rows_of(budget, len(live))
-    return list(told(quota, live, groups.filter(selection[SELECTED]), rows))
+    return list(parts_of(quota, live, groups.filter(selection[SELECTED]), rows))
 
 
 def redraw(table: pl.DataFrame, arm: Arm, options: SelectOptions, seed: int) -> pl.Series:

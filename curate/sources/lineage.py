@@ -52,9 +52,9 @@ def wanted_of(source: SampledSource, sources: Sequence[Source], questions: int) 
     Returns:
         None where that takes samples: its own, another's, or new questions.
     """
-    asked = source.asked_about
+    whose = source.asked_about
     posed = [each.name for each in sources if each.makes == "questions"]
-    if source.makes != "questions" and any(asked is None or name in asked for name in posed):
+    if source.makes != "questions" and any(whose is None or name in whose for name in posed):
         return None
     return source.wanted(questions)
 
@@ -65,7 +65,7 @@ def voters(source: Pose, sources: Sequence[Source]) -> list[SampledSource]:
     Raises:
         InputError: there is none, or one draws until enough are right, which nobody knows yet.
     """
-    asked = [
+    answering = [
         each
         for each in sources
         if isinstance(each, SampledSource)
@@ -74,19 +74,19 @@ def voters(source: Pose, sources: Sequence[Source]) -> list[SampledSource]:
         and (each.asked_about is None or source.name in each.asked_about)
     ]
     where = f"sources: {source.name}: gold"
-    if not asked:
+    if not answering:
         raise InputError(
             f"the answers of its questions are to be agreed on, and nobody is asked for one; add a "
             f"`generate` source, or let one that is there be about: [{source.name}]",
             where,
         )
-    if adaptive := [each.name for each in asked if each.adaptive]:
+    if adaptive := [each.name for each in answering if each.adaptive]:
         raise InputError(
             f"{adaptive[0]!r} draws until enough are right, and what is right is to be agreed on "
             "by what it draws; give it a number of samples",
             where,
         )
-    return asked
+    return answering
 
 
 def refuse_unanswered(sources: Sequence[Source]) -> None:

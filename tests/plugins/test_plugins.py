@@ -266,7 +266,7 @@ def test_a_recipe_that_wants_what_is_not_installed_is_refused(bench: Bench) -> N
     assert refused.returncode == 2
     for line in (
         "sources[1].use: got 'verdict'; there are: generate, gold, import",
-        "filters[0].use: got 'calm'; there are: completeness",
+        "filters[0].use: got 'calm'; there are: band, completeness",
         "publish.formats: got ['flashcards']; no format or trainer is called 'flashcards'",
     ):
         assert line in refused.stderr

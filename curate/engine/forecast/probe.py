@@ -137,7 +137,7 @@ def _forecast(
 ) -> Forecast:
     of = questions.height
     recorded = pipeline.sampler.recorded(replace(pipeline.questions, frame=questions))
-    seen = pipeline.questions.given.height
+    seen = pipeline.questions.original.height
     facts = _by_question(pipeline)
     filters = tuple(_filters(pipeline, facts, of))
     sources = tuple(_sources(file, pipeline, facts, recorded, of))
@@ -180,7 +180,7 @@ def _counted(source: Source, sources: Sequence[Source], questions: int) -> int |
 
 def _by_question(pipeline: PipelineResult) -> Mapping[str, list[float]]:
     """Gather, for each question of the probe, what is predicted: one list a quantity."""
-    ids = pipeline.questions.given.select("question_id")
+    ids = pipeline.questions.original.select("question_id")
     origins = pipeline.questions.origins
     frames: list[pl.DataFrame] = []
     for number, shard in enumerate(pipeline.table.shards):
@@ -314,7 +314,7 @@ def _left(
         The samples wanted; those recorded; and, of those that the probe did not see, the share that
         is still to be drawn: some may be in the record all the same.
     """
-    seen = pipeline.questions.given.height
+    seen = pipeline.questions.original.height
     if counts is None:
         wanted = _capped(source, pipeline, predict(samples, of))
         stock = round(sum(samples))

@@ -73,8 +73,8 @@ class NewQuestions:
             For each draft its outcome and the id of its question.
         """
         ids = {draft.parent for draft in drafts}
-        asked = self._table.frame.filter(pl.col("question_id").is_in(ids))
-        parents = {row["question_id"]: row for row in asked.iter_rows(named=True)}
+        rows = self._table.frame.filter(pl.col("question_id").is_in(ids))
+        parents = {row["question_id"]: row for row in rows.iter_rows(named=True)}
         return [self._add(draft, parents[draft.parent]) for draft in drafts]
 
     def _add(self, draft: Draft, parent: Mapping[str, Any]) -> tuple[str, str | None]:
@@ -158,22 +158,22 @@ def agreed_on(
         fewest: fewest of them.
         source: whose questions are answered.
     """
-    said = dict(answers.group_by("question_id").agg("answer").iter_rows())
+    stated = dict(answers.group_by("question_id").agg("answer").iter_rows())
     pending = pending_of(table.frame, source)
     votes: list[dict[str, Any]] = []
     columns = ("question_id", "gold_type", "choices")
     for name, kind, choices in pending.select(columns).iter_rows():
-        gold, support = _majority(said.get(name, []), kind, choices, share, fewest)
+        gold, support = _majority(stated.get(name, []), kind, choices, share, fewest)
         votes.append({"question_id": name, "voted": gold, "support": support})
     schema = {"question_id": pl.String(), "voted": pl.String(), "support": pl.Float64()}
     voted = table.frame.join(
         pl.DataFrame(votes, schema=schema), on="question_id", how="left", maintain_order="left"
     )
-    asked = pl.col("question_id").is_in(pending["question_id"].implode())
-    failed = asked & pl.col("voted").is_null()
+    votable = pl.col("question_id").is_in(pending["question_id"].implode())
+    failed = votable & pl.col("voted").is_null()
     frame = voted.with_columns(
-        gold=pl.when(asked).then("voted").otherwise("gold"),
-        gold_support=pl.when(asked).then("support").otherwise("gold_support"),
+        gold=pl.when(votable).then("voted").otherwise("gold"),
+        gold_support=pl.when(votable).then("support").otherwise("gold_support"),
         status=pl.when(failed).then(pl.lit("quarantined")).otherwise("status"),
         reason=pl.when(failed).then(pl.lit(NOT_AGREED)).otherwise("reason"),
     )

@@ -26,7 +26,7 @@ class QuestionsTable:
     summary: QuestionsSummary
 
     @property
-    def given(self) -> pl.DataFrame:
+    def original(self) -> pl.DataFrame:
         """Those of the frame that came with the recipe, and were not posed."""
         return self.frame.filter(pl.col("posed_by").is_null())
 
