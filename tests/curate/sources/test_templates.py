@@ -72,7 +72,7 @@ def test_only_gold_shown_shows_the_gold():
 
 def test_a_repair_is_told_what_was_wrong_where_that_is_known():
     told = text_of("repair", {**NUMBER, "problem": "the answer is not the gold"})
-    assert "What is wrong with it: the answer is not the gold." in told
+    assert "has checked it: the answer is not the gold." in told
     assert "It sinks. (A)" in told
     assert "Something in it may be wrong." in text_of("repair", NUMBER)
 
