@@ -113,8 +113,9 @@ class _Config:
 
     def add(self, rows: pl.DataFrame) -> None:
         part = rows.filter(self._where)
-        for name in {"source", "posed_by"} & {*part.columns}:
-            self._sources.update(part[name].drop_nulls())
+        for name in ("source", "posed_by"):
+            if name in part.columns:
+                self._sources.update(part[name].drop_nulls())
         self._write(part)
 
     def close(self) -> ConfigFacts:

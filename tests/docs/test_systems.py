@@ -2,7 +2,7 @@
 
 Those that import are run whole on the published files, and their figures are those of the catalogue
 of these files. Those that sample are run against a server that answers sums, so that what they ask,
-keep and release can be told exactly; with real models they run in the slow tests.
+keep and release can be told exactly.
 """
 
 import re
