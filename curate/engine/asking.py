@@ -197,13 +197,22 @@ class Asker:
         setup, desk, result = self._setup, self._desk, self._result
         limit = setup.source.sampling.max_tokens
         odd: set[str] = set()
+        count = 0
+
+        def first() -> Iterator[Draw]:
+            nonlocal count
+            for draw in draws():
+                count += draw.request.key not in result.counted
+                yield draw
 
         def wanted() -> Iterator[Request]:
             return missing(draws(), readable(self.book.get, odd), limit, desk.retry)
 
-        lacking = sum(1 for _ in wanted())
+        # once over all of them, since each has its prompt rendered
+        lookup = readable(self.book.get, odd)
+        lacking = sum(1 for _ in missing(first(), lookup, limit, desk.retry))
         result.damaged += len(odd)
-        result.reused += sum(draw.request.key not in result.counted for draw in draws()) - lacking
+        result.reused += count - lacking
         result.fresh += lacking
         if not lacking:
             return
@@ -240,9 +249,6 @@ class Asker:
                         stage.failed(completion.error or "no reason given")
 
                 generator.generate(desk.meter.until_reached(wanted()), sink)
-        except BaseException:
-            desk.last.close()  # nobody knows what state it is in
-            raise
         finally:
             book.flush()
         desk.meter.check()
