@@ -7,11 +7,10 @@ from typing import Annotated, Any, Literal, cast
 import polars as pl
 from pydantic import Field, model_validator
 
-from curate.models.teachers.base import Request
 from curate.sources.adaptive import Adaptive
 from curate.sources.base import Makes
 from curate.sources.rollouts import FACTS
-from curate.sources.sampled import Draw, SampledSource, log_key, prompt_key, seed_of
+from curate.sources.sampled import Draw, SampledSource, prompt_key, request_of
 from curate.sources.templates import PromptTemplate
 from filters.columns import Glossary
 
@@ -96,11 +95,5 @@ class Generate(SampledSource):
             stem = prompt_key(identity, rendered, sampled)
             drawn = row.get("drawn", 0)
             for index in range(drawn, drawn + row.get("due", usual)):
-                seed = seed_of(stem, index) if self.seeds else None
-                request = Request(
-                    key=log_key(stem, index, seed),
-                    messages=rendered.messages,
-                    prompt=rendered.prompt,
-                    seed=seed,
-                )
+                request = request_of(stem, rendered, index, seeded=self.seeds)
                 yield Draw(row["question_id"], index, request)

@@ -8,8 +8,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from curate.errors import InputError
-from curate.models.teachers.base import Request
-from curate.sources.sampled import Draw, SampledSource, log_key, prompt_key, seed_of
+from curate.sources.sampled import Draw, SampledSource, prompt_key, request_of
 from curate.sources.templates import PromptTemplate, TemplateFile
 
 
@@ -133,13 +132,7 @@ class Pose(SampledSource):
             rendered = template.render(row)
             stem = prompt_key(identity, rendered, sampled)
             for index in range(self.samples):
-                seed = seed_of(stem, index) if self.seeds else None
-                request = Request(
-                    key=log_key(stem, index, seed),
-                    messages=rendered.messages,
-                    prompt=rendered.prompt,
-                    seed=seed,
-                )
+                request = request_of(stem, rendered, index, seeded=self.seeds)
                 yield Draw(row["question_id"], index, request)
 
 

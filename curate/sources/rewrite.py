@@ -7,8 +7,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from curate.errors import InputError
-from curate.models.teachers.base import Request
-from curate.sources.sampled import Draw, SampledSource, log_key, prompt_key, seed_of
+from curate.sources.sampled import Draw, SampledSource, prompt_key, request_of
 from curate.sources.templates import PARENT_VARIABLES, VARIABLES, PromptTemplate, TemplateFile
 from curate.sources.where import Condition
 
@@ -99,13 +98,8 @@ class Rewrite(SampledSource):
                 continue
             stems.add(stem)
             for index in range(self.samples):
-                seed = seed_of(stem, index, row["pass"]) if self.seeds else None
-                request = Request(
-                    key=log_key(stem, index, seed, row["pass"]),
-                    messages=rendered.messages,
-                    prompt=rendered.prompt,
-                    seed=seed,
-                )
+                again = row["pass"]
+                request = request_of(stem, rendered, index, seeded=self.seeds, again=again)
                 yield Draw(
                     question_id=row["question_id"],
                     index=index,

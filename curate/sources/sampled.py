@@ -262,6 +262,23 @@ def prompt_key(identity: Mapping[str, Any], rendered: Rendered, sampled: Mapping
     return key(identity, rendered.messages, rendered.prompt, sampled)
 
 
+def request_of(
+    stem: str, rendered: Rendered, index: int, *, seeded: bool, again: int = 0
+) -> Request:
+    """Ask for one of the samples that share a rendered prompt.
+
+    Args:
+        stem: what they share, as `prompt_key` gives it.
+        rendered: the prompt.
+        index: which of them it is.
+        seeded: whether it gets a seed of its own.
+        again: as for `log_key`.
+    """
+    seed = seed_of(stem, index, again) if seeded else None
+    name = log_key(stem, index, seed, again)
+    return Request(key=name, messages=rendered.messages, prompt=rendered.prompt, seed=seed)
+
+
 def log_key(stem: str, index: int, seed: int | None = None, again: int = 0) -> str:
     """Key one sample.
 
