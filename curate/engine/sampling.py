@@ -144,7 +144,7 @@ class Sampler:
             return questions
         trial = {result.name: SourceResult(result.name, result.use) for result in self.results}
         # rows of questions that are still to be posed match none yet
-        for _ in self._read(questions, trial, lenient=True):
+        for _ in self._read(questions, trial, trial=True):
             pass
         results = {result.name: result for result in self.results}
         posing = Posing(self._file.recipe, self._setups, results, self._desk, chain, work)
@@ -272,7 +272,7 @@ class Sampler:
         results: Mapping[str, SourceResult],
         rounds: Rounds | None = None,
         *,
-        lenient: bool = False,
+        trial: bool = False,
     ) -> Iterator[pl.DataFrame]:
         """Read the sources whose rows are there; then every teacher is met that was excluded."""
         recipe = self._file.recipe
@@ -280,9 +280,7 @@ class Sampler:
         for source in recipe.used_sources:
             if isinstance(source, ReadSource):
                 result = results[source.name]
-                data = pinned(source, self._desk.lock)
-                if lenient and "max_unmatched" in type(data).model_fields:
-                    data = data.model_copy(update={"max_unmatched": 1.0})
+                data = pinned(source.patient() if trial else source, self._desk.lock)
                 rows = data.rows(questions, self._file.folder, result.tally)
                 for batch in self._counted(rows, result):
                     if recipe.exclude_teachers:

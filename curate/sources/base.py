@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import polars as pl
 from pydantic import Field
@@ -102,6 +102,10 @@ class Source(TextOptions, ABC):
 
 class ReadSource(Source):
     """A source whose rows are there already: in files, or with the questions."""
+
+    def patient(self) -> Self:
+        """Give the same source, content with rows whose questions are not there yet."""
+        return self
 
     @abstractmethod
     def rows(self, questions: QuestionsTable, folder: Path, tally: Tally) -> Iterator[pl.DataFrame]:

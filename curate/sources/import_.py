@@ -154,6 +154,10 @@ class Import(TableOptions, ReadSource):
         """Its files."""
         return (self.path,)
 
+    def patient(self) -> Self:
+        """Let all rows be without a question."""
+        return self.model_copy(update={"max_unmatched": 1.0})
+
     def rows(self, questions: QuestionsTable, folder: Path, tally: Tally) -> Iterator[pl.DataFrame]:
         """Read samples in file order.
 
