@@ -33,7 +33,7 @@ class Part(NamedTuple):
     value: str
     wanted: int
     taken: int
-    live: int = 1
+    live: int
 
     def __str__(self) -> str:
         """Say it in a clause."""

@@ -149,7 +149,7 @@ def pending_of(questions: pl.DataFrame, source: str) -> pl.DataFrame:
 def agreed_on(
     table: QuestionsTable, answers: pl.DataFrame, share: float, fewest: int, source: str
 ) -> QuestionsTable:
-    """Let a question's samples say its answer; it is quarantined where they say too many.
+    """Let a question's samples say its answer; it is quarantined where they differ too much.
 
     Args:
         table: of the questions.
@@ -194,7 +194,7 @@ def _majority(
         groups.setdefault(form, []).append(answer)
     if not groups:
         return None, 0.0 if stated else None
-    most = max(groups.values(), key=lambda group: (len(group), [-ord(c) for c in min(group)]))
+    most = max(groups.values(), key=len)  # of two as large neither is more than half
     support = len(most) / len(stated)
     enough = support >= share and len(most) >= fewest
     return (min(most) if enough else None), support
