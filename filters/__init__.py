@@ -8,6 +8,7 @@ from typing import Final
 
 from filters.band import Band
 from filters.completeness import Completeness
+from filters.compliance import Compliance
 from filters.consistency import Consistency
 from filters.contract import DatasetFilter, Filter
 from filters.contradiction import Contradiction
@@ -25,6 +26,7 @@ SHIPPED: Final[tuple[type[Filter], ...]] = (
     Completeness,
     Length,
     Band,
+    Compliance,
     Repetition,
     Correctness,
     Contradiction,

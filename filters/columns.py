@@ -251,6 +251,9 @@ GLOSSARY: Final = Glossary(
                "end of the turn", "source", kept=False, per_token=True),
         Column("teacher_logprobs", _EACH_TOKEN, "log-probability that the teacher gave each of "
                "these as it wrote it", "source", kept=False, per_token=True),
+        # Looked up in the sample that a row was made from, live or not.
+        Column("parent_rationale", _TEXT, "the rationale it was made from, null where it was made "
+               "from none", "parent", kept=False),
         # Written by measures, null where the row was no longer live.
         Column("reasoning", _TEXT, "what the model thought, where it thought apart: in a think "
                "block, or in a server's reasoning field", "parse", published=True),
@@ -331,6 +334,8 @@ GLOSSARY: Final = Glossary(
 )  # fmt: skip
 """Every column that this project writes; measures of others bring their own."""
 
+PARENT_COLUMNS: Final[Mapping[str, str]] = {"parent_rationale": "rationale"}
+"""Columns that are looked up in the row's parent, with that column's name there."""
 QUESTION_COLUMNS: Final[Mapping[str, pl.DataType]] = GLOSSARY.of("question").types
 """One row a question, never removed."""
 

@@ -26,6 +26,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from filters.columns import GLOSSARY, VERDICT_PREFIX, Glossary
+from filters.conditions import Condition
 
 _VERDICT: Final = pl.Struct({"keep": pl.Boolean(), "reason": pl.String(), "score": pl.Float64()})
 """What a filter may know of an earlier one's verdict."""
@@ -191,6 +192,10 @@ class Filter(BaseModel, ABC):
     def compares(self) -> str | None:
         """Name the column whose value is the score of a verdict; None where it is none's."""
         return None
+
+    def conditions(self) -> Sequence[tuple[str, Condition]]:
+        """Name columns with what they are compared with; the plan holds that their types fit."""
+        return ()
 
     def compared_scope(self) -> Scope:
         """Tell what a verdict depends on under these parameters; never more than `scope` says."""

@@ -25,9 +25,10 @@ from curate.recipe.early import (
 from curate.recipe.model import Recipe
 from curate.recipe.steps import FilterStep
 from curate.sources import SampledSource
-from curate.sources.where import value_is, verdict_is
+from curate.sources.where import verdict_is
 from curate.store.store import write_parquet
 from filters.columns import SOURCE_COLUMNS, VERDICT_PREFIX
+from filters.conditions import value_is
 from filters.contract import Filter
 
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from curate.recipe.model import QUESTIONS_PER_SHARD
 from curate.store.store import read_parquet, write_parquet
-from filters.columns import QUESTION_COLUMNS, SOURCE_COLUMNS
+from filters.columns import PARENT_COLUMNS, QUESTION_COLUMNS, SOURCE_COLUMNS
 
 SPILL_ROWS: Final = 200_000
 IDS: Final = ("sample_id", "question_id")
@@ -75,7 +75,8 @@ class Shard:
         """Read columns, wherever they lie.
 
         Args:
-            columns: public columns of the sample or its question; ids are always added.
+            columns: public columns of the sample, its question or its parent; ids are always
+                added.
             seen: which rows; all where not given.
 
         Returns:
@@ -84,7 +85,13 @@ class Shard:
         Raises:
             KeyError: no step wrote the column.
         """
-        names = list(dict.fromkeys((*IDS, *columns)))
+        wanted = list(dict.fromkeys((*IDS, *columns)))
+        of_parents = [name for name in wanted if name in PARENT_COLUMNS]
+        frame = self._read([name for name in wanted if name not in of_parents], seen)
+        return (self._with_parents(frame, of_parents) if of_parents else frame).select(wanted)
+
+    def _read(self, names: Sequence[str], seen: pl.Series | None) -> pl.DataFrame:
+        """Read columns of samples and of their questions."""
         own = [name for name in names if name in SOURCE_COLUMNS]
         frame = read_parquet(self.base, own)
         if seen is not None:
@@ -102,6 +109,19 @@ class Shard:
             facts = read_parquet(self.questions, ["question_id", *question_columns])
             frame = frame.join(facts, on="question_id", how="left", maintain_order="left")
         return frame.select(names)
+
+    def _with_parents(self, frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+        """Add columns of the samples that rows were made from, which are of the same question."""
+        own = [PARENT_COLUMNS[name] for name in names]
+        parents = self._read(["sample_id", *own], None).select(
+            pl.col("sample_id").alias("parent_id"),
+            *(pl.col(column).alias(name) for name, column in zip(names, own, strict=True)),
+        )
+        children = self._read([*IDS, "parent_id"], None).select("sample_id", "parent_id")
+        return frame.join(
+            children.join(parents, on="parent_id", how="inner").drop("parent_id"),
+            on="sample_id", how="left", maintain_order="left",
+        )  # fmt: skip
 
     def add(self, part: Part) -> None:
         """Add columns a step wrote."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from curate.measures.attributes import Attributes
 from curate.measures.base import DerivedMeasure, Measure, MemoMeasure, Setup
 from curate.measures.casl import Casl
+from curate.measures.compliance import Compliance
 from curate.measures.curve import Curve
 from curate.measures.embed import Embed
 from curate.measures.gradient import Gradient
@@ -31,6 +32,7 @@ from filters.registry import Registry, subclass_of
 SHIPPED: Final[tuple[type[Measure], ...]] = (
     Parse,
     Attributes,
+    Compliance,
     Tokens,
     Verify,
     Embed,

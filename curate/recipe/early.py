@@ -9,29 +9,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import polars as pl
-
 from curate.errors import InputError, did_you_mean
 from curate.measures import known_columns
 from curate.measures.base import DerivedMeasure
+from curate.recipe.fitting import refuse_other_types
 from curate.recipe.model import Recipe
 from curate.recipe.step_list import StepList
 from curate.recipe.steps import MeasureStep
 from curate.sources import SampledSource
-from curate.sources.where import OUTCOMES, Condition, Range, words_of
-from filters.columns import GLOSSARY, TOKEN_COLUMNS, VERDICT_PREFIX, Column
+from curate.sources.where import OUTCOMES
+from filters.columns import GLOSSARY, PARENT_COLUMNS, TOKEN_COLUMNS, VERDICT_PREFIX
+from filters.conditions import Condition, Range, words_of
 from filters.contract import Contract, Filter
 
 READ: Final = ("rationale", "answer", "raw_output", "gold_shown", "round")
 """What is read of a sample that another is made from."""
-
-
-_NUMBERS: Final[tuple[set[type], str]] = {int, float}, "a number"
-_HELD: Final[Mapping[type[pl.DataType], tuple[set[type], str]]] = {
-    pl.String: ({str}, "a text"),
-    pl.Boolean: ({bool}, "true or false"),
-}
-"""What a column of a type is compared with, and its name; others hold `_NUMBERS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +142,7 @@ def _planned(recipe: Recipe, conditions: Mapping[str, Condition], where: str) ->
     for step in measures:
         glossary = glossary.plus(each for each in step.writes.values() if each.name not in glossary)
     for name in columns:
-        _refuse_other_types(glossary[name], conditions[name], where)
+        refuse_other_types(glossary[name], conditions[name], where)
     return EarlyPlan(measures, tuple(named), tuple(columns), tuple(conditions.items()))
 
 
@@ -165,7 +157,7 @@ def _measures(
     for reader, reads in [*readers, ("where", columns)]:
         steps.need(reads, reader, where, None)
     measures = tuple(step for step in steps.steps if isinstance(step, MeasureStep))
-    late = {*recipe.facts, *TOKEN_COLUMNS}
+    late = {*recipe.facts, *TOKEN_COLUMNS, *PARENT_COLUMNS}
     for reader, reads in [*readers, *((f"measure {s.measure!r}", s.reads) for s in measures)]:
         if name := next((name for name in reads if name in late), None):
             raise InputError(
@@ -222,28 +214,6 @@ def _refuse_unknown_words(filter_: Filter, condition: Condition, where: str) -> 
             raise InputError(
                 f"filter {filter_.name!r} never gives {word!r}; {did_you_mean(str(word), words)}",
                 where,
-            )
-
-
-def _refuse_other_types(column: Column, condition: Condition, where: str) -> None:
-    """Refuse to compare a column with what it never holds."""
-    kind = column.dtype
-    fitting, wanted = _HELD.get(type(kind), _NUMBERS)
-    if kind.is_nested():
-        raise InputError(
-            f"{column.name!r} ({column.meaning}) holds {kind}, and a condition wants one value a "
-            "sample",
-            where,
-        )
-    if isinstance(condition, Range) and not kind.is_numeric():
-        raise InputError(
-            f"{column.name!r} ({column.meaning}) is no number, so it has no range; name values",
-            where,
-        )
-    for value in words_of(condition):
-        if type(value) not in fitting:
-            raise InputError(
-                f"{column.name!r} ({column.meaning}) never is {value!r}; wanted {wanted}", where
             )
 
 

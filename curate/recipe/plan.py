@@ -6,6 +6,7 @@ import polars as pl
 
 from curate.errors import InputError
 from curate.recipe.early import refuse_late
+from curate.recipe.fitting import refuse_other_types
 from curate.recipe.model import Recipe
 from curate.recipe.step_list import StepList
 from curate.recipe.steps import Plan
@@ -13,7 +14,7 @@ from curate.select.arms import Arm
 from curate.select.options import weighing
 from curate.select.orders import columns_of
 from curate.select.select import MADE, needed_columns
-from filters.columns import VERDICT_PREFIX
+from filters.columns import GLOSSARY, PARENT_COLUMNS, VERDICT_PREFIX
 from filters.contract import Contract
 
 
@@ -50,6 +51,7 @@ def make_plan(recipe: Recipe) -> Plan:
             _can_be_left_out(arm, recipe)
     plan = Plan(recipe, tuple(steps.steps), arms)
     _orders_by_numbers(plan)
+    _compares_what_fits(plan)
     _mixes_by_values(plan)
     if recipe.faults and not plan.tested:
         raise InputError(
@@ -84,6 +86,19 @@ def _orders_by_numbers(plan: Plan) -> None:
             "name a score or a length, such as rationale_words",
             where,
         )
+
+
+def _compares_what_fits(plan: Plan) -> None:
+    """Hold the columns that filters have conditions on to their types.
+
+    Raises:
+        InputError: a column never is what a filter wants of it.
+    """
+    columns = plan.glossary.plus(GLOSSARY.among(PARENT_COLUMNS).values())
+    for number, each in enumerate(plan.filters):
+        for name, condition in each.conditions():
+            if name in columns:
+                refuse_other_types(columns[name], condition, f"filters[{number}]")
 
 
 def _mixes_by_values(plan: Plan) -> None:

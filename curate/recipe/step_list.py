@@ -17,6 +17,7 @@ from curate.recipe.model import Recipe
 from curate.recipe.steps import FACTS, FilterStep, MeasureStep, Step
 from filters import FILTERS
 from filters.columns import (
+    PARENT_COLUMNS,
     QUESTION_COLUMNS,
     SOURCE_COLUMNS,
     TOKEN_COLUMNS,
@@ -32,7 +33,7 @@ class StepList:
         self.recipe = recipe
         self.steps: list[Step] = []
         sources = (*SOURCE_COLUMNS, *TOKEN_COLUMNS, *recipe.brought)
-        self.columns = set[str]((*QUESTION_COLUMNS, *sources))
+        self.columns = set[str]((*QUESTION_COLUMNS, *PARENT_COLUMNS, *sources))
         self.add_measure("parse", "every filter", None)
 
     def need(self, names: Iterable[str], reader: str, where: str, served: Filter | None) -> None:

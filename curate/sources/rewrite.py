@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from curate.errors import InputError
 from curate.sources.sampled import Draw, SampledSource, prompt_key, request_of
 from curate.sources.templates import PARENT_VARIABLES, VARIABLES, PromptTemplate, TemplateFile
-from curate.sources.where import Condition
+from filters.conditions import Condition
 
 
 class Rewrite(SampledSource):

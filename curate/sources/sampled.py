@@ -29,9 +29,9 @@ from curate.sources.templates import (
     TemplateFile,
     load_template,
 )
-from curate.sources.where import Condition
 from curate.store.keys import key, rank, short_id
 from filters.columns import SOURCE_COLUMNS, TOKEN_COLUMNS
+from filters.conditions import Condition
 
 SUBJECT_COLUMNS: Final = ("parent_id", "round", "gold_shown", "pass")
 """What is known of the sample that another is made from, beside what its prompt reads: its id, its

@@ -25,6 +25,10 @@ CONFIGS: Final[dict[str, list[dict[str, Any]]]] = {
         {"column": "nll_rationale", "max": 2.0},
         {"column": "gold_shown", "min": 1},
     ],
+    "compliance": [
+        {"expect": {"*": {"rationale_words": {"min": 4, "max": 900}}}},
+        {"expect": {"*a*": {"gold_shown": True, "source": ["a", "b"]}, "?*": {"round": 0}}},
+    ],
     "repetition": [{}, {"ngram": 2, "max_ngram_share": 0.1}],
     "consistency": [{}, {"min": 0.2, "max": 0.8, "fewest": 2}],
     "duplicates": [{}, {"jaccard": 0.4, "ngram": 2}, {"jaccard": None}],

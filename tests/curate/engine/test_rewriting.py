@@ -16,6 +16,7 @@ from curate.errors import InputError, RecordError
 from curate.recipe.files import read_recipe
 from curate.recipe.plan import make_plan
 from filters.correctness import Correctness
+from filters.equations import equations
 from tests.curate import sums
 from tests.curate.engine.test_kill import kill_at, lines, moments
 from tests.servers.openai_server import Fault, read_book, serving
@@ -216,6 +217,7 @@ LATE: list[tuple[Any, str]] = [
     ({"teacher_nll": {"max": 1}}, "reads 'teacher_.*', which is known only once all samples"),
     ({"hard": "kept"}, "filter 'hard' reads 'student_pass_rate', which is known only once all"),
     ({"student_pass_rate": {"max": 1}}, "'student_pass_rate' .* is known only once all samples"),
+    ({"length_to_parent": {"max": 1}}, "reads 'parent_rationale', which is known only once all"),
 ]  # fmt: skip
 
 
@@ -233,6 +235,43 @@ def test_a_condition_that_cannot_be_known_so_early_is_refused(
     with pytest.raises(InputError, match=message) as refusal:
         make_plan(read_recipe(str(folder / "recipe.yaml")).recipe)
     assert refusal.value.where == "sources: mended: where"
+
+
+def test_a_rewriting_is_held_to_its_parent_whether_that_lives_or_not(
+    folder: Path, url: str
+) -> None:
+    expect = {"mend": {"length_to_parent": {"min": 0.5, "max": 2}, "computations_kept": 0.0}}
+    filters = [{"use": "correctness"}, {"use": "compliance", "expect": expect}]
+    columns = {"compliance": {"columns": ["computations_kept", "length_to_parent"]}}
+    write(folder, url, sums.source(samples=3), mend(), filters=filters, measures=columns)
+    result = do(folder)
+    drawn, mended = of(result, "teacher"), of(result, "mended")
+    parents = dict(drawn.select("sample_id", "rationale").iter_rows())
+    assert mended.height == COUNT
+    for parent, text, ratio, kept in mended.select(
+        "parent_id", "rationale", "length_to_parent", "computations_kept"
+    ).iter_rows():
+        assert ratio == len(text.split()) / len(parents[parent].split())
+        kinds = equations(parents[parent])
+        assert kept == len(kinds & equations(text)) / len(kinds)
+    assert drawn["length_to_parent"].null_count() == drawn.height, "made from none"
+    verdicts = mended["verdict_compliance"].struct
+    assert verdicts.field("keep").to_list() == (mended["computations_kept"] == 0.0).to_list()
+    assert drawn.filter("live")["verdict_compliance"].struct.field("keep").all()
+    assert "parent_rationale" not in result.audit.columns
+
+
+def test_what_a_column_never_is_can_not_be_expected_of_it(folder: Path) -> None:
+    for condition, message in (
+        ({"answer_computed": {"min": 1}}, "'answer_computed' .* is no number"),
+        ({"computations": "many"}, "'computations' .* never is 'many'; wanted a number"),
+        ({"parent_rationale": 3}, "'parent_rationale' .* never is 3; wanted a text"),
+    ):
+        filters = [{"use": "compliance", "expect": {"*": condition}}]
+        write(folder, "http://127.0.0.1:9/v1", sums.source(), filters=filters)
+        with pytest.raises(InputError, match=message) as refusal:
+            make_plan(read_recipe(str(folder / "recipe.yaml")).recipe)
+        assert refusal.value.where == "filters[0]"
 
 
 def test_a_condition_of_no_values_is_refused(folder: Path) -> None:

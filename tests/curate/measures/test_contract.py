@@ -28,6 +28,7 @@ from curate.measures.base import (
     PoolRequest,
     Setup,
 )
+from curate.measures.compliance import Compliance
 from curate.measures.score_options import ScoreOptions
 from curate.measures.signals import Signals
 from curate.models.references import ResolvedModel, resolve
@@ -58,6 +59,10 @@ SETUPS: Final[dict[str, list[dict[str, Any]]]] = {
     "attributes": [
         {"demand": tuple(Attributes.writes)},
         {"demand": ("hedge_words", "format_faults")},
+    ],
+    "compliance": [
+        {"demand": tuple(Compliance.writes)},
+        {"demand": ("computations", "retold")},
     ],
     "overrides": [{"filter": OverridesFilter(file="verdicts.csv")}],
     "score": [
@@ -194,6 +199,7 @@ def usual(measure: Measure) -> pl.DataFrame:
             "rationale": rationale,
             "rationale_words": len(rationale.split()) if rationale else None,
             "answer": answer,
+            "parent_rationale": own[0][0],
             **as_read(rationale, answer),
         }
         for question, (shared, own) in enumerate(zip(SHARED, OWN, strict=True))

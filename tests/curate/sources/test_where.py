@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from curate.sources.where import Condition, Range, value_is, verdict_is
+from curate.sources.where import verdict_is
+from filters.conditions import Condition, Range, value_is
 
 VERDICTS = pl.DataFrame(
     {
