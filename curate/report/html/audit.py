@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 import polars as pl
 
+from curate.measures.compliance import Compliance
 from curate.release.funnel import Funnel
 from curate.release.runs import Run
 from curate.store.keys import rank
@@ -21,7 +22,7 @@ MOST: Final = 2_000
 """Rows whose texts a page holds."""
 _MORE: Final = ("states_gold", "steps", "tokens_per_step", "cluster", "selection_rank")
 """Columns read beside scores and lengths, where there are such."""
-_TEXTS: Final = ("question", "gold", "answer", "rationale", "prompt_id")
+_TEXTS: Final = ("question", "gold", "answer", "rationale")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Audit:
 
     Attributes:
         run: as `Run` reads it.
-        rows: one row a sample: ids, ``teacher``, scores and lengths, `_MORE`, arms,
+        rows: one row a sample: ids, ``teacher``, ``prompt_id``, scores, lengths and what is
+            counted of compliance, `_MORE`, arms,
             ``outcome`` (see `OUTCOMES`), ``rejected_by``, ``rejected_reason``, ``filter`` (number
             of the one that stopped it, as many as there are where none did), ``right`` (whether its
             answer was judged right), and a column `number_of` for each threshold, null where the
@@ -225,12 +227,12 @@ def _read(run: Run) -> pl.DataFrame:
     if one_per in names:
         columns["one_per"] = pl.col(one_per)
     glossary = run.glossary
-    numbers = [*glossary.scores, *glossary.lengths, *_MORE]
+    numbers = [*glossary.scores, *glossary.lengths, *glossary.of(Compliance.name), *_MORE]
     numbers = [name for name in dict.fromkeys(numbers) if name in names]
     # Verdicts are as wide as all else together; of each only what is compared is kept.
     rows = run.samples().select(
-        "sample_id", "question_id", pl.coalesce("teacher", "source").alias("teacher"), "status",
-        "live", *run.arms, *numbers, "rejected_by", "rejected_reason",
+        "sample_id", "question_id", pl.coalesce("teacher", "source").alias("teacher"), "prompt_id",
+        "status", "live", *run.arms, *numbers, "rejected_by", "rejected_reason",
         _abstained(filters).alias("abstained"), **columns,
     ).collect(engine="streaming")  # fmt: skip
     places = {each.name: number for number, each in enumerate(filters)}

@@ -17,13 +17,14 @@ from curate.report.html.figures import (
     forest,
 )
 from curate.report.scores.comparison import Comparison
+from curate.report.scores.groups import Groups
 from curate.report.scores.separation import SHORTEST, Separation
-from curate.report.scores.teachers import Teachers
 from curate.report.scores.verdicts import Verdict
 from curate.report.scores.words import (
     CANT_TELL,
     agreement_words,
     figured,
+    group_words,
     intervals,
     lead_form,
     length_words,
@@ -33,8 +34,7 @@ from curate.report.scores.words import (
     overlap_words,
     separation_words,
     span,
-    teacher_words,
-    which_teacher,
+    which,
 )
 
 _SHADES = 4
@@ -59,9 +59,9 @@ def _charts(comparison: Comparison) -> Iterator[Chart]:
     if comparison.length:
         yield _length(comparison)
     yield _separation(comparison.separation)
-    if comparison.teachers:
-        yield _which_teacher(comparison.teachers)
-        yield _teachers(comparison.teachers)
+    for groups in (*filter(None, [comparison.teachers]), *comparison.variants):
+        yield _which(groups)
+        yield _by_group(groups)
 
 
 def _matrix(table: Mapping[str, Mapping[str, Estimate]], form: str = "z.2f") -> Numbers:
@@ -133,14 +133,14 @@ def _separated(separation: Separation) -> Iterator[View]:
             yield View(label, _forest(table, title, at, "chance"))
 
 
-def _which_teacher(teachers: Teachers) -> Chart:
+def _which(groups: Groups) -> Chart:
     rows = tuple(
-        (one.by, one.best or CANT_TELL, _lead(one), _others(one)) for one in teachers.verdicts
+        (one.by, one.best or CANT_TELL, _lead(one), _others(one)) for one in groups.verdicts
     )
     heads = ("figure", "best", "lead over the next", "told from")
-    says = (which_teacher(teachers), *teacher_words(teachers))
-    return Chart("which-teacher", "Which teacher for this student", says, (), Numbers(heads, rows),
-                 open=True)  # fmt: skip
+    says = (which(groups), *group_words(groups))
+    return Chart(f"which-{groups.by}", f"Which {groups.by} for this student", says, (),
+                 Numbers(heads, rows), open=True)  # fmt: skip
 
 
 def _lead(verdict: Verdict) -> Cell:
@@ -156,20 +156,21 @@ def _others(verdict: Verdict) -> str:
     return f"not {' from '.join((verdict.alike[0], listed(verdict.alike[1:])))}"
 
 
-def _teachers(teachers: Teachers) -> Chart:
-    views = tuple(View(name, _forest(row, name, None)) for name, row in teachers.figures.items())
+def _by_group(groups: Groups) -> Chart:
+    views = tuple(View(name, _forest(row, name, None)) for name, row in groups.figures.items())
     rows = tuple(
         (
             one.name,
             f"{one.rows:,}",
             f"{one.scored:,}",
-            *(_cell(row[one.name], "z.3g", shaded=False) for row in teachers.figures.values()),
+            *(_cell(row[one.name], "z.3g", shaded=False) for row in groups.figures.values()),
         )
-        for one in teachers.teachers
+        for one in groups.groups
     )
-    heads = ("teacher", "samples", "scored", *teachers.figures)
-    says = tuple(mean_words(teachers))
-    return Chart("by-teacher", "Scores by teacher", says, views, Numbers(heads, rows), open=True)
+    heads = (groups.by, "samples", "scored", *groups.figures)
+    says = tuple(mean_words(groups))
+    return Chart(f"by-{groups.by}", f"Scores by {groups.by}", says, views, Numbers(heads, rows),
+                 open=True)  # fmt: skip
 
 
 def _forest(table: Mapping[str, Estimate], title: str, at: float | None, label: str = "") -> Figure:

@@ -33,4 +33,4 @@ def _headline(comparison: Comparison) -> Iterator[tuple[str, str]]:
     yield f"{comparison.scored:,}", "scored samples"
     yield f"{comparison.questions:,}", "questions"
     if comparison.teachers:
-        yield f"{len(comparison.teachers.teachers):,}", "teachers"
+        yield f"{len(comparison.teachers.groups):,}", "teachers"

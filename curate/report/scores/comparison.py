@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict
 from curate.errors import InputError
 from curate.report.html.audit import Audit
 from curate.report.scores.agreement import Table, against_length, agreement
+from curate.report.scores.groups import Groups, teachers
 from curate.report.scores.overlap import Overlap, overlap
 from curate.report.scores.pool import Pool
 from curate.report.scores.separation import Separation, separation
-from curate.report.scores.teachers import Teachers, teachers
+from curate.report.scores.variants import variants
 
 
 class Comparison(BaseModel):
@@ -37,8 +38,10 @@ class Comparison(BaseModel):
     """By score and length: mean Spearman correlation inside questions."""
     separation: Separation
     """Right against wrong siblings."""
-    teachers: Teachers | None
+    teachers: Groups | None
     """None where there is one."""
+    variants: tuple[Groups, ...] = ()
+    """Levels, formats, and their combinations with teachers; none where no prompt says any."""
 
     @classmethod
     def of(cls, audit: Audit) -> Self | None:
@@ -58,6 +61,7 @@ class Comparison(BaseModel):
             length=against_length(pool),
             separation=separation(pool),
             teachers=teachers(pool),
+            variants=variants(pool),
         )
 
 

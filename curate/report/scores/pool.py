@@ -1,13 +1,14 @@
 """The scored rows of a run as arrays, questions together, each score with its better end up."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import polars as pl
 
+from curate.measures.compliance import Compliance
 from curate.measures.statistics import Counts, Flags, Floats
 from curate.report.html.audit import Audit
 from curate.report.html.scores import in_order
@@ -58,6 +59,20 @@ class Pool:
         """
         names = [*([self.audit.length] if self.audit.length else []), *STEPS]
         return tuple(n for n in names if n in self.rows.columns and self.rows[n].count())
+
+    @property
+    def described(self) -> tuple[str, ...]:
+        """The columns that say what rationales are like, better or not: length and compliance."""
+        length = [self.audit.length] if self.audit.length else []
+        names = (*length, *self.audit.run.glossary.of(Compliance.name))
+        kinds = self.rows.schema
+        return tuple(n for n in names if n in kinds and not kinds[n].is_nested())
+
+    @property
+    def trusted(self) -> bool:
+        """Whether scores count that rest on the student following rationales, as calibrated."""
+        calibration: Mapping[str, Any] | None = self.audit.manifest.get("calibration")
+        return calibration is None or calibration.get("student_follows") is True
 
     def floats(self, name: str) -> Floats:
         """Read a column of numbers, NaN where there is none."""

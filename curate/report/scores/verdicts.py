@@ -1,4 +1,4 @@
-"""Which teacher is best by a figure, or which can't be told apart."""
+"""Which group of samples is best by a figure, or which can't be told apart."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from curate.measures.statistics import Estimate, differences
-from curate.report.scores.teacher_figures import TeacherFigure, raised
+from curate.report.scores.group_figures import GroupFigure, raised
 from filters.columns import Score
 
 
@@ -21,7 +21,7 @@ class Verdict(BaseModel):
     best: str | None
     """Ahead of all others, over the questions that both have; None where the data can't tell."""
     alike: tuple[str, ...]
-    """Where it can't: the teacher with the best figure, and those it can't be told from."""
+    """Where it can't: the one with the best figure, and those it can't be told from."""
     runner_up: str
     """The next best by that figure."""
     lead: Estimate | None
@@ -34,7 +34,7 @@ class Verdict(BaseModel):
     """
 
 
-def verdict_of(figure: TeacherFigure, estimates: Mapping[str, Estimate]) -> Iterator[Verdict]:
+def verdict_of(figure: GroupFigure, estimates: Mapping[str, Estimate]) -> Iterator[Verdict]:
     """Compare the best by a figure with all others, by questions that both have.
 
     The best is chosen by the same data. Against one other that is no more than a two-sided test;
@@ -42,7 +42,7 @@ def verdict_of(figure: TeacherFigure, estimates: Mapping[str, Estimate]) -> Iter
 
     Args:
         figure: of which one end is the better, or nothing is told.
-        estimates: of it, by teacher in its order.
+        estimates: of it, by group in its order.
     """
     names, ranked = list(estimates), _ranked(estimates, figure.side)
     if figure.side == "none" or len(ranked) < 2:
@@ -60,7 +60,7 @@ def verdict_of(figure: TeacherFigure, estimates: Mapping[str, Estimate]) -> Iter
 
 
 def verdict_apart(name: str, side: Score, estimates: Mapping[str, Estimate]) -> Iterator[Verdict]:
-    """Compare figures of whole teachers: they are told apart where intervals don't overlap."""
+    """Compare figures of whole groups: they are told apart where intervals don't overlap."""
     ranked = _ranked(estimates, side)
     if len(ranked) < 2:
         return
@@ -83,7 +83,7 @@ def _verdict(
 
 
 def _ranked(estimates: Mapping[str, Estimate], side: Score) -> list[str]:
-    """Order the teachers that have a figure, best first."""
+    """Order the groups that have a figure, best first."""
     values = {name: one.value for name, one in estimates.items() if one.value is not None}
     return sorted(values, key=lambda name: values[name], reverse=side == "higher")
 

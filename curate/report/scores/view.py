@@ -13,20 +13,20 @@ from curate.errors import CONTROLS, count_of
 from curate.measures.statistics import Estimate
 from curate.report.rich_view import RichView
 from curate.report.scores.comparison import Comparison
+from curate.report.scores.groups import Groups
 from curate.report.scores.separation import SHORTEST, Separation
-from curate.report.scores.teachers import Teachers
 from curate.report.scores.words import (
     agreement_words,
     figured,
+    group_words,
     intervals,
     length_words,
     mean_words,
     middle,
     overlap_words,
     separation_words,
-    teacher_words,
     verdict_words,
-    which_teacher,
+    which,
 )
 
 _NAME: Final = 26
@@ -75,13 +75,13 @@ class ComparisonView(RichView):
         yield from _section("Right and wrong", separation_words(shown.separation))
         if shown.separation.scores:
             yield _separation(shown.separation, width)
-        if shown.teachers:
-            yield from _section("Teachers", teacher_words(shown.teachers))
-            yield _text(which_teacher(shown.teachers))
-            words = (_text(verdict_words(one)) for one in shown.teachers.verdicts)
+        for groups in (*filter(None, [shown.teachers]), *shown.variants):
+            yield from _section(f"{groups.by.capitalize()}s", group_words(groups))
+            yield _text(which(groups))
+            words = (_text(verdict_words(one)) for one in groups.verdicts)
             yield from (Padding(line, (0, 0, 0, 2)) for line in words)
-            yield from _section("Scores by teacher", mean_words(shown.teachers))
-            yield _teachers(shown.teachers, width)
+            yield from _section(f"Scores by {groups.by}", mean_words(groups))
+            yield _groups(groups, width)
 
 
 def _section(title: str, words: Iterable[str]) -> Iterator[RenderableType]:
@@ -163,12 +163,12 @@ def _intervals(
     return Group(*parts)
 
 
-def _teachers(teachers: Teachers, width: int) -> RenderableType:
-    grid = _table(("teacher", "samples", "scored", "questions"))
-    for place, one in enumerate(teachers.teachers):
+def _groups(groups: Groups, width: int) -> RenderableType:
+    grid = _table((groups.by, "samples", "scored", "questions"))
+    for place, one in enumerate(groups.groups):
         counts = (f"{count:,}" for count in (one.rows, one.scored, one.questions))
         grid.add_row(_text(f"{place + 1} {one.name}"), *counts)
-    return Group(grid, Text(), _matrix(teachers.figures, width, _number))
+    return Group(grid, Text(), _matrix(groups.figures, width, _number))
 
 
 def _table(heads: Sequence[str]) -> Table:

@@ -8,10 +8,10 @@ from curate.errors import count_of
 from curate.measures.statistics import FEWEST, FEWEST_SIBLINGS, Estimate
 from curate.report.scores.agreement import Table
 from curate.report.scores.comparison import Comparison
+from curate.report.scores.group_figures import CLUSTERS
+from curate.report.scores.groups import Groups
 from curate.report.scores.overlap import Overlap
 from curate.report.scores.separation import Separation
-from curate.report.scores.teacher_figures import CLUSTERS
-from curate.report.scores.teachers import Teachers
 from curate.report.scores.verdicts import Verdict
 
 CANT_TELL: Final = "can't tell"
@@ -154,41 +154,49 @@ def separation_words(separation: Separation) -> Iterator[str]:
         yield "No score can be told from a coin."
 
 
-def teacher_words(teachers: Teachers) -> Iterator[str]:
-    """Say how it is found out who is best."""
+def group_words(groups: Groups) -> Iterator[str]:
+    """Say how it is found out which one is best."""
     yield (
-        "Best is who has the best mean over questions, and can be told from every other teacher in "
-        "the questions that both have. Only figures of which one end is the better decide."
+        "Best is who has the best mean over questions, and can be told from every other "
+        f"{groups.by} in the questions that both have. Only figures of which one end is the better "
+        "decide."
     )
-    if teachers.left_out:
-        yield f"Left out: {count_of(teachers.left_out, 'teacher')} with fewer samples."
+    if groups.within:
+        yield f"Compared where all the rest is the same: {listed(groups.within)}."
+    if groups.untrusted:
+        yield (
+            f"{listed(groups.untrusted)} decide nothing: the calibration did not find that the "
+            "student follows rationales."
+        )
+    if groups.left_out:
+        yield f"Left out: {count_of(groups.left_out, groups.by)} with fewer samples."
 
 
-def mean_words(teachers: Teachers) -> Iterator[str]:
-    """Say what the figures of teachers are."""
+def mean_words(groups: Groups) -> Iterator[str]:
+    """Say what the figures of groups are."""
     yield (
         "Means over questions, each weighing alike. A score's is of the samples that have it: "
         "where wrong ones are not scored, of right ones."
     )
-    if CLUSTERS in teachers.figures:
-        yield "Whoever wrote more samples has more clusters a question, so they decide nothing."
+    if CLUSTERS in groups.figures:
+        yield f"A {groups.by} with more samples has more clusters a question: they decide nothing."
 
 
-def which_teacher(teachers: Teachers) -> str:
-    """Say in a sentence which teacher is the one for this student."""
-    if teachers.best is not None:
-        return f"Which teacher for this student: {teachers.best}, ahead of all by every figure."
+def which(groups: Groups) -> str:
+    """Say in a sentence which teacher, level or format is the one for this student."""
+    question = f"Which {groups.by} for this student"
+    if groups.best is not None:
+        return f"{question}: {groups.best}, ahead of all by every figure."
     by: dict[str, list[str]] = {}
-    for verdict in teachers.verdicts:
+    for verdict in groups.verdicts:
         if verdict.best is not None:
             by.setdefault(verdict.best, []).append(verdict.by)
     if not by:
-        return "Which teacher for this student: the data can't tell."
+        return f"{question}: the data can't tell."
     ahead = " ".join(f"Ahead by {listed(figures)}: {name}." for name, figures in by.items())
-    silent = sum(verdict.best is None for verdict in teachers.verdicts)
-    unsure = f" By {silent:,} of {count_of(len(teachers.verdicts), 'figure')} the data can't tell."
-    depends = "Which teacher for this student: it depends on the figure."
-    return f"{depends} {ahead}{unsure if silent else ''}"
+    silent = sum(verdict.best is None for verdict in groups.verdicts)
+    unsure = f" By {silent:,} of {count_of(len(groups.verdicts), 'figure')} the data can't tell."
+    return f"{question}: it depends on the figure. {ahead}{unsure if silent else ''}"
 
 
 def verdict_words(verdict: Verdict) -> str:

@@ -19,7 +19,7 @@ from curate.report.html.score_page import write_score_comparison
 from curate.report.result import Result
 from curate.report.scores.comparison import Comparison, compare
 from curate.report.scores.separation import SHORTEST
-from curate.report.scores.words import agreement_words, verdict_words, which_teacher
+from curate.report.scores.words import agreement_words, verdict_words, which
 from filters.columns import GLOSSARY, Column
 from tests.curate.report.html.browser import Theme, opened
 from tests.curate.report.scores.made_up import (
@@ -237,8 +237,8 @@ def test_teachers_are_compared_by_questions_that_both_have(
 ) -> None:
     found = comparison.teachers
     assert found is not None
-    assert {one.name for one in found.teachers} == set(TEACHERS)
-    assert all((one.rows, one.questions) == (2 * QUESTIONS, QUESTIONS) for one in found.teachers)
+    assert {one.name for one in found.groups} == set(TEACHERS)
+    assert all((one.rows, one.questions) == (2 * QUESTIONS, QUESTIONS) for one in found.groups)
     audit = audit_of(run).with_columns(right=pl.Series(right_of(audit_of(run))))
     for name in TEACHERS:
         own = audit.filter(teacher=name)
@@ -251,7 +251,7 @@ def test_teachers_are_compared_by_questions_that_both_have(
     assert set(verdicts["charm"].alike) == set(TEACHERS)
     assert verdicts["pass rate"].best is None, "two teachers are always right"
     assert set(verdicts["pass rate"].alike) == {"brief", "careful"}
-    assert which_teacher(found) == "Which teacher for this student: the data can't tell."
+    assert which(found) == "Which teacher for this student: the data can't tell."
 
 
 def planted(ahead: dict[str, str]) -> Scores:
@@ -273,13 +273,13 @@ def test_a_teacher_that_is_ahead_is_named_and_two_are_not_made_one(
     verdicts = {one.by: one for one in found.verdicts}
     assert (verdicts["a"].best, verdicts["b"].best) == ("rash", "rash")
     assert found.best is None, "the pass rate can't tell"
-    assert "Ahead by a, b: rash." in which_teacher(found)
+    assert "Ahead by a, b: rash." in which(found)
     assert verdicts["a"].lead is not None
     assert verdicts["a"].lead.value == pytest.approx(1, abs=0.1)
     found = compare(scored(plain, tmp_path / "two", planted({"a": "rash", "b": "brief"}))).teachers
     assert found is not None
     assert found.best is None
-    said = which_teacher(found)
+    said = which(found)
     assert "it depends on the figure" in said
     assert "Ahead by a: rash." in said
     assert "Ahead by b: brief." in said

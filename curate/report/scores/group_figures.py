@@ -1,4 +1,4 @@
-"""What teachers are compared by: figures that are quotients of sums over a teacher's questions."""
+"""What groups of samples are compared by: figures that are quotients of sums over questions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,14 +19,14 @@ _GRADIENT: Final[Mapping[str, Score]] = {"grace": "lower", "g_vendi": "higher"}
 
 
 @dataclass(frozen=True)
-class TeacherFigure:
-    """A figure of every teacher.
+class GroupFigure:
+    """A figure of every group of samples, of a teacher's or a prompt's.
 
     Attributes:
         name: of the figure.
         side: which end is the better.
-        parts: questions x teachers; what is summed.
-        wholes: likewise; what its sum is divided by, 0 where a teacher has nothing there.
+        parts: questions x groups; what is summed.
+        wholes: likewise; what its sum is divided by, 0 where a group has nothing there.
         ratio: whether it is made of logarithms, of scores of which 1 says that nothing changes.
     """
 
@@ -38,13 +38,13 @@ class TeacherFigure:
 
     @classmethod
     def mean(cls, name: str, side: Score, values: Floats, *, ratio: bool = False) -> Self:
-        """Make the mean over questions of values of questions x teachers, NaN where is none."""
+        """Make the mean over questions of values of questions x groups, NaN where is none."""
         present = ~np.isnan(values)
         parts = np.where(present, values, 0.0)
         return cls(name, side, parts, present.astype(np.float64), ratio)
 
     def estimates(self) -> list[Estimate]:
-        """Estimate it of each teacher."""
+        """Estimate it of each group."""
         estimates = ratios(self.parts, self.wholes)
         return [raised(one) for one in estimates] if self.ratio else estimates
 
@@ -58,9 +58,15 @@ def raised(estimate: Estimate, more: float = 0.0) -> Estimate:
     return replace(estimate, value=value, low=low, high=high)
 
 
-def teacher_figures(pool: Pool, names: Sequence[str]) -> Iterator[TeacherFigure]:
-    """Give what some teachers are compared by: each score, how many are right, and clusters."""
-    cells, count = _cells(pool, names), pool.groups * len(names) + 1
+def figures_of(pool: Pool, labels: pl.Series, names: Sequence[str]) -> Iterator[GroupFigure]:
+    """Give what some groups are compared by: scores, how many are right, lengths, and clusters.
+
+    Args:
+        pool: of all samples.
+        labels: the group of each, null for none.
+        names: of the groups compared.
+    """
+    cells, count = _cells(pool, labels, names), pool.groups * len(names) + 1
 
     def table(values: Floats) -> Floats:
         return values[:-1].reshape(pool.groups, len(names))
@@ -75,33 +81,35 @@ def teacher_figures(pool: Pool, names: Sequence[str]) -> Iterator[TeacherFigure]
             values = pool.floats(score.name)
             values = np.log(np.maximum(values, 2.0**-10)) if score.ratio else values
             side = score.score or "none"
-            yield TeacherFigure.mean(score.name, side, means_of(values), ratio=score.ratio)
+            yield GroupFigure.mean(score.name, side, means_of(values), ratio=score.ratio)
     if pool.audit.judge is not None:
         # what was stopped before its answer was judged counts as not right
         decided = pool.rows["right"].is_not_null().to_numpy()
         rates = shares_of(pool.flags("right"), decided, cells, count)
-        yield TeacherFigure.mean("pass rate", "higher", table(rates))
+        yield GroupFigure.mean("pass rate", "higher", table(rates))
+    for name in pool.described:
+        yield GroupFigure.mean(name, "none", means_of(pool.floats(name)))
     clusters = _clusters(pool, cells, count)
     if np.any(clusters > 1):
-        yield TeacherFigure.mean(CLUSTERS, "none", table(clusters))
+        yield GroupFigure.mean(CLUSTERS, "none", table(clusters))
 
 
-def _cells(pool: Pool, names: Sequence[str]) -> Counts:
-    """Number each row's question and teacher; the last number is of teachers left out."""
+def _cells(pool: Pool, labels: pl.Series, names: Sequence[str]) -> Counts:
+    """Number each row's question and group; the last number is of groups left out."""
     place = {name: number for number, name in enumerate(names)}
-    column = pool.rows["teacher"].replace_strict(place, default=-1, return_dtype=pl.Int64)
-    teacher = column.fill_null(-1).to_numpy()
-    return np.where(teacher >= 0, pool.group * len(names) + teacher, pool.groups * len(names))
+    column = labels.replace_strict(place, default=-1, return_dtype=pl.Int64)
+    group = column.fill_null(-1).to_numpy()
+    return np.where(group >= 0, pool.group * len(names) + group, pool.groups * len(names))
 
 
-def _rsr(score: Column, rank: Floats, nll: Floats) -> TeacherFigure:
+def _rsr(score: Column, rank: Floats, nll: Floats) -> GroupFigure:
     present = ~np.isnan(rank) & ~np.isnan(nll)
     parts, wholes = (np.where(present, values, 0.0) for values in (rank, nll))
-    return TeacherFigure(score.name, score.score or "none", parts, wholes)
+    return GroupFigure(score.name, score.score or "none", parts, wholes)
 
 
 def _clusters(pool: Pool, cells: Counts, count: int) -> Floats:
-    """Count the distinct clusters of each question and teacher; NaN where none is known."""
+    """Count the distinct clusters of each question and group; NaN where none is known."""
     if "cluster" not in pool.rows.columns:
         return np.full(count, np.nan)
     numbers = pool.rows["cluster"].fill_null(-1).to_numpy()
