@@ -35,9 +35,9 @@ class Rewrite(SampledSource):
     before that where nothing is left to do, or nothing changes any more.
     """
     prompt: str | TemplateFile = "rephrase"
-    """``rephrase``, ``repair``, or ``{file: mine.jinja}``, a template of your own. Beside the
-    question it may read ``rationale``, ``answer``, ``output`` (all that was written) and
-    ``problem`` (what `where` found wrong).
+    """``rephrase``, ``repair``, one of ``level-1`` to ``level-6`` or of the ``format-...``, or
+    ``{file: mine.jinja}``, a template of your own. Beside the question it may read ``rationale``,
+    ``answer``, ``output`` (all that was written) and ``problem`` (what `where` found wrong).
     """
     samples: int = Field(default=1, ge=1)
     """How many of each; more are drawn later without drawing these again."""

@@ -6,7 +6,8 @@ question: ``user_1``, ``assistant_1``, ``user_2`` ... ``{% set stop = ["\nQuesti
 strings that end a completion. It may read `VARIABLES` and nothing else; whether it reads the gold
 is found in its syntax tree, not declared. Blocks were chosen over a list of turns in YAML because
 a template then stays readable text, and over one text with separators because a question may hold
-any separator. A template of a source that goes on from samples may read `PARENT_VARIABLES` too.
+any separator. A template of a source that goes on from samples may read `PARENT_VARIABLES` too; one
+that asks ``{% if rationale is defined %}`` serves other sources as well.
 """
 
 import difflib
@@ -208,7 +209,8 @@ def parse_template(name: str, text: str, variables: tuple[str, ...] = VARIABLES)
             where="prompt",
         )
     reads = meta.find_undeclared_variables(tree) - {"stop"}
-    for variable in sorted(reads - set(variables)):
+    guarded = _guarded(tree) & set(PARENT_VARIABLES)
+    for variable in sorted(reads - guarded - set(variables)):
         close = difflib.get_close_matches(variable, variables, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         if variable in PARENT_VARIABLES:
@@ -230,6 +232,12 @@ def parse_template(name: str, text: str, variables: tuple[str, ...] = VARIABLES)
 def _examples(blocks: Iterable[str]) -> list[int]:
     """Give the numbers of the worked examples among the blocks, in order."""
     return sorted({int(match[1]) for block in blocks if (match := _EXAMPLE.fullmatch(block))})
+
+
+def _guarded(tree: nodes.Template) -> set[str]:
+    """Name the variables that a template asks for whether they are there: ``x is defined``."""
+    tests = (test for test in tree.find_all(nodes.Test) if test.name == "defined")
+    return {test.node.name for test in tests if isinstance(test.node, nodes.Name)}
 
 
 def _folder() -> Any:

@@ -16,6 +16,7 @@ from curate.engine.progress.progress import Progress
 from curate.engine.run import RunOptions, RunResult, run
 from curate.recipe.files import read_recipe, shipped_recipes
 from curate.recipe.plan import make_plan
+from curate.report.scores.comparison import compare
 from curate.sources import SampledSource
 from tests.curate.engine.test_rewriting import write_questions
 from tests.servers.openai_server import serving
@@ -180,6 +181,93 @@ def test_openthoughts_takes_right_and_wrong_of_both(place: Path) -> None:
     rows = released(result)
     assert rows.height == 16 * LIMIT
     assert set(rows["source"].value_counts()["count"]) == {8 * LIMIT}
+
+
+UNSCORED: Final = ("measures.score=null", "select.order_by=[rationale_words]")
+"""Without a student; what a server writes of sums tells none apart."""
+
+
+def test_key_factors_writes_each_right_solution_in_ten_ways(place: Path) -> None:
+    with serving() as url:
+        asks = ("measures.signals=null", "filters.2.expect={'*': {computations: {min: 0}}}")
+        result = sampled("key-factors", url, *UNSCORED, *asks)
+    rows = result.audit
+    solved = rows.filter((pl.col("source") == "teacher") & right(rows))
+    assert solved.height
+    written = rows.filter(pl.col("source") != "teacher")
+    assert set(written["prompt_id"]) == {
+        *(f"level-{number}" for number in range(1, 7)),
+        *(f"format-{name}" for name in ("plain", "sub-questions", "rephrase", "symbolic")),
+    }
+    for _, one in written.group_by("prompt_id"):
+        assert sorted(one["parent_id"]) == sorted(solved["sample_id"])
+    assert written["gold_shown"].all()
+    assert not solved["gold_shown"].any()
+    assert set(written["round"]) == {1}
+    assert written.filter("live")["length_to_parent"].null_count() == 0
+
+
+def test_socratic_cot_keeps_what_was_broken_down_and_not_what_it_was_made_from(place: Path) -> None:
+    with serving() as url:
+        result = sampled(
+            "socratic-cot", url, "filters.2.expect.format-sub-questions={sub_questions: {min: 0}}"
+        )
+    rows = result.audit
+    judged = rows.filter(pl.col("verdict_compliance").struct.field("keep").is_not_null())
+    kept = judged["verdict_compliance"].struct.field("keep")
+    assert kept.to_list() == (judged["source"] == "socratic").to_list()
+    made_from = rows.filter(source="socratic")["parent_id"]
+    solved = rows.filter((pl.col("source") == "teacher") & right(rows))
+    assert made_from.is_in(solved["sample_id"].implode()).all()
+
+
+def student_of_sums() -> str:
+    folder = Path(__file__).parents[1] / "stores" / "sums" / "student"
+    return f"measures.score={{student: '{folder}', calibrate: 8}}"
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("kind", "share"), [("choice", (0.97, 1.0)), ("string", (0.92, 0.97))])
+def test_morsd_chooses_right_different_and_easy_ones(
+    kind: str, share: tuple[float, float], data: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURATE_TEST_DATA", str(data.resolve()))
+    plain = ["measures.embed=null", "filters.diversity.by=[path, text]"]
+    file = read_recipe(f"morsd-{kind}", [student_of_sums(), *plain])
+    result = run(file, RunOptions(), Progress(quiet=True))
+    rows = result.audit
+    right_ones = right(rows).mean()
+    assert isinstance(right_ones, float)
+    assert share[0] <= right_ones <= share[1]
+    chosen = rows.filter("selected")
+    assert chosen.height
+    assert chosen["rd_paper"].max() <= 1.0
+    assert not chosen.select("question_id", "cluster").is_duplicated().any()
+    assert chosen.group_by("question_id").len()["len"].max() == 2
+    assert set(chosen["gold_type"]) == {kind}
+
+
+@pytest.mark.data
+def test_key_factors_of_the_published_files_are_compared_where_the_rest_is_the_same(
+    data: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURATE_TEST_DATA", str(data.resolve()))
+    file = read_recipe("key-factors-svamp", [student_of_sums(), "questions.limit=24"])
+    result = run(file, RunOptions(), Progress(quiet=True))
+    assert result.audit.group_by("teacher", "prompt_id").len().height == 22
+    comparison = compare(result.folder)
+    compared = {groups.by: groups for groups in comparison.variants}
+    assert compared["level"].within == ("chatgpt, plain", "gemini, plain")
+    assert [one.name for one in compared["level"].groups] == ["1", "2", "3", "4", "5", "6"]
+    assert compared["format"].within == ("chatgpt, 3", "chatgpt, 5")
+    assert len(compared["format"].groups) == 4
+    assert len(compared["variant"].groups) == 22
+    assert comparison.teachers is not None
+    assert comparison.teachers.within == ("level1", "level2", "level3", "level4")
+    told = compared["variant"].figures
+    for figure in ("rd_paper", "rd_masked", "rsr", "nll_rationale", "rationale_tokens", "retold"):
+        assert figure in told
+    assert "chatgpt level 5 symbolic" in told["symbols"]
 
 
 @pytest.mark.data

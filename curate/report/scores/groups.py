@@ -142,9 +142,9 @@ def balanced(
         are compared, and the second is empty.
     """
     values = rows[factor]
-    known = rows.select(factor, *others).drop_nulls(factor)
-    combinations = known.group_by(others).agg(pl.col(factor).n_unique().alias("values"))
-    whole = combinations.filter(pl.col("values") == known[factor].n_unique()).sort(others)
+    named = rows.select(factor, *others).drop_nulls(factor)
+    combinations = named.group_by(others).agg(pl.col(factor).n_unique().alias("values"))
+    whole = combinations.filter(pl.col("values") == named[factor].n_unique()).sort(others)
     if whole.height in {0, combinations.height}:
         return values, ()
     inside = rows.select(others).join(

@@ -83,6 +83,24 @@ def test_only_a_source_that_goes_on_from_samples_may_read_of_them(name: str):
         load_template(name)
 
 
+@pytest.mark.parametrize("name", SHOWING)
+def test_a_level_is_asked_for_with_a_solution_or_without(name: str) -> None:
+    without = load_template(name).render(NUMBER).messages or ()
+    assert not any("Here is a solution" in turn["content"] for turn in without)
+    with_one = load(name).render({**NUMBER, **PARENT}).messages or ()
+    assert "Here is a solution:\n\nIt sinks.\n\nThe known answer is 7." in with_one[-1]["content"]
+    assert "Here is a solution:\n\nShe bakes" in with_one[1]["content"], "the example has one too"
+
+
+def test_what_is_not_asked_for_first_is_refused_still() -> None:
+    with pytest.raises(InputError, match="reads 'rationale'; that is known of a sample"):
+        parse_template("mine", "{% block user %}{{ question }} {{ rationale }}{% endblock %}")
+    guard = "{% if rationale is defined %}{{ rationale }}{% endif %}"
+    parse_template("mine", f"{{% block user %}}{{{{ question }}}} {guard}{{% endblock %}}")
+    with pytest.raises(InputError, match="reads 'mood'"):
+        parse_template("mine", "{% block user %}{{ mood is defined }}{{ mood }}{% endblock %}")
+
+
 def test_chat_turns_are_system_then_user_and_fewshot_is_plain():
     chat = load_template("cot").render(NUMBER)
     assert [turn["role"] for turn in chat.messages or ()] == ["system", "user"]
