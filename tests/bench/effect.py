@@ -56,6 +56,7 @@ def recipe(student: str, questions: int, rows: int | None) -> dict[str, Any]:
         {"use": "completeness"}, {"use": "correctness"}, {"use": "diversity", "by": ["path"]}
     ]  # fmt: skip
     made["select"]["per_question"] = 2
+    made["select"]["order_by"] = ["rd_masked", "nll_rationale", "rationale_tokens"]
     if rows is not None:
         made["select"]["budget"] = {"rows": rows}
     made["arms"] = ["random", "lowest:rsr", "lowest:rd_paper", "highest:hes"]
