@@ -5,7 +5,7 @@ from pathlib import Path
 
 from curate.measures.statistics import Estimate
 from curate.report.scores.comparison import Comparison, compare
-from curate.report.scores.words import figured, which_teacher
+from curate.report.scores.words import figured, which
 
 
 def tables(runs: Mapping[str, Sequence[Path]]) -> str:
@@ -43,7 +43,7 @@ def _parts(comparisons: Mapping[str, Comparison]) -> Iterator[str]:
         )
     for student, one in comparisons.items():
         if one.teachers:
-            yield f"{student}: {which_teacher(one.teachers)}"
+            yield f"{student}: {which(one.teachers)}"
 
 
 def _cell(row: object, what: str) -> str:
