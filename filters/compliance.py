@@ -1,14 +1,12 @@
 """Compliance: a rationale must have turned out as its prompt asked."""
 
-import re
 from collections.abc import Collection, Mapping, Sequence
-from fnmatch import translate
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
 
-from filters.conditions import Condition, Range, value_is
+from filters.conditions import Condition, Range, fits, value_is
 from filters.contract import Example, Filter
 
 Expectation = Annotated[Mapping[str, Condition], Field(min_length=1)]
@@ -49,8 +47,8 @@ class Compliance(Filter):
 
     use: Literal["compliance"] = "compliance"
     expect: Annotated[Mapping[str, Expectation], Field(min_length=1)]
-    """By prompt, ``*`` standing for any text: columns, each with a value, several of them, or
-    ``{min, max}``. All that fit a row's prompt count.
+    """By prompt, ``*`` standing for any text, and the name of a file without its digest: columns,
+    each with a value, several of them, or ``{min, max}``. All that fit a row's prompt count.
     """
 
     def reads(self) -> Sequence[str]:
@@ -62,43 +60,60 @@ class Compliance(Filter):
         """Name every column with what is expected of it."""
         return [pair for conditions in self.expect.values() for pair in conditions.items()]
 
+    def prompts(self) -> Sequence[str]:
+        """Name the prompts of which something is expected."""
+        return list(self.expect)
+
     def judge(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Hold each row to the conditions of its prompt, in order; the first that fails is told."""
+        """Hold each row to all conditions of its prompt.
+
+        What is measured and fails decides, whatever else is not measured; the first is told of, in
+        the order of names, so that the order in a recipe changes nothing.
+        """
         failures = [
             _failure(frame, prompt, column, condition)
-            for prompt, conditions in self.expect.items()
-            for column, condition in conditions.items()
+            for prompt, conditions in sorted(self.expect.items())
+            for column, condition in sorted(conditions.items())
         ]
-        failed = frame.select(pl.coalesce(*failures).alias("failed")).unnest("failed")
-        measured = failed["column"].is_null() | failed["value"].is_not_null()
+        measured = [
+            pl.when(failure.struct.field("value").is_not_null()).then(failure)
+            for failure in failures
+        ]
+        failed = frame.select(pl.coalesce(*measured, *failures).alias("failed")).unnest("failed")
+        told = failed["column"].is_null() | failed["value"].is_not_null()
         judged = failed.select(
-            keep=pl.when(measured).then(pl.col("column").is_null()),
+            keep=pl.when(told).then(pl.col("column").is_null()),
             reason=pl.when(pl.col("column").is_null())
             .then(None)
-            .when(measured)
+            .when(told)
             .then(pl.lit("not_as_asked"))
             .otherwise(pl.lit("not_measured")),
         )
         return self.verdicts(judged["keep"], judged["reason"], evidence=failed.to_dict())
 
 
-def _failure(frame: pl.DataFrame, prompt: str, column: str, condition: Condition) -> pl.Expr:
+def _failure(frame: pl.DataFrame, pattern: str, column: str, condition: Condition) -> pl.Expr:
     """Give the evidence where a row of a prompt does not fulfil a condition, else null."""
-    fits = re.compile(translate(prompt))
-    prompts = [name for name in frame["prompt_id"].unique().drop_nulls() if fits.match(name)]
-    fails = pl.col("prompt_id").is_in(prompts) & ~value_is(pl.col(column), condition)
+    prompts = frame["prompt_id"].unique().to_list()
+    fitting = pl.Series([name for name in prompts if fits(pattern, name)], dtype=pl.String)
+    value = pl.col(column)
+    if frame.schema[column].is_float():
+        value = value.fill_nan(None)
     evidence = pl.struct(
-        column=pl.lit(column),
-        value=pl.col(column).cast(pl.String),
-        wanted=pl.lit(_said(condition)),
+        column=pl.lit(column), value=value.cast(pl.String), wanted=pl.lit(_said(condition))
     )
-    return pl.when(fails).then(evidence)
+    asked_for = pl.col("prompt_id").is_in(fitting.implode(), nulls_equal=True)
+    return pl.when(asked_for & ~value_is(value, condition)).then(evidence)
 
 
 def _said(condition: Condition) -> str:
     """Write a condition as a recipe has it."""
     if isinstance(condition, Range):
-        bounds: Mapping[str, Any] = condition.model_dump(exclude_none=True)
-        return ", ".join(f"{name} {bound:g}" for name, bound in bounds.items())
+        bounds: Mapping[str, float] = condition.model_dump(exclude_none=True)
+        return ", ".join(f"{name} {_number(bound)}" for name, bound in bounds.items())
     values = condition if isinstance(condition, tuple) else (condition,)
     return " or ".join(str(v).lower() if isinstance(v, bool) else f"{v}" for v in values)
+
+
+def _number(bound: float) -> str:
+    return str(int(bound)) if bound.is_integer() else repr(bound)

@@ -1,5 +1,6 @@
-"""Conditions on a column: a value, one of several, or a range."""
+"""Conditions on a column: a value, one of several, or a range; and which prompts a name fits."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Self
 
@@ -51,3 +52,14 @@ def value_is(column: pl.Expr, condition: Condition) -> pl.Expr:
     held = [column >= condition.min] if condition.min is not None else []
     held += [column <= condition.max] if condition.max is not None else []
     return pl.all_horizontal(held).fill_null(value=False)
+
+
+def fits(pattern: str, prompt: str | None) -> bool:
+    """Tell whether a pattern fits a prompt: its name, without the digest where that is a file's.
+
+    Only ``*`` stands for something else than itself, and alone it fits rows without a prompt too.
+    """
+    if prompt is None:
+        return pattern == "*"
+    body = ".*".join(map(re.escape, pattern.split("*")))
+    return bool(re.fullmatch(rf"{body}(?:-[0-9a-f]{{8}})?", prompt, re.DOTALL))

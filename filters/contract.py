@@ -197,6 +197,10 @@ class Filter(BaseModel, ABC):
         """Name columns with what they are compared with; the plan holds that their types fit."""
         return ()
 
+    def prompts(self) -> Sequence[str]:
+        """Name the prompts that it tells apart, as patterns in which ``*`` is any text."""
+        return ()
+
     def compared_scope(self) -> Scope:
         """Tell what a verdict depends on under these parameters; never more than `scope` says."""
         return self.scope

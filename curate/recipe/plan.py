@@ -1,6 +1,7 @@
 """From a recipe to the ordered steps of a run."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 
@@ -14,7 +15,9 @@ from curate.select.arms import Arm
 from curate.select.options import weighing
 from curate.select.orders import columns_of
 from curate.select.select import MADE, needed_columns
+from curate.sources import SampledSource
 from filters.columns import GLOSSARY, PARENT_COLUMNS, VERDICT_PREFIX
+from filters.conditions import fits
 from filters.contract import Contract
 
 
@@ -50,6 +53,7 @@ def make_plan(recipe: Recipe) -> Plan:
         if arm.kind.judged_again:
             _can_be_left_out(arm, recipe)
     plan = Plan(recipe, tuple(steps.steps), arms)
+    _selects_by_own_columns(plan)
     _orders_by_numbers(plan)
     _compares_what_fits(plan)
     _mixes_by_values(plan)
@@ -88,17 +92,52 @@ def _orders_by_numbers(plan: Plan) -> None:
         )
 
 
+def _selects_by_own_columns(plan: Plan) -> None:
+    """Refuse to select by what is looked up in another sample, and is kept nowhere.
+
+    Raises:
+        InputError: `select` or an arm does.
+    """
+    for arms, where in (((), "select"), *(((arm,), "arms") for arm in plan.arms)):
+        for name in _ranked(plan.recipe, arms):
+            if name in PARENT_COLUMNS:
+                raise InputError(
+                    f"{name!r} ({GLOSSARY[name].meaning}) is for measures and filters to compare "
+                    "with; name a column of the sample itself, such as length_to_parent",
+                    where,
+                )
+
+
 def _compares_what_fits(plan: Plan) -> None:
     """Hold the columns that filters have conditions on to their types.
 
     Raises:
         InputError: a column never is what a filter wants of it.
     """
+    prompts = _prompts(plan.recipe)
     columns = plan.glossary.plus(GLOSSARY.among(PARENT_COLUMNS).values())
     for number, each in enumerate(plan.filters):
         for name, condition in each.conditions():
             if name in columns:
                 refuse_other_types(columns[name], condition, f"filters[{number}]")
+        for pattern in each.prompts():
+            if prompts and not any(fits(pattern, prompt) for prompt in prompts):
+                raise InputError(
+                    f"no prompt of this recipe is called {pattern!r}; there are "
+                    f"{', '.join(sorted(prompts))}, and * is any text",
+                    f"filters[{number}]",
+                )
+
+
+def _prompts(recipe: Recipe) -> set[str]:
+    """Name the prompts that samples answer; none where files bring samples, of any prompt."""
+    names: set[str] = set()
+    for source in recipe.used_sources:
+        if not isinstance(source, SampledSource):
+            return set()
+        prompt = source.prompt
+        names.add(prompt if isinstance(prompt, str) else Path(prompt.file).stem)
+    return names
 
 
 def _mixes_by_values(plan: Plan) -> None:

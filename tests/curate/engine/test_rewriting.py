@@ -240,10 +240,12 @@ def test_a_condition_that_cannot_be_known_so_early_is_refused(
 def test_a_rewriting_is_held_to_its_parent_whether_that_lives_or_not(
     folder: Path, url: str
 ) -> None:
-    expect = {"mend": {"length_to_parent": {"min": 0.5, "max": 2}, "computations_kept": 0.0}}
+    some = [str(2 * n + 10) for n in range(20, 20 + COUNT // 2)]
+    expect = {"mend": {"length_to_parent": {"min": 0.1, "max": 9}, "answer": some}}
     filters = [{"use": "correctness"}, {"use": "compliance", "expect": expect}]
-    columns = {"compliance": {"columns": ["computations_kept", "length_to_parent"]}}
-    write(folder, url, sums.source(samples=3), mend(), filters=filters, measures=columns)
+    columns = {"columns": ["computations_kept", "length_to_parent"], "before_filters": True}
+    write(folder, url, sums.source(samples=3), mend(), filters=filters,
+          measures={"compliance": columns})  # fmt: skip
     result = do(folder)
     drawn, mended = of(result, "teacher"), of(result, "mended")
     parents = dict(drawn.select("sample_id", "rationale").iter_rows())
@@ -256,9 +258,21 @@ def test_a_rewriting_is_held_to_its_parent_whether_that_lives_or_not(
         assert kept == len(kinds & equations(text)) / len(kinds)
     assert drawn["length_to_parent"].null_count() == drawn.height, "made from none"
     verdicts = mended["verdict_compliance"].struct
-    assert verdicts.field("keep").to_list() == (mended["computations_kept"] == 0.0).to_list()
+    assert verdicts.field("keep").to_list() == mended["answer"].is_in(some).to_list()
+    assert verdicts.field("keep").sum() == COUNT // 2
     assert drawn.filter("live")["verdict_compliance"].struct.field("keep").all()
     assert "parent_rationale" not in result.audit.columns
+
+
+def test_what_is_expected_of_a_prompt_that_nobody_answers_is_refused(folder: Path) -> None:
+    expect = {"level-9": {"computations": {"min": 1}}}
+    write(folder, "http://127.0.0.1:9/v1", sums.source(), mend(),
+          filters=[{"use": "correctness"}, {"use": "compliance", "expect": expect}])  # fmt: skip
+    with pytest.raises(InputError, match="no prompt of this recipe is called 'level-9'; there are"):
+        make_plan(read_recipe(str(folder / "recipe.yaml")).recipe)
+    many = imported(folder, ["It is 7."])
+    write(folder, "http://127.0.0.1:9/v1", many, filters=[{"use": "compliance", "expect": expect}])
+    make_plan(read_recipe(str(folder / "recipe.yaml")).recipe)  # files may hold any
 
 
 def test_what_a_column_never_is_can_not_be_expected_of_it(folder: Path) -> None:
