@@ -80,12 +80,12 @@ class Compliance(Filter):
             for failure in failures
         ]
         failed = frame.select(pl.coalesce(*measured, *failures).alias("failed")).unnest("failed")
-        told = failed["column"].is_null() | failed["value"].is_not_null()
+        certain = failed["column"].is_null() | failed["value"].is_not_null()
         judged = failed.select(
-            keep=pl.when(told).then(pl.col("column").is_null()),
+            keep=pl.when(certain).then(pl.col("column").is_null()),
             reason=pl.when(pl.col("column").is_null())
             .then(None)
-            .when(told)
+            .when(certain)
             .then(pl.lit("not_as_asked"))
             .otherwise(pl.lit("not_measured")),
         )

@@ -8,6 +8,7 @@ column here is something to be counted, so that a recipe says by which of them i
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, ClassVar, Final, Self, cast
 
@@ -17,16 +18,16 @@ from pydantic import BaseModel
 from curate.measures.base import ColumnOptions, DerivedMeasure, Setup
 from curate.measures.masking import mask_value, states_value
 from curate.measures.steps import split_steps
-from filters.answers import GoldType
+from filters.answers import GoldType, options_of, without_options
 from filters.answers.numbers import parse_number
 from filters.columns import Column, Glossary
-from filters.equations import Equation, canonical_number, equations
+from filters.equations import Equation, equations
 from filters.marks import retold, sub_questions, symbols
 
 _COUNT, _SHARE = pl.Int32(), pl.Float64()
 _MASK: Final = "\x00"
 _LABEL: Final = re.compile(
-    r"(?:\A|(?<=[.?!:\n]))\s*(?:step\s+)?\d{1,2}[.):](?=\s*[A-Za-z])", re.IGNORECASE
+    r"(?:\A|(?<=[.?!:\n]))\s*(?:step\s+)?(\d{1,2})[.):](?=\s*[A-Za-z])", re.IGNORECASE
 )
 """The number of a step, ``2.`` or ``Step 2:``, also where nothing parts it from the one before."""
 _Row = Mapping[str, Any]
@@ -43,15 +44,26 @@ def answer_at(
         gold_type: decides what a mention is, as for `mask_value`.
         choices: texts of the options in order.
     """
-    unlabelled = _LABEL.sub(lambda label: " " * len(label[0]), rationale)
-    masked = mask_value(unlabelled, gold, gold_type, choices, _MASK)
+    masked = mask_value(_unlabelled(rationale), gold, gold_type, choices, _MASK)
     place = masked.find(_MASK)
     return None if place < 0 else place / len(rationale)
 
 
+def _unlabelled(text: str) -> str:
+    """Blank the numbers of steps, where there are two or more that count up from 1."""
+    labels: list[re.Match[str]] = []
+    for label in _LABEL.finditer(text):
+        if int(label[1]) == len(labels) + 1:
+            labels.append(label)
+    for label in labels if len(labels) > 1 else ():
+        text = f"{text[: label.start()]}{' ' * len(label[0])}{text[label.end() :]}"
+    return text
+
+
 def _answer_at(row: _Row) -> float | None:
-    gold, kind, choices = row["gold"], cast("GoldType", row["gold_type"]), row["choices"] or ()
-    if not gold or states_value(row["question"], gold, kind, choices):
+    gold, kind, question = row["gold"], cast("GoldType", row["gold_type"]), row["question"]
+    choices = options_of(row["choices"], question) if kind == "choice" else ()
+    if not gold or states_value(without_options(question, choices), gold, kind, choices):
         return None  # what the question names too says nothing of where the answer is given away
     return answer_at(row["rationale"], gold, kind, choices)
 
@@ -59,11 +71,21 @@ def _answer_at(row: _Row) -> float | None:
 def _answer_computed(row: _Row) -> bool | None:
     if row["gold_type"] != "number" or row["answer"] is None:
         return None
-    number = parse_number(row["answer"])
-    if number is None:
+    if parse_number(row["answer"]) is None:
         return None
-    results = {equation.result for equation in _equations(row["rationale"])}
-    return canonical_number(number.value) in results
+    return any(
+        _rounds_to(equation.result, row["answer"]) for equation in _equations(row["rationale"])
+    )
+
+
+def _rounds_to(result: str, answer: str) -> bool:
+    """Tell whether a computed number is the answer, or is as soon as it has as many decimals."""
+    stated, computed = parse_number(answer), Fraction(result)
+    if stated is None:
+        return False
+    decimals = re.search(r"\.(\d+)", answer)
+    near = Fraction(1, 2 * 10 ** len(decimals[1])) if decimals else Fraction(0)
+    return abs(computed - stated.value) <= near
 
 
 def _computations_kept(row: _Row) -> float | None:

@@ -187,7 +187,7 @@ def _way_past(filter_: Filter, verdict: Mapping[str, Any]) -> str:
     evidence: Mapping[str, Any] = verdict.get("evidence") or {}
     changes = filter_.would_pass(verdict["reason"], verdict.get("score"), evidence)
     if changes is None:
-        return "no parameter of this filter would let it pass"
+        return "its verdict names no parameter that would let it pass"
     settings = " ".join(
         f"filters.{filter_.name}.{name}={json.dumps(changes[name])}" for name in changes
     )

@@ -81,7 +81,7 @@ def test_why_says_what_would_have_let_a_sample_pass(
     assert re.search(r"correctness +skipped +length had stopped it", long)
     loose = do(workplace, "filters.length.max=12")
     assert re.search(r"length +kept", told_of(loose.folder, rationale_words=12))
-    assert "no parameter of this filter would let it pass" in told_of(folder, raw_output="")
+    assert "its verdict names no parameter that would let it pass" in told_of(folder, raw_output="")
     assert "selected, rank" in told_of(folder, selected=True)
     behind = told_of(loose.folder, live=True, selected=False)
     assert re.search(r"[0-9a-f]{16} \(rank \d+\) was taken of its cluster \d; select.one", behind)

@@ -257,9 +257,9 @@ def test_key_factors_of_the_published_files_are_compared_where_the_rest_is_the_s
     assert result.audit.group_by("teacher", "prompt_id").len().height == 22
     comparison = compare(result.folder)
     compared = {groups.by: groups for groups in comparison.variants}
-    assert compared["level"].within == ("chatgpt, plain", "gemini, plain")
+    assert compared["level"].within == ("chatgpt plain", "gemini plain")
     assert [one.name for one in compared["level"].groups] == ["1", "2", "3", "4", "5", "6"]
-    assert compared["format"].within == ("chatgpt, 3", "chatgpt, 5")
+    assert compared["format"].within == ("chatgpt 3", "chatgpt 5")
     assert len(compared["format"].groups) == 4
     assert len(compared["variant"].groups) == 22
     assert comparison.teachers is not None

@@ -7,7 +7,16 @@ from typing import Any, Final, Self, cast
 import numpy as np
 import polars as pl
 
-from curate.measures.statistics import Counts, Estimate, Floats, means_inside, ratios, shares_of
+from curate.measures.statistics import (
+    Counts,
+    Estimate,
+    Flags,
+    Floats,
+    differences,
+    means_inside,
+    ratios,
+    shares_of,
+)
 from curate.report.scores.pool import Pool
 from filters.columns import Column, Score
 
@@ -25,7 +34,7 @@ class GroupFigure:
     Attributes:
         name: of the figure.
         side: which end is the better.
-        parts: questions x groups; what is summed.
+        parts: questions x contexts x groups; what is summed. In a context all the rest is the same.
         wholes: likewise; what its sum is divided by, 0 where a group has nothing there.
         ratio: whether it is made of logarithms, of scores of which 1 says that nothing changes.
     """
@@ -38,15 +47,58 @@ class GroupFigure:
 
     @classmethod
     def mean(cls, name: str, side: Score, values: Floats, *, ratio: bool = False) -> Self:
-        """Make the mean over questions of values of questions x groups, NaN where is none."""
+        """Make the mean over questions of values as `parts` has them, NaN where is none."""
         present = ~np.isnan(values)
         parts = np.where(present, values, 0.0)
         return cls(name, side, parts, present.astype(np.float64), ratio)
 
     def estimates(self) -> list[Estimate]:
-        """Estimate it of each group."""
-        estimates = ratios(self.parts, self.wholes)
+        """Estimate it of each group, contexts weighing alike inside a question."""
+        present = self.wholes != 0
+        estimates = ratios(
+            _over_contexts(self.parts, present), _over_contexts(self.wholes, present)
+        )
         return [raised(one) for one in estimates] if self.ratio else estimates
+
+    def leads(self, one: int, others: Sequence[int]) -> list[Estimate]:
+        """Estimate how far a group lies above others, over what both have of a question.
+
+        Args:
+            one: number of the group.
+            others: likewise.
+        """
+        both = (self.wholes[:, :, [one]] != 0) & (self.wholes[:, :, others] != 0)
+        return differences(
+            *(
+                _over_contexts(values[:, :, place], both)
+                for place in ([one] * len(others), others)
+                for values in (self.parts, self.wholes)
+            )
+        )
+
+
+def _over_contexts(values: Floats, counted: Flags) -> Floats:
+    """Average over the contexts that count, inside every question; 0 where none does."""
+    return np.where(counted, values, 0.0).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What is compared: the group of each sample, and the context in which that is.
+
+    Attributes:
+        labels: the group of each, null for none.
+        contexts: number of each one's context; inside of one all the rest is the same.
+        count: of contexts.
+        within: names of the contexts, where these are fewer than there are.
+        scattered: whether no context has all groups, so that any two are compared where both are.
+    """
+
+    labels: pl.Series
+    contexts: Counts
+    count: int
+    within: tuple[str, ...] = ()
+    scattered: bool = False
 
 
 def raised(estimate: Estimate, more: float = 0.0) -> Estimate:
@@ -58,18 +110,19 @@ def raised(estimate: Estimate, more: float = 0.0) -> Estimate:
     return replace(estimate, value=value, low=low, high=high)
 
 
-def figures_of(pool: Pool, labels: pl.Series, names: Sequence[str]) -> Iterator[GroupFigure]:
+def figures_of(pool: Pool, compared: Compared, names: Sequence[str]) -> Iterator[GroupFigure]:
     """Give what some groups are compared by: scores, how many are right, lengths, and clusters.
 
     Args:
         pool: of all samples.
-        labels: the group of each, null for none.
+        compared: their groups and contexts.
         names: of the groups compared.
     """
-    cells, count = _cells(pool, labels, names), pool.groups * len(names) + 1
+    shape = (pool.groups, compared.count, len(names))
+    cells, count = _cells(pool, compared, names), int(np.prod(shape)) + 1
 
     def table(values: Floats) -> Floats:
-        return values[:-1].reshape(pool.groups, len(names))
+        return values[:-1].reshape(shape)
 
     def means_of(values: Floats) -> Floats:
         return table(means_inside(values, cells, count))
@@ -94,12 +147,14 @@ def figures_of(pool: Pool, labels: pl.Series, names: Sequence[str]) -> Iterator[
         yield GroupFigure.mean(CLUSTERS, "none", table(clusters))
 
 
-def _cells(pool: Pool, labels: pl.Series, names: Sequence[str]) -> Counts:
-    """Number each row's question and group; the last number is of groups left out."""
+def _cells(pool: Pool, compared: Compared, names: Sequence[str]) -> Counts:
+    """Number each row's question, context and group; the last number is of groups left out."""
     place = {name: number for number, name in enumerate(names)}
-    column = labels.replace_strict(place, default=-1, return_dtype=pl.Int64)
+    column = compared.labels.replace_strict(place, default=-1, return_dtype=pl.Int64)
     group = column.fill_null(-1).to_numpy()
-    return np.where(group >= 0, pool.group * len(names) + group, pool.groups * len(names))
+    inside = pool.group * compared.count + compared.contexts
+    last = pool.groups * compared.count * len(names)
+    return np.where(group >= 0, inside * len(names) + group, last)
 
 
 def _rsr(score: Column, rank: Floats, nll: Floats) -> GroupFigure:

@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from curate.report.scores.groups import Groups, balanced, grouped
+from curate.report.scores.groups import Groups, alike, everywhere, grouped
 from curate.report.scores.pool import Pool
 
 MOST: Final = 48
@@ -45,12 +45,11 @@ def variants(pool: Pool) -> tuple[Groups, ...]:
 
 def _compared(pool: Pool, parts: pl.DataFrame) -> Iterator[Groups]:
     for factor, others in (("level", ["teacher", "format"]), ("format", ["teacher", "level"])):
-        labels, within = balanced(parts, factor, others)
-        if (groups := grouped(pool, factor, labels, within=within)) is not None:
+        if (groups := grouped(pool, factor, alike(parts, factor, others))) is not None:
             yield groups
     named = pl.col("format").is_not_null()
     names = parts.select(pl.when(named).then(pl.concat_str(_name(), separator=" "))).to_series()
-    if (groups := grouped(pool, "variant", names, most=MOST)) is not None:
+    if (groups := grouped(pool, "variant", everywhere(names), most=MOST)) is not None:
         yield groups
 
 

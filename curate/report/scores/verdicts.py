@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from curate.measures.statistics import Estimate, differences
+from curate.measures.statistics import Estimate
 from curate.report.scores.group_figures import GroupFigure, raised
 from filters.columns import Score
 
@@ -48,12 +48,7 @@ def verdict_of(figure: GroupFigure, estimates: Mapping[str, Estimate]) -> Iterat
     if figure.side == "none" or len(ranked) < 2:
         return
     best, *others = (names.index(name) for name in ranked)
-    sides = [
-        columns
-        for place in ([best] * len(others), others)
-        for columns in (figure.parts[:, place], figure.wholes[:, place])
-    ]
-    leads = [_towards(figure.side, lead) for lead in differences(*sides)]
+    leads = [_towards(figure.side, lead) for lead in figure.leads(best, others)]
     alike = [name for name, lead in zip(ranked[1:], leads, strict=True) if not (lead.low or 0) > 0]
     lead = raised(leads[0], -1.0) if figure.ratio else leads[0]
     yield _verdict(figure.name, ranked, alike, lead, relative=figure.ratio)

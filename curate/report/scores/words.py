@@ -162,7 +162,12 @@ def group_words(groups: Groups) -> Iterator[str]:
         "decide."
     )
     if groups.within:
-        yield f"Compared where all the rest is the same: {listed(groups.within)}."
+        yield f"Compared where all the rest is the same: {'; '.join(groups.within)}."
+    if groups.scattered:
+        yield (
+            "Nowhere are all of them with all the rest the same, so any two are compared where "
+            "both are, and the means below are of different samples."
+        )
     if groups.untrusted:
         yield (
             f"{listed(groups.untrusted)} decide nothing: the calibration did not find that the "
